@@ -1,0 +1,156 @@
+//! Time, behind a handle that is given to the builder.
+//!
+//! Two clocks, never mixed. A [`Moment`] is monotonic and belongs to one run of the process: every
+//! deadline inside the process is one. A [`Timestamp`] is wall-clock time: it is what is stored and
+//! shown, and nothing in the process is decided by it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rt;
+
+/// An instant of this run of the process, in nanoseconds since its clock was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment `since_start` after the clock was made; saturates after 584 years.
+    pub fn after_start(since_start: Duration) -> Self {
+        Self(u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment `duration` later; saturates.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The bare number, for an atomic that holds a moment.
+    pub(crate) fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The inverse of [`Self::as_nanos`].
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+}
+
+/// Wall-clock time in milliseconds since the Unix epoch. Prints as RFC 3339 in UTC.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The instant `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The instant `duration` later; saturates.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The last second that humantime can print is that of the year 9999.
+        let millis = self.0.min(253_402_300_799_999);
+        let time = std::time::UNIX_EPOCH + Duration::from_millis(millis);
+        write!(f, "{}", humantime::format_rfc3339_millis(time))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock: decides.
+    pub moment: Moment,
+    /// The wall clock: is stored and shown.
+    pub wall: Timestamp,
+}
+
+/// Where a supervisor takes its time from.
+///
+/// Timers run on tokio's clock; an implementation that is to be tested with
+/// `tokio::time::pause` has to follow that clock, as [`SystemClock`] does.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Reads both clocks. Called on every operation, so it must be cheap and must not block.
+    fn now(&self) -> Now;
+}
+
+/// The machine's clocks: tokio's instants, which tests may pause, and the system's wall clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    /// What moments are counted from.
+    started: rt::Instant,
+}
+
+impl SystemClock {
+    /// A clock whose moments count from now.
+    pub fn new() -> Self {
+        Self { started: rt::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        let wall = u64::try_from(rt::wall_clock().as_millis()).unwrap_or(u64::MAX);
+        Now {
+            moment: Moment::after_start(self.started.elapsed()),
+            wall: Timestamp::from_millis(wall),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_prints_as_rfc_3339_and_the_largest_does_not_panic() {
+        assert_eq!(Timestamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        let last = Moment::from_nanos(u64::MAX);
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert_eq!(Moment::default().since(last), Duration::ZERO);
+        let last = Timestamp::from_millis(u64::MAX);
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert_eq!(Timestamp::default().since(last), Duration::ZERO);
+    }
+}

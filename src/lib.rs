@@ -1,0 +1,15 @@
+//! Supervises conversations.
+
+mod clock;
+mod id;
+mod key;
+mod rt;
+pub mod store;
+mod tombstone;
+mod turn;
+
+pub use clock::*;
+pub use id::*;
+pub use key::*;
+pub use tombstone::*;
+pub use turn::*;

@@ -1,0 +1,177 @@
+//! The one seam to the runtime: every task, lock, atomic, map, channel, timer and random number.
+//!
+//! The rest of the library imports these from here and from nowhere else (`tests/tidy.rs` holds it
+//! to that), so that a second build can put a scheduler of its own underneath and explore
+//! interleavings. In production everything here is a re-export or a thin wrapper.
+//!
+//! Invariants: no lock of this module is held across an await; a [`ShardedMap`] never runs the
+//! caller's code while it holds a shard, except the closures of [`ShardedMap::with`] and
+//! [`ShardedMap::alter`], which must not lock another map.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
+
+pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
+pub(crate) use tokio::task::{AbortHandle, JoinHandle};
+pub(crate) use tokio::time::{Instant, error::Elapsed};
+pub(crate) use tokio_util::sync::CancellationToken;
+
+/// Starts tasks on the runtime that the supervisor was started on, from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawner(tokio::runtime::Handle);
+
+impl Spawner {
+    /// The runtime that runs this code; `None` outside of one.
+    pub(crate) fn current() -> Option<Self> {
+        tokio::runtime::Handle::try_current().ok().map(Self)
+    }
+
+    /// Starts a task.
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.spawn(future)
+    }
+
+    /// Starts work that blocks its thread: the disk, and nothing else.
+    pub(crate) fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.0.spawn_blocking(work)
+    }
+
+    /// Runs `work` with this runtime as the current one, for code that starts tasks by itself.
+    pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.0.enter();
+        work()
+    }
+}
+
+/// Waits for `duration` on the runtime's clock, which tests may pause.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Waits for `future`, `duration` at most.
+pub(crate) async fn timeout<F: Future>(
+    duration: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    tokio::time::timeout(duration, future).await
+}
+
+/// Time since the Unix epoch by the machine's wall clock; zero if that clock stands before it.
+pub(crate) fn wall_clock() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Whether this thread is unwinding from a panic.
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+}
+
+/// 128 bits from the operating system's seeded, cryptographically strong generator.
+pub(crate) fn random_u128() -> u128 {
+    rand::random()
+}
+
+/// How many shards a [`ShardedMap`] has. Enough that two cores rarely meet, and few enough that an
+/// empty map stays small.
+const SHARDS: usize = 64;
+
+/// A concurrent map: a fixed number of locked hash maps.
+///
+/// A plain map under a plain lock, sharded, is as fast here as the lock-free ones that were
+/// measured, and each of its locks is one that a scheduler can see.
+pub(crate) struct ShardedMap<K, V> {
+    /// Keyed anew for each map, so that callers who choose ids cannot aim at one shard.
+    hasher: RandomState,
+    /// The maps; a key's shard follows from its hash.
+    shards: Box<[Shard<K, V>]>,
+}
+
+/// One locked part of a [`ShardedMap`], on a cache line of its own.
+#[repr(align(64))]
+struct Shard<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K: Hash + Eq + Clone, V> ShardedMap<K, V> {
+    /// An empty map.
+    pub(crate) fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(HashMap::new()))).collect();
+        Self { hasher: RandomState::new(), shards }
+    }
+
+    /// The shard of `key`, locked.
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, V>> {
+        // The high bits: the map inside a shard uses the low ones of a hash of its own.
+        let index = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
+        self.shards.get(index).expect("a remainder is below its divisor").0.lock()
+    }
+
+    /// What stands under `key`, cloned.
+    pub(crate) fn get(&self, key: &K) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.shard(key).get(key).cloned()
+    }
+
+    /// Runs `read` on what stands under `key`, with the shard locked.
+    pub(crate) fn with<T>(&self, key: &K, read: impl FnOnce(Option<&mut V>) -> T) -> T {
+        read(self.shard(key).get_mut(key))
+    }
+
+    /// Runs `change` on the place of `key`, with the shard locked: whatever it leaves there stays.
+    pub(crate) fn alter<T>(&self, key: &K, change: impl FnOnce(&mut Option<V>) -> T) -> T {
+        let mut shard = self.shard(key);
+        let (place, mut value) = match shard.remove_entry(key) {
+            Some((place, value)) => (place, Some(value)),
+            None => (key.clone(), None),
+        };
+        let answer = change(&mut value);
+        if let Some(value) = value {
+            shard.insert(place, value);
+        }
+        answer
+    }
+
+    /// Puts `value` under `key` and returns what stood there.
+    pub(crate) fn insert(&self, key: K, value: V) -> Option<V> {
+        self.shard(&key).insert(key, value)
+    }
+
+    /// Removes what stands under `key` if `doomed` says so.
+    pub(crate) fn remove_if(&self, key: &K, doomed: impl FnOnce(&V) -> bool) -> Option<V> {
+        let mut shard = self.shard(key);
+        if shard.get(key).is_some_and(doomed) { shard.remove(key) } else { None }
+    }
+
+    /// How many keys there are, shard by shard, so not at one instant.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.0.lock().len()).sum()
+    }
+
+    /// Every value that `pick` picks, one shard locked at a time.
+    pub(crate) fn collect<T>(&self, mut pick: impl FnMut(&K, &V) -> Option<T>) -> Vec<T> {
+        let mut picked = Vec::new();
+        for shard in &self.shards {
+            picked.extend(shard.0.lock().iter().filter_map(|(key, value)| pick(key, value)));
+        }
+        picked
+    }
+}
+
+impl<K, V> std::fmt::Debug for ShardedMap<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardedMap").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,175 @@
+//! Where records live: the [`Store`] trait, and the stores that come with the library.
+//!
+//! A store is told operations, never whole objects, so a partial view cannot be saved over a full
+//! one: there is no save. It knows ids and records, and nothing of sessions, turns or actors.
+//!
+//! What every store promises, and `testing::conformance` shows:
+//!
+//! - A [`Write`] happens whole or not at all, and its future resolves after the commit.
+//! - Each write carries the [`Incarnation`] it is meant for, and the turn where there is one. A
+//!   write to a life that is over, to a turn that is not open, or out of order is
+//!   [`StoreError::Fenced`] and changes nothing.
+//! - A write that was refused or failed never fails another that was gathered into the same
+//!   transaction.
+//! - Handing over a write is enough: dropping its future afterwards does not take it back.
+//! - Each life of an id has its own entries and data; a later life never sees an earlier one's.
+
+mod error;
+mod memory;
+mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod write;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+pub use error::{FenceReason, StoreError};
+pub use memory::MemoryStore;
+pub use record::{
+    EntryMark, Found, Record, RecordFilter, RecordPage, StoredEntry, TurnMarker, TurnRecord,
+};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
+pub use write::{Binding, Created, DataChange, InputFate, NewRecord, Write};
+
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, SessionId};
+use crate::key::SessionKey;
+
+/// Where records live.
+///
+/// Object safe; a supervisor holds an `Arc<dyn Store>`. What an implementation promises is at the
+/// top of [this module](self); `testing::conformance` checks it. Only one supervisor uses a store
+/// at a time, and a store with a file of its own sees to that itself.
+///
+/// A future that is returned must not need the store to be borrowed, since it may be finished by
+/// another task than the caller's; a store that has its answer at once returns
+/// [`StoreFuture::ready`] and costs no task switch.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Creates a session with its first entries and data, and binds its key, in one transaction.
+    ///
+    /// Draws the life's [`Incarnation`] from the store's counter. That the id is taken, that it is a
+    /// tombstone, or that the key is bound to something else is an answer, not an error.
+    fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>>;
+
+    /// Applies one operation to the life `incarnation` of the session `id`, in one transaction.
+    fn write(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> StoreFuture<Result<(), StoreError>>;
+
+    /// What there is under `id`. A tombstone counts until its `until` lies at or before `now`.
+    fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>>;
+
+    /// The session that `key` is bound to.
+    fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>>;
+
+    /// Up to `limit` entries of a life with a number above `after`, in order.
+    ///
+    /// An entry whose checksum does not match is told as [`EntryMark::Damaged`] with an empty
+    /// payload; the others are not affected.
+    fn entries(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>>;
+
+    /// The datum `name` of a life.
+    fn datum(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        name: &str,
+    ) -> StoreFuture<Result<Option<Bytes>, StoreError>>;
+
+    /// How turn `generation` of a life ended; `None` if it is open or never was.
+    fn turn(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<TurnRecord>, StoreError>>;
+
+    /// Up to `limit` records that match, in order of creation, after the life `after`.
+    fn list(
+        &self,
+        filter: RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> StoreFuture<Result<RecordPage, StoreError>>;
+
+    /// Removes up to `limit` tombstones whose `until` lies at or before `now`; answers how many.
+    fn forget_tombstones(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> StoreFuture<Result<usize, StoreError>>;
+
+    /// Looks at everything, and answers with what is damaged, a line each; empty is well.
+    fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>>;
+
+    /// Finishes what was handed over and lets go of files and locks. Everything afterwards is
+    /// refused with [`StoreError::Closed`]. Closing twice is harmless.
+    fn close(&self) -> StoreFuture<Result<(), StoreError>>;
+}
+
+/// The answer of a store: there already, or to be awaited.
+///
+/// Sends between threads and borrows nothing.
+#[must_use = "a store's answer says whether anything happened"]
+pub struct StoreFuture<T>(Answer<T>);
+
+/// The two states of a [`StoreFuture`].
+enum Answer<T> {
+    /// There already; taken by the first poll.
+    Ready(Option<T>),
+    /// To be polled.
+    Pending(Pin<Box<dyn Future<Output = T> + Send>>),
+}
+
+impl<T> StoreFuture<T> {
+    /// An answer that is there already.
+    pub fn ready(answer: T) -> Self {
+        Self(Answer::Ready(Some(answer)))
+    }
+
+    /// An answer to be awaited.
+    pub fn pending(answer: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Answer::Pending(Box::pin(answer)))
+    }
+
+    /// The answer if it is there already, and otherwise the future.
+    pub(crate) fn now(self) -> Result<T, Self> {
+        match self.0 {
+            Answer::Ready(Some(answer)) => Ok(answer),
+            other => Err(Self(other)),
+        }
+    }
+}
+
+impl<T: Unpin> Future for StoreFuture<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match &mut self.get_mut().0 {
+            Answer::Ready(answer) => Poll::Ready(answer.take().expect("polled after it was ready")),
+            Answer::Pending(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl<T> fmt::Debug for StoreFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if matches!(self.0, Answer::Ready(_)) { "ready" } else { "pending" };
+        write!(f, "StoreFuture({state})")
+    }
+}

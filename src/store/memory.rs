@@ -1,0 +1,497 @@
+//! The store that forgets with the process: for tests and throw-away bots, and the reference that
+//! the conformance suite is written against.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::error::{FenceReason, StoreError};
+use super::record::{EntryMark, Found, Record, RecordFilter, RecordPage, StoredEntry, TurnRecord};
+use super::write::{Created, DataChange, InputFate, NewRecord, Write};
+use super::{Store, StoreFuture};
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, SessionId};
+use crate::key::SessionKey;
+use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap};
+use crate::tombstone::Tombstone;
+use crate::turn::TurnOutcome;
+
+/// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
+const DEFAULT_MAX_TOMBSTONES: usize = 1_000_000;
+
+/// How many records a listing looks at before it lets others in.
+const LIST_SLICE: usize = 1_024;
+
+/// Keeps everything in memory. A clone is another handle to the same store.
+///
+/// It answers at once, so a turn on it wakes nobody. Nothing of it survives the process.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    /// What the handles share.
+    shared: Arc<Shared>,
+}
+
+/// What the handles of one store share. Locks are taken in the order index, then a shard of `lives`.
+#[derive(Debug)]
+struct Shared {
+    /// Every id that is live or a tombstone.
+    lives: ShardedMap<SessionId, Entry>,
+    /// What is looked up by something else than the id; held by whoever creates, deletes or lists.
+    index: Mutex<Index>,
+    /// The newest life's number. Starts at a random place, so that a stream or a cursor of an
+    /// earlier process is not taken for one of this.
+    newest: AtomicU64,
+    /// The bound of `Index::tombstones`.
+    max_tombstones: usize,
+    /// Tombstones that were dropped before their time.
+    evicted: AtomicU64,
+    /// Set once by `close`.
+    closed: AtomicBool,
+}
+
+/// What stands under an id.
+#[derive(Debug)]
+enum Entry {
+    /// A session.
+    Live(Box<Life>),
+    /// It was deleted.
+    Gone(Tombstone),
+}
+
+/// One life of a session.
+#[derive(Debug)]
+struct Life {
+    /// Its metadata.
+    record: Record,
+    /// Its transcript, by number.
+    entries: Vec<StoredEntry>,
+    /// Its data.
+    data: BTreeMap<String, Bytes>,
+    /// How its turns ended, in that order.
+    turns: Vec<TurnRecord>,
+    /// The keys that were bound to it; some may have moved on.
+    keys: Vec<SessionKey>,
+}
+
+/// The other ways in.
+#[derive(Debug, Default)]
+struct Index {
+    /// What each key is bound to.
+    bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
+    /// The live sessions, in order of creation.
+    order: BTreeMap<Incarnation, SessionId>,
+    /// The tombstones, oldest first.
+    tombstones: VecDeque<(SessionId, Tombstone)>,
+}
+
+impl MemoryStore {
+    /// An empty store that keeps a million tombstones at most.
+    pub fn new() -> Self {
+        Self::with_max_tombstones(DEFAULT_MAX_TOMBSTONES)
+    }
+
+    /// An empty store that keeps `max_tombstones` at most: beyond that the oldest is dropped early,
+    /// and counted by [`tombstones_evicted`](Self::tombstones_evicted).
+    pub fn with_max_tombstones(max_tombstones: usize) -> Self {
+        let start = u64::try_from(rt::random_u128() >> 80).expect("48 bits fit");
+        Self {
+            shared: Arc::new(Shared {
+                lives: ShardedMap::new(),
+                index: Mutex::new(Index::default()),
+                newest: AtomicU64::new(start),
+                max_tombstones,
+                evicted: AtomicU64::new(0),
+                closed: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// How many tombstones were dropped before their time, because there were too many.
+    pub fn tombstones_evicted(&self) -> u64 {
+        self.shared.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Runs `work` unless the store is closed.
+    fn answer<T>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, StoreError>,
+    ) -> StoreFuture<Result<T, StoreError>> {
+        StoreFuture::ready(if self.shared.closed.load(Ordering::Acquire) {
+            Err(StoreError::Closed)
+        } else {
+            work(&self.shared)
+        })
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for MemoryStore {
+    fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
+        self.answer(|shared| Ok(shared.create(new)))
+    }
+
+    fn write(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.answer(|shared| match write {
+            Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
+            write => shared.with_life(id, incarnation, |life| life.apply(write)),
+        })
+    }
+
+    fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
+        self.answer(|shared| {
+            Ok(shared.lives.with(id, |entry| match entry {
+                Some(Entry::Live(life)) => Found::Live(life.record.clone()),
+                Some(Entry::Gone(tombstone)) if tombstone.until > now => Found::Gone(*tombstone),
+                Some(Entry::Gone(_)) | None => Found::Unknown,
+            }))
+        })
+    }
+
+    fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
+        self.answer(|shared| Ok(shared.index.lock().bindings.get(key).map(|(id, _)| id.clone())))
+    }
+
+    fn entries(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>> {
+        self.answer(|shared| {
+            shared.with_life(id, incarnation, |life| {
+                let first = life.entries.partition_point(|entry| entry.seq <= after);
+                Ok(life.entries.iter().skip(first).take(limit).cloned().collect())
+            })
+        })
+    }
+
+    fn datum(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        name: &str,
+    ) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
+        self.answer(|shared| {
+            shared.with_life(id, incarnation, |life| Ok(life.data.get(name).cloned()))
+        })
+    }
+
+    fn turn(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<TurnRecord>, StoreError>> {
+        self.answer(|shared| {
+            shared.with_life(id, incarnation, |life| {
+                Ok(life.turns.iter().rev().find(|turn| turn.generation == generation).cloned())
+            })
+        })
+    }
+
+    fn list(
+        &self,
+        filter: RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> StoreFuture<Result<RecordPage, StoreError>> {
+        self.answer(|shared| Ok(shared.list(&filter, after, limit)))
+    }
+
+    fn forget_tombstones(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> StoreFuture<Result<usize, StoreError>> {
+        self.answer(|shared| {
+            let mut index = shared.index.lock();
+            let mut forgotten = 0;
+            while forgotten < limit
+                && index.tombstones.front().is_some_and(|(_, tombstone)| tombstone.until <= now)
+            {
+                shared.drop_oldest(&mut index);
+                forgotten += 1;
+            }
+            Ok(forgotten)
+        })
+    }
+
+    fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
+        self.answer(|shared| Ok(shared.check()))
+    }
+
+    fn close(&self) -> StoreFuture<Result<(), StoreError>> {
+        self.shared.closed.store(true, Ordering::Release);
+        StoreFuture::ready(Ok(()))
+    }
+}
+
+impl Shared {
+    /// [`Store::create`], under the index so that id and key change together.
+    fn create(&self, new: NewRecord) -> Created {
+        let mut index = self.index.lock();
+        if let Some(refusal) = self.refuse_create(&index, &new) {
+            return refusal;
+        }
+        let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
+        let keys: Vec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
+        if let Some(binding) = new.binding {
+            index.bindings.insert(binding.key, (new.id.clone(), incarnation));
+        }
+        index.order.insert(incarnation, new.id.clone());
+        let count = new.entries.len() as u64;
+        let record = Record {
+            id: new.id.clone(),
+            incarnation,
+            key: keys.first().cloned(),
+            label: new.label,
+            created_at: new.at,
+            last_active_at: new.at,
+            generation: Generation::default(),
+            version: 0,
+            next_seq: 1,
+            entries: 0,
+            open: Vec::new(),
+        };
+        let data = new.data.into_iter().collect();
+        let mut life = Life { record, entries: Vec::new(), data, turns: Vec::new(), keys };
+        life.push(new.entries, None, new.at);
+        debug_assert_eq!(life.record.entries, count);
+        let record = life.record.clone();
+        self.lives.insert(new.id, Entry::Live(Box::new(life)));
+        Created::Created(record)
+    }
+
+    /// Why `new` cannot be created, if it cannot.
+    fn refuse_create(&self, index: &Index, new: &NewRecord) -> Option<Created> {
+        let by_id = self.lives.with(&new.id, |entry| match entry {
+            Some(Entry::Live(_)) => Some(Created::IdTaken),
+            Some(Entry::Gone(tombstone)) if !new.allow_reuse && tombstone.until > new.at => {
+                Some(Created::IdGone(*tombstone))
+            }
+            Some(Entry::Gone(_)) | None => None,
+        });
+        by_id.or_else(|| {
+            let binding = new.binding.as_ref()?;
+            let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
+            (bound_to != binding.expected.as_ref())
+                .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
+        })
+    }
+
+    /// Runs `work` on the life that is meant, and on no other.
+    fn with_life<T>(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        work: impl FnOnce(&mut Life) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.lives.with(id, |entry| match entry {
+            Some(Entry::Live(life)) if life.record.incarnation == incarnation => work(life),
+            Some(Entry::Live(_) | Entry::Gone(_)) | None => {
+                Err(StoreError::fenced(FenceReason::NoSuchLife))
+            }
+        })
+    }
+
+    /// [`Write::Delete`].
+    fn delete(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        tombstone: Tombstone,
+    ) -> Result<(), StoreError> {
+        let mut index = self.index.lock();
+        let keys = self.with_life(id, incarnation, |life| Ok(std::mem::take(&mut life.keys)))?;
+        for key in keys {
+            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
+                index.bindings.remove(&key);
+            }
+        }
+        index.order.remove(&incarnation);
+        self.lives.insert(id.clone(), Entry::Gone(tombstone));
+        index.tombstones.push_back((id.clone(), tombstone));
+        while index.tombstones.len() > self.max_tombstones {
+            self.drop_oldest(&mut index);
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Drops the oldest tombstone, unless its id lives again.
+    fn drop_oldest(&self, index: &mut Index) {
+        let Some((id, oldest)) = index.tombstones.pop_front() else { return };
+        self.lives.remove_if(&id, |entry| matches!(entry, Entry::Gone(found) if *found == oldest));
+    }
+
+    /// [`Store::list`], a slice at a time so that nobody waits for a long one.
+    fn list(&self, filter: &RecordFilter, after: Option<Incarnation>, limit: usize) -> RecordPage {
+        let mut page = RecordPage::default();
+        let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        loop {
+            let slice: Vec<_> = {
+                let index = self.index.lock();
+                let range = index.order.range((from, Bound::Unbounded));
+                range.take(LIST_SLICE).map(|(life, id)| (*life, id.clone())).collect()
+            };
+            let Some((last, _)) = slice.last() else { return page };
+            from = Bound::Excluded(*last);
+            for (incarnation, id) in slice {
+                let record = self.with_life(&id, incarnation, |life| Ok(life.record.clone()));
+                let Ok(record) = record else { continue };
+                if !filter.matches(&record) {
+                    continue;
+                }
+                if page.records.len() == limit {
+                    page.next = page.records.last().map(|record| record.incarnation);
+                    return page;
+                }
+                page.records.push(record);
+            }
+        }
+    }
+
+    /// Whether the index and the lives agree.
+    fn check(&self) -> Vec<String> {
+        let index = self.index.lock();
+        let mut problems = Vec::new();
+        for (incarnation, id) in &index.order {
+            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
+                problems.push(format!("session {id}: listed and not there"));
+            }
+        }
+        for (key, (id, incarnation)) in &index.bindings {
+            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
+                problems.push(format!("key {key}: bound to {id}, which is not there"));
+            }
+        }
+        problems
+    }
+}
+
+impl Life {
+    /// Applies one operation after checking all of it; a refusal changes nothing.
+    fn apply(&mut self, write: Write) -> Result<(), StoreError> {
+        match write {
+            Write::Begin { marker, input, at } => {
+                if marker.generation <= self.record.generation {
+                    return Err(StoreError::fenced(FenceReason::OldTurn));
+                }
+                if let Some((seq, input)) = input {
+                    self.check_next(seq)?;
+                    self.push(vec![input], Some(marker.generation), at);
+                }
+                self.record.generation = marker.generation;
+                self.record.open.push(marker);
+                self.record.last_active_at = at;
+            }
+            Write::Commit { generation, first_seq, entries, data, version, at } => {
+                self.check_next(first_seq)?;
+                self.settle(generation, TurnOutcome::Committed, at)?;
+                self.push(entries, Some(generation), at);
+                self.change(data);
+                self.touch(version, at);
+            }
+            Write::Settle { generation, outcome, input, at } => {
+                self.settle(generation, outcome, at)?;
+                self.mark_input(generation, input);
+                if outcome != TurnOutcome::Interrupted {
+                    self.record.last_active_at = at;
+                }
+            }
+            Write::Append { first_seq, entries, version, at } => {
+                self.check_next(first_seq)?;
+                self.push(entries, None, at);
+                self.touch(version, at);
+            }
+            Write::PutData { changes, version, at } => {
+                self.change(changes);
+                self.touch(version, at);
+            }
+            Write::Label { label } => self.record.label = label,
+            Write::Delete { .. } => unreachable!("a delete goes through the index"),
+        }
+        Ok(())
+    }
+
+    /// Whether `seq` is the number that the next entry gets.
+    fn check_next(&self, seq: u64) -> Result<(), StoreError> {
+        if seq == self.record.next_seq {
+            Ok(())
+        } else {
+            Err(StoreError::fenced(FenceReason::OutOfOrder))
+        }
+    }
+
+    /// Appends entries.
+    fn push(&mut self, payloads: Vec<Bytes>, generation: Option<Generation>, at: Timestamp) {
+        for payload in payloads {
+            let seq = self.record.next_seq;
+            self.entries.push(StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload });
+            self.record.next_seq += 1;
+            self.record.entries += 1;
+        }
+    }
+
+    /// Ends a turn's marker and records its outcome.
+    fn settle(
+        &mut self,
+        generation: Generation,
+        outcome: TurnOutcome,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let open = self.record.open.iter().position(|marker| marker.generation == generation);
+        let open = open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?;
+        self.record.open.remove(open);
+        self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+        Ok(())
+    }
+
+    /// Does with a turn's input what its end asks for.
+    fn mark_input(&mut self, generation: Generation, fate: InputFate) {
+        // The input is near the end: nothing but what came since its turn began is behind it.
+        let input = self.entries.iter().rposition(|entry| entry.generation == Some(generation));
+        let Some(input) = input else { return };
+        match fate {
+            InputFate::Drop => {
+                self.entries.remove(input);
+                self.record.entries -= 1;
+            }
+            InputFate::Keep | InputFate::Aside => {
+                let mark =
+                    if fate == InputFate::Keep { EntryMark::Unanswered } else { EntryMark::Aside };
+                if let Some(entry) = self.entries.get_mut(input) {
+                    entry.mark = mark;
+                }
+            }
+        }
+    }
+
+    /// Changes data.
+    fn change(&mut self, changes: Vec<DataChange>) {
+        for change in changes {
+            match change.value {
+                Some(value) => self.data.insert(change.name, value),
+                None => self.data.remove(&change.name),
+            };
+        }
+    }
+
+    /// Takes over the counters of a write.
+    fn touch(&mut self, version: u64, at: Timestamp) {
+        self.record.version = version;
+        self.record.last_active_at = at;
+    }
+}

@@ -1,0 +1,136 @@
+//! What a store hands out.
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::key::SessionKey;
+use crate::tombstone::Tombstone;
+use crate::turn::TurnOutcome;
+
+/// The metadata of one life of a session. Its entries and data are read apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which conversation.
+    pub id: SessionId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// The key under which it was created; it may be bound to another session by now.
+    pub key: Option<SessionKey>,
+    /// A line for people, such as a title.
+    pub label: Option<String>,
+    /// When this life began.
+    pub created_at: Timestamp,
+    /// When it was last used: a turn begun or ended, entries appended, data put.
+    pub last_active_at: Timestamp,
+    /// The number of the newest turn; 0 before the first.
+    pub generation: Generation,
+    /// Counts the changes of the transcript and the data; what an optimistic caller compares.
+    pub version: u64,
+    /// The number that the next entry gets; the first is 1.
+    pub next_seq: u64,
+    /// How many entries there are.
+    pub entries: u64,
+    /// The turns that were begun and not settled, oldest first.
+    pub open: Vec<TurnMarker>,
+}
+
+/// A turn that was begun and not settled. Without a live turn behind it, it is stale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnMarker {
+    /// Which turn.
+    pub generation: Generation,
+    /// Which run of the process began it.
+    pub instance: InstanceId,
+    /// When.
+    pub began_at: Timestamp,
+}
+
+/// How a turn ended: its one terminal outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnRecord {
+    /// Which turn.
+    pub generation: Generation,
+    /// How it ended.
+    pub outcome: TurnOutcome,
+    /// When.
+    pub settled_at: Timestamp,
+}
+
+/// One entry of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its number, growing along the transcript. Dropped inputs leave gaps.
+    pub seq: u64,
+    /// The turn that wrote it; `None` if it was appended without one.
+    pub generation: Option<Generation>,
+    /// Whether it counts.
+    pub mark: EntryMark,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The entry, encoded.
+    pub payload: Bytes,
+}
+
+/// What is known of an entry beside its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EntryMark {
+    /// A part of the transcript.
+    Kept,
+    /// The input of a turn that still runs. Stores do not write this one; the supervisor knows it.
+    Pending,
+    /// The input of a turn that ended without a reply.
+    Unanswered,
+    /// The input of a parallel turn that lost: kept beside the transcript, not in it.
+    Aside,
+    /// Its row was damaged on the disk; the payload is empty.
+    Damaged,
+}
+
+/// What there is under an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A session.
+    Live(Record),
+    /// It was deleted.
+    Gone(Tombstone),
+    /// Nothing, and nothing that is remembered.
+    Unknown,
+}
+
+/// Which records a listing shows. The default shows all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordFilter {
+    /// Only those created under a key of this platform.
+    pub platform: Option<String>,
+    /// Only those last used at or after this time.
+    pub active_since: Option<Timestamp>,
+    /// Only those with an open turn (`true`), or without one (`false`).
+    pub replying: Option<bool>,
+}
+
+impl RecordFilter {
+    /// Whether `record` is shown.
+    pub fn matches(&self, record: &Record) -> bool {
+        let platform = self
+            .platform
+            .as_deref()
+            .is_none_or(|wanted| record.key.as_ref().is_some_and(|key| key.platform() == wanted));
+        let active = self.active_since.is_none_or(|since| record.last_active_at >= since);
+        let replying = self.replying.is_none_or(|wanted| wanted != record.open.is_empty());
+        platform && active && replying
+    }
+}
+
+/// A part of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordPage {
+    /// The records, in order of creation.
+    pub records: Vec<Record>,
+    /// Rows that could not be read, each told by table and id. They are left out of `records`.
+    pub damaged: Vec<String>,
+    /// Where the next page starts; `None` if this was the last.
+    pub next: Option<Incarnation>,
+}

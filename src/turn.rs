@@ -1,0 +1,5 @@
+//! One reply.
+
+mod outcome;
+
+pub use outcome::{CancelReason, TurnOutcome};

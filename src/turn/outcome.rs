@@ -1,0 +1,102 @@
+//! How turns end.
+
+use std::fmt;
+
+/// How a turn ended. Every turn has exactly one, recorded with it and told to every reader of its
+/// stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TurnOutcome {
+    /// Its reply is in the transcript.
+    Committed,
+    /// It ran in parallel and another turn had committed since its begin.
+    Superseded,
+    /// Its code said that it failed.
+    Failed,
+    /// Its [`Turn`](crate::Turn) was dropped without an outcome.
+    Abandoned,
+    /// Its code panicked.
+    Panicked,
+    /// It was told to end.
+    Cancelled(CancelReason),
+    /// The process ended, or the session was loaded anew, while it ran.
+    Interrupted,
+}
+
+/// Why a turn was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelReason {
+    /// Somebody asked for it.
+    Stopped,
+    /// A newer turn came under [`BusyPolicy::Interrupt`](crate::BusyPolicy::Interrupt).
+    Preempted,
+    /// The key of the session was reset to a fresh one.
+    Reset,
+    /// The session was deleted.
+    Deleted,
+    /// The supervisor shuts down.
+    Shutdown,
+    /// The store failed and the session has to be loaded anew.
+    StoreFailed,
+}
+
+impl TurnOutcome {
+    /// Its name in stores, logs and metrics; stable.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+            Self::Panicked => "panicked",
+            Self::Cancelled(CancelReason::Stopped) => "cancelled_stopped",
+            Self::Cancelled(CancelReason::Preempted) => "cancelled_preempted",
+            Self::Cancelled(CancelReason::Reset) => "cancelled_reset",
+            Self::Cancelled(CancelReason::Deleted) => "cancelled_deleted",
+            Self::Cancelled(CancelReason::Shutdown) => "cancelled_shutdown",
+            Self::Cancelled(CancelReason::StoreFailed) => "cancelled_store_failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Every outcome there is, in a fixed order.
+    pub const ALL: [Self; 12] = [
+        Self::Committed,
+        Self::Superseded,
+        Self::Failed,
+        Self::Abandoned,
+        Self::Panicked,
+        Self::Cancelled(CancelReason::Stopped),
+        Self::Cancelled(CancelReason::Preempted),
+        Self::Cancelled(CancelReason::Reset),
+        Self::Cancelled(CancelReason::Deleted),
+        Self::Cancelled(CancelReason::Shutdown),
+        Self::Cancelled(CancelReason::StoreFailed),
+        Self::Interrupted,
+    ];
+
+    /// The outcome that [`as_str`](Self::as_str) names so; for stores.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+    }
+}
+
+impl fmt::Display for TurnOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "somebody stopped it",
+            Self::Preempted => "a newer turn interrupted it",
+            Self::Reset => "its key was reset",
+            Self::Deleted => "its session was deleted",
+            Self::Shutdown => "the supervisor shuts down",
+            Self::StoreFailed => "the store failed",
+        })
+    }
+}
