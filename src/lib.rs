@@ -4,6 +4,7 @@ mod clock;
 mod id;
 mod key;
 mod rt;
+mod session;
 pub mod store;
 mod tombstone;
 mod turn;

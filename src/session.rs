@@ -1,0 +1,2 @@
+//! One conversation.
+mod state;
