@@ -20,6 +20,7 @@ pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, onesh
 pub(crate) use tokio::task::{AbortHandle, JoinHandle};
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
+pub(crate) use tokio_util::task::TaskTracker;
 
 /// Starts tasks on the runtime that the supervisor was started on, from any thread.
 #[derive(Clone, Debug)]

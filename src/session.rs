@@ -1,2 +1,591 @@
 //! One conversation.
-mod state;
+//!
+//! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
+//! while: what it names is loaded again on use. Only deletion ends it.
+
+pub(crate) mod actor;
+mod error;
+pub(crate) mod house;
+pub(crate) mod slot;
+pub(crate) mod state;
+mod status;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::status::{SessionStatus, TurnStatus};
+
+use self::house::{House, Reloaded};
+use self::slot::{Hold, Slot};
+use self::state::{BeginRequest, Change, Changed, DeleteRefusal, Deletion, Target, Ticket};
+use crate::clock::Timestamp;
+use crate::entry::{
+    ChatMessage, Content, Entry, EntryError, TurnInput, check_name, decode, encode,
+};
+use crate::id::{SessionId, StreamId};
+use crate::key::SessionKey;
+use crate::rt::{self, Arc, oneshot};
+use crate::store::{DataChange, EntryMark, Found, Record, StoreError, StoredEntry};
+use crate::stream::Subscription;
+use crate::tombstone::{GoneReason, Tombstone};
+use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
+
+/// The handle to one conversation. Clones name the same one.
+///
+/// # Examples
+///
+/// ```
+/// # use session_supervisor::{BusyPolicy, ChatMessage, CommitOutcome, SessionKey, Supervisor};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let supervisor: Supervisor = Supervisor::builder().start().await?;
+/// let key = SessionKey::builder("irc").chat("#rust").build()?;
+/// let session = supervisor.open(&key).await?;
+///
+/// let turn = session.begin(&ChatMessage::user("hello"), BusyPolicy::Reject).await?;
+/// turn.emit("hi ")?;
+/// turn.emit("there")?;
+/// let outcome = turn.commit(&ChatMessage::assistant("hi there")).await?;
+/// assert!(matches!(outcome, CommitOutcome::Committed { seq: 2, .. }));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session<E = ChatMessage> {
+    /// What it was loaded into; over once the store has failed.
+    slot: Arc<Slot>,
+    /// Where it is loaded again.
+    house: Arc<dyn House>,
+    /// What its entries are.
+    entries: PhantomData<fn() -> E>,
+}
+
+impl<E> Clone for Session<E> {
+    fn clone(&self) -> Self {
+        Self { slot: self.slot.clone(), house: self.house.clone(), entries: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Session<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({})", self.slot.id)
+    }
+}
+
+/// What a delete did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeleteOutcome {
+    /// This call deleted it.
+    Deleted(Tombstone),
+    /// It was gone before, or another call deleted it first.
+    AlreadyGone(Tombstone),
+    /// There is no such session, and none is remembered.
+    Unknown,
+}
+
+/// Which life to ask again.
+enum Again {
+    /// This one.
+    Live(Arc<Slot>),
+    /// It is over.
+    Gone(Tombstone),
+    /// It is over, and not remembered.
+    Unknown,
+}
+
+impl<E> Session<E> {
+    /// The handle to what is in `slot`.
+    pub(crate) fn new(slot: Arc<Slot>, house: Arc<dyn House>) -> Self {
+        Self { slot, house, entries: PhantomData }
+    }
+
+    /// Which conversation.
+    pub fn id(&self) -> &SessionId {
+        &self.slot.id
+    }
+
+    /// The key it was created under; it may be bound to another session by now.
+    pub fn key(&self) -> Option<&SessionKey> {
+        self.slot.key.as_ref()
+    }
+
+    /// When it was created.
+    pub fn created_at(&self) -> Timestamp {
+        self.slot.created_at
+    }
+
+    /// What is happening in it now. Never waits, never counts as use.
+    pub fn status(&self) -> SessionStatus {
+        SessionStatus::of(&self.slot)
+    }
+
+    /// Tells the turn `stream` to end, as somebody asked for it. A stale id never hits a newer turn.
+    ///
+    /// Returns at once. The turn's token is cancelled and its stream takes no more chunks; it keeps
+    /// the slot until it unwinds, or `turns.cancel_grace` is over. Repeating it changes nothing. Does
+    /// not count as use.
+    pub fn cancel(&self, stream: StreamId) -> CancelOutcome {
+        if stream.incarnation() != self.slot.incarnation {
+            return CancelOutcome::NotRunning;
+        }
+        self.cancel_target(Target::Turn(stream.generation()))
+    }
+
+    /// Tells every turn of the session to end, and every begin that waits for it.
+    ///
+    /// As [`cancel`](Self::cancel) otherwise.
+    pub fn stop(&self) -> CancelOutcome {
+        self.cancel_target(Target::Everything)
+    }
+
+    /// Tells turns to end.
+    fn cancel_target(&self, target: Target) -> CancelOutcome {
+        let grace = self.slot.engine.config.turns.cancel_grace;
+        let (streams, already) = self.slot.cancel(target, CancelReason::Stopped, grace);
+        match (streams.is_empty(), already) {
+            (true, _) => CancelOutcome::NotRunning,
+            (false, true) => CancelOutcome::AlreadyCancelling { streams: streams.to_vec() },
+            (false, false) => CancelOutcome::Cancelling { streams: streams.to_vec() },
+        }
+    }
+
+    /// A reader of the open turn that was begun last; `None` if no turn is open.
+    ///
+    /// It starts with the oldest chunk that is kept. Does not count as use.
+    pub fn subscribe(&self) -> Option<Subscription> {
+        self.slot.stream(None).map(|(id, stream)| Subscription::new(id, stream))
+    }
+
+    /// A reader of the turn `stream`; `None` if that is not open.
+    pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
+        let ours = stream.incarnation() == self.slot.incarnation;
+        let found = ours.then(|| self.slot.stream(Some(stream.generation()))).flatten();
+        found.map(|(id, stream)| Subscription::new(id, stream))
+    }
+
+    /// Deletes the conversation: its entries, its data, its key's binding.
+    ///
+    /// At once nothing new is admitted, waiting begins are told, running turns are told and fenced:
+    /// whatever they do later is refused. It does not wait for them. The future resolves when the
+    /// store has the tombstone.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`] if the store failed. The session then stays closed to everything but another
+    /// delete, which finishes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled once has handed the delete over, and dropping it takes nothing back.
+    pub async fn delete(&self) -> Result<DeleteOutcome, DeleteError> {
+        delete(&self.slot, self.house.as_ref()).await
+    }
+
+    /// The record as the store has it.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`]; never `Content`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn record(&self) -> Result<Record, SessionError> {
+        let (slot, engine) = (&self.slot, &self.slot.engine);
+        let found = engine.store.look_up(&slot.id, engine.now().wall).await;
+        match found.map_err(|error| self.store_failed(error))? {
+            Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
+            Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
+            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
+        }
+    }
+
+    /// The datum `name`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Content`] if it is not a `T`; otherwise as the store says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
+        let slot = &self.slot;
+        let found = slot.engine.store.datum(&slot.id, slot.incarnation, name).await;
+        let found = found.map_err(|error| self.store_failed(error))?;
+        found.map(|bytes| decode(&bytes)).transpose().map_err(|error| self.refused(error))
+    }
+
+    /// Puts `value` under `name`; answers the session's version from then on. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Content`] if the value or the name is too large; otherwise as for a turn.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled once has handed the change over, and dropping it takes nothing back.
+    pub async fn insert(&self, name: &str, value: &impl Serialize) -> Result<u64, SessionError> {
+        let max = self.slot.engine.config.limits.max_datum_bytes;
+        let value = encode(value, max).map_err(|error| self.refused(error))?;
+        self.change_datum(name, Some(value)).await
+    }
+
+    /// Removes what is under `name`, if anything is. Otherwise as [`insert`](Self::insert).
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn remove(&self, name: &str) -> Result<u64, SessionError> {
+        self.change_datum(name, None).await
+    }
+
+    /// Sets the line for people that listings show. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn set_label(&self, label: Option<&str>) -> Result<(), SessionError> {
+        if let Some(label) = label {
+            check_name(label, &self.slot.engine.config.limits)
+                .map_err(|error| self.refused(error))?;
+        }
+        self.change(Change::Label(label.map(str::to_owned))).await.map(|_| ())
+    }
+
+    /// Changes one datum.
+    async fn change_datum(
+        &self,
+        name: &str,
+        value: Option<bytes::Bytes>,
+    ) -> Result<u64, SessionError> {
+        check_name(name, &self.slot.engine.config.limits).map_err(|error| self.refused(error))?;
+        let changes = vec![DataChange { name: name.to_owned(), value }];
+        self.change(Change::Data(changes)).await.map(|changed| changed.version)
+    }
+
+    /// Changes the session without a turn.
+    async fn change(&self, change: Change) -> Result<Changed, SessionError> {
+        let mut slot = self.slot.clone();
+        loop {
+            let refusal = match answer(slot.change(change.clone())).await {
+                Ok(changed) => return Ok(changed),
+                Err(refusal) => refusal,
+            };
+            if let Some(error) = SessionError::from_refusal(refusal, &slot.id) {
+                return Err(error);
+            }
+            let id = slot.id.clone();
+            slot = match self.again().await.map_err(|error| self.store_failed(error))? {
+                Again::Live(slot) => slot,
+                Again::Gone(tombstone) => return Err(SessionError::Gone { id, tombstone }),
+                Again::Unknown => return Err(SessionError::Unknown { id }),
+            };
+        }
+    }
+
+    /// The slot that holds this life now.
+    async fn again(&self) -> Result<Again, StoreError> {
+        again(&self.slot, self.house.as_ref()).await
+    }
+
+    /// What a store's failure means to a caller.
+    fn store_failed(&self, source: StoreError) -> SessionError {
+        self.slot.engine.counts.store_failed("read");
+        SessionError::Store { id: self.slot.id.clone(), source }
+    }
+
+    /// What an unsuitable content means to a caller.
+    fn refused(&self, source: EntryError) -> SessionError {
+        SessionError::Content { id: self.slot.id.clone(), source }
+    }
+}
+
+impl<E: Content> Session<E> {
+    /// Begins a turn whose work stays with the caller: what the user said becomes durable, and the
+    /// caller gets the right to reply.
+    ///
+    /// `options` is a [`BusyPolicy`](crate::BusyPolicy), `()` for the supervisor's, or
+    /// [`BeginOptions`]. Counts as use if it is admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`BeginError`]; with any of them nothing runs. The input is in the transcript only if the
+    /// turn was admitted and then told to end, or if the store does not know.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its first poll, nothing has happened. Dropped while it waits, it leaves the
+    /// queue. Dropped after the turn has taken the slot, the turn ends as abandoned and its input is
+    /// kept.
+    pub async fn begin(
+        &self,
+        input: impl Into<TurnInput<'_, E>>,
+        options: impl Into<BeginOptions>,
+    ) -> Result<Turn<E>, BeginError> {
+        let input = input.into().encode(&self.slot.engine.config.limits);
+        let begun = match input {
+            Ok(input) => self.begin_encoded(input, options.into()).await,
+            Err(error) => Err(BeginError::Input(error)),
+        };
+        begun.inspect_err(|error| self.slot.engine.counts.refused(error.name())).map(Turn::new)
+    }
+
+    /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the
+    /// turn is fenced, and waits for at its shutdown.
+    ///
+    /// Resolves when the turn has begun. Dropping the handle that it resolves to detaches from the
+    /// task, unless [`Running::cancel_on_drop`] was called.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin); `work` has not been called then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`begin`](Self::begin); once the work has started, dropping has no influence.
+    pub async fn run<F, W>(
+        &self,
+        input: impl Into<TurnInput<'_, E>>,
+        options: impl Into<BeginOptions>,
+        work: F,
+    ) -> Result<Running<W::Output>, BeginError>
+    where
+        F: FnOnce(Turn<E>) -> W + Send + 'static,
+        W: Future + Send + 'static,
+        W::Output: Send + 'static,
+    {
+        let turn = self.begin(input, options).await?;
+        Ok(Running::start(turn, work))
+    }
+
+    /// [`Self::begin`], from what was encoded.
+    async fn begin_encoded(
+        &self,
+        input: Option<bytes::Bytes>,
+        options: BeginOptions,
+    ) -> Result<Hold, BeginError> {
+        let mut slot = self.slot.clone();
+        loop {
+            let engine = &slot.engine;
+            let began = engine.now().moment;
+            let request = BeginRequest {
+                ticket: slot.ticket(),
+                input: input.clone(),
+                policy: options.policy.unwrap_or(engine.config.busy),
+                expect_version: options.expect_version,
+                draining: engine.is_draining(),
+            };
+            let refusal = match admitted(&slot, request).await {
+                Ok(hold) => return Ok(hold),
+                Err(refusal) => refusal,
+            };
+            let waited = engine.now().moment.since(began);
+            let expected = options.expect_version;
+            if let Some(error) = BeginError::from_refusal(refusal, &slot.id, waited, expected) {
+                if matches!(error, BeginError::Gone { .. }) {
+                    engine.counts.gone_hit();
+                }
+                return Err(error);
+            }
+            let id = slot.id.clone();
+            slot = match self.again().await {
+                Ok(Again::Live(slot)) => slot,
+                Ok(Again::Gone(tombstone)) => return Err(BeginError::Gone { id, tombstone }),
+                Ok(Again::Unknown) => return Err(BeginError::Unknown { id }),
+                Err(source) => return Err(BeginError::Store { id, source }),
+            };
+        }
+    }
+
+    /// Adds entries without a turn, such as a notice; answers the number of the last. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn append(&self, entries: &[E]) -> Result<u64, SessionError> {
+        let max = self.slot.engine.config.limits.max_entry_bytes;
+        let entries = entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>();
+        let entries = entries.map_err(|error| self.refused(error))?;
+        self.change(Change::Append(entries)).await.map(|changed| changed.last_seq)
+    }
+
+    /// Up to `limit` entries with a number above `after`, in order; `after` 0 starts at the first.
+    ///
+    /// The input of a turn that runs is among them, marked [`EntryMark::Pending`]. Never waits for a
+    /// turn, never counts as use.
+    ///
+    /// # Errors
+    ///
+    /// As the store says. An entry that cannot be read is an error in that entry alone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry<E>>, SessionError> {
+        let slot = &self.slot;
+        let stored = slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await;
+        let stored = stored.map_err(|error| self.store_failed(error))?;
+        Ok(stored.into_iter().map(|entry| self.decode_entry(entry)).collect())
+    }
+
+    /// The whole transcript: [`entries`](Self::entries) without those beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`entries`](Self::entries).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn transcript(&self) -> Result<Vec<Entry<E>>, SessionError> {
+        let mut entries = self.entries(0, usize::MAX).await?;
+        entries.retain(|entry| entry.mark != EntryMark::Aside);
+        Ok(entries)
+    }
+
+    /// An entry as its reader sees it.
+    fn decode_entry(&self, stored: StoredEntry) -> Entry<E> {
+        let open = stored.generation.is_some_and(|turn| self.slot.is_open(turn));
+        let pending = open && stored.mark == EntryMark::Kept;
+        let content = match stored.mark {
+            EntryMark::Damaged => Err(EntryError::Damaged),
+            EntryMark::Kept | EntryMark::Pending | EntryMark::Unanswered | EntryMark::Aside => {
+                decode(&stored.payload)
+            }
+        };
+        Entry {
+            seq: stored.seq,
+            stream: stored.generation.map(|generation| self.slot.stream_id(generation)),
+            mark: if pending { EntryMark::Pending } else { stored.mark },
+            at: stored.at,
+            content,
+        }
+    }
+}
+
+/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
+async fn admitted(slot: &Arc<Slot>, request: BeginRequest) -> Result<Hold, state::BeginRefusal> {
+    let (ticket, wait) = (request.ticket, request.policy.wait());
+    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
+    if !waits {
+        return answer(receiver).await;
+    }
+    let place = QueuePlace::take(slot, ticket);
+    let Some(wait) = wait else { return answer(receiver).await };
+    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
+        return answer.unwrap_or(Err(state::BeginRefusal::Draining));
+    }
+    // From here the answer is near: refused as timed out, or admitted in this very moment.
+    drop(place);
+    answer(receiver).await
+}
+
+/// A place in a session's queue; given up when dropped.
+struct QueuePlace<'a> {
+    /// The session.
+    slot: &'a Arc<Slot>,
+    /// Which place.
+    ticket: Ticket,
+    /// Since when.
+    since: crate::clock::Moment,
+}
+
+impl<'a> QueuePlace<'a> {
+    /// Notes that `ticket` waits.
+    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
+        slot.engine.counts.queued();
+        Self { slot, ticket, since: slot.engine.now().moment }
+    }
+}
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        let waited = self.slot.engine.now().moment.since(self.since);
+        self.slot.engine.counts.dequeued(waited.as_secs_f64());
+        self.slot.leave_queue(self.ticket);
+    }
+}
+
+/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
+/// with its supervisor does not.
+async fn answer<T, R: FromOver>(receiver: oneshot::Receiver<Result<T, R>>) -> Result<T, R> {
+    receiver.await.unwrap_or_else(|_| Err(R::over()))
+}
+
+/// A refusal for those whose session was dropped with its supervisor.
+trait FromOver {
+    /// That refusal.
+    fn over() -> Self;
+}
+
+impl FromOver for state::BeginRefusal {
+    fn over() -> Self {
+        Self::Draining
+    }
+}
+
+impl FromOver for state::ChangeRefusal {
+    fn over() -> Self {
+        Self::Store(StoreError::Closed)
+    }
+}
+
+impl FromOver for DeleteRefusal {
+    fn over() -> Self {
+        Self::Store(StoreError::Closed)
+    }
+}
+
+/// The slot that holds the same life as `slot` now.
+async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
+    Ok(match house.reload(&slot.id, slot.incarnation).await? {
+        Reloaded::Live(slot) => Again::Live(slot),
+        Reloaded::Gone(tombstone) => Again::Gone(tombstone),
+        Reloaded::Unknown => Again::Unknown,
+    })
+}
+
+/// Deletes what is in `slot`, wherever it is loaded by now.
+pub(crate) async fn delete(
+    slot: &Arc<Slot>,
+    house: &dyn House,
+) -> Result<DeleteOutcome, DeleteError> {
+    let id = &slot.id;
+    let mut slot = slot.clone();
+    loop {
+        match answer(slot.delete(GoneReason::Deleted)).await {
+            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
+            Ok(Deletion::AlreadyGone(tombstone)) => {
+                return Ok(DeleteOutcome::AlreadyGone(tombstone));
+            }
+            Err(DeleteRefusal::Store(source)) => {
+                return Err(DeleteError { id: id.clone(), source });
+            }
+            Err(DeleteRefusal::Left) => {}
+        }
+        let now = again(&slot, house).await;
+        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
+            Again::Live(slot) => slot,
+            Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
+            Again::Unknown => return Ok(DeleteOutcome::Unknown),
+        };
+    }
+}

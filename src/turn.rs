@@ -1,7 +1,298 @@
-//! One reply.
+//! One reply: the right to produce it, and how it ends.
+//!
+//! A [`Turn`] is held by the code that works on the reply. It emits chunks, then commits or fails;
+//! dropping it ends it as abandoned, at once. Every turn has exactly one outcome, whatever races:
+//! the first that reaches the session decides, and the others are told.
 
 mod outcome;
 mod policy;
+mod running;
 
-pub use outcome::{CancelReason, TurnOutcome};
-pub use policy::{BusyPolicy, Holder, Parallel, TurnPhase};
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+pub use self::outcome::{CancelReason, TurnOutcome};
+pub use self::policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
+pub use self::running::{RunError, Running};
+
+use crate::entry::{ChatMessage, Content, EntryError, Reply};
+use crate::id::{SessionId, StreamId};
+use crate::rt::CancellationToken;
+use crate::session::slot::Hold;
+use crate::session::state::Settlement;
+use crate::store::{InputFate, StoreError};
+use crate::stream::{Chunk, Subscription};
+
+/// How a turn is to be begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BeginOptions {
+    /// What happens while another turn runs; `None` is the supervisor's policy.
+    pub policy: Option<BusyPolicy>,
+    /// The session's version as the caller saw it last; if it is another by now, nothing is run.
+    pub expect_version: Option<u64>,
+}
+
+impl BeginOptions {
+    /// With this policy.
+    #[must_use]
+    pub const fn policy(mut self, policy: BusyPolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Only if the session is still at this version.
+    #[must_use]
+    pub const fn expect_version(mut self, version: u64) -> Self {
+        self.expect_version = Some(version);
+        self
+    }
+}
+
+impl From<BusyPolicy> for BeginOptions {
+    fn from(policy: BusyPolicy) -> Self {
+        Self::default().policy(policy)
+    }
+}
+
+/// The supervisor's policy, and no expectation.
+impl From<()> for BeginOptions {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+/// What a commit did. The reply is the caller's in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a reply that was not committed is in nobody's transcript"]
+#[non_exhaustive]
+pub enum CommitOutcome {
+    /// The reply is in the transcript, and durable.
+    Committed {
+        /// The number of its last entry.
+        seq: u64,
+        /// The session's version from then on.
+        version: u64,
+    },
+    /// The turn ran in parallel and another one had committed since its begin. Nothing was written.
+    Superseded {
+        /// The turn that won.
+        by: StreamId,
+    },
+    /// The turn had been ended over its holder's head. Nothing was written.
+    Stale {
+        /// Why.
+        reason: CancelReason,
+    },
+}
+
+/// What a cancel found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelOutcome {
+    /// These turns have been told to end, at least one of them now.
+    Cancelling {
+        /// Their streams.
+        streams: Vec<StreamId>,
+    },
+    /// These turns had been told before and have not ended yet.
+    AlreadyCancelling {
+        /// Their streams.
+        streams: Vec<StreamId>,
+    },
+    /// No such turn runs.
+    NotRunning,
+}
+
+/// Why a reply was not committed.
+#[non_exhaustive]
+#[derive(thiserror::Error)]
+pub enum CommitError<E = ChatMessage> {
+    /// The reply cannot be stored. The turn is still open and handed back.
+    #[error("the reply of turn {} was refused", .turn.stream())]
+    Reply {
+        /// The turn.
+        turn: Box<Turn<E>>,
+        /// What is wrong with the reply.
+        #[source]
+        source: EntryError,
+    },
+    /// The store failed; the turn is over. With [`StoreError::OutcomeUnknown`] the reply may be in
+    /// the transcript, otherwise it is not.
+    #[error("the reply of turn {stream} could not be stored")]
+    Store {
+        /// The turn.
+        stream: StreamId,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl<E> fmt::Debug for CommitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply { turn, source } => {
+                f.debug_struct("Reply").field("turn", turn).field("source", source).finish()
+            }
+            Self::Store { stream, source } => {
+                f.debug_struct("Store").field("stream", stream).field("source", source).finish()
+            }
+        }
+    }
+}
+
+/// Why a chunk was not taken: the turn was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("turn {stream} takes no more chunks: {reason}")]
+#[non_exhaustive]
+pub struct EmitError {
+    /// The turn.
+    pub stream: StreamId,
+    /// Why it is to end.
+    pub reason: CancelReason,
+}
+
+/// The right to produce one reply. Dropping it ends the turn as abandoned, or as panicked while its
+/// thread unwinds; the input is kept.
+#[must_use = "dropping a turn ends it as abandoned"]
+pub struct Turn<E = ChatMessage> {
+    /// The right itself.
+    hold: Hold,
+    /// What the session's entries are.
+    entries: PhantomData<fn() -> E>,
+}
+
+impl<E> fmt::Debug for Turn<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn({})", self.stream())
+    }
+}
+
+impl<E> Turn<E> {
+    /// A turn that has begun.
+    pub(crate) fn new(hold: Hold) -> Self {
+        Self { hold, entries: PhantomData }
+    }
+
+    /// Its stream, which names it.
+    pub fn stream(&self) -> StreamId {
+        self.hold.stream_id()
+    }
+
+    /// The session it belongs to.
+    pub fn session(&self) -> &SessionId {
+        &self.hold.slot.id
+    }
+
+    /// Emits a piece of the reply to whoever reads; answers its number, from 1.
+    ///
+    /// Never waits for a reader. What is emitted is not the reply: that is what is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] once the turn was told to end; a good moment to stop working.
+    pub fn emit(&self, chunk: impl Into<Chunk>) -> Result<u64, EmitError> {
+        let pushed = self.hold.stream.push(chunk.into());
+        pushed.map_err(|reason| EmitError { stream: self.stream(), reason })
+    }
+
+    /// A reader of this turn's stream.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(self.stream(), self.hold.stream.clone())
+    }
+
+    /// Why the turn is to end, if it was told to.
+    pub fn cancelled_by(&self) -> Option<CancelReason> {
+        self.hold.stream.told()
+    }
+
+    /// Waits until the turn is told to end; answers why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn cancelled(&self) -> CancelReason {
+        self.hold.stream.wait_told().await
+    }
+
+    /// A token that is cancelled when the turn is told to end, to hand to what it calls.
+    pub fn token(&self) -> CancellationToken {
+        self.hold.stream.token()
+    }
+
+    /// Ends the turn without a reply. A `Keep` leaves the input in the transcript, marked
+    /// unanswered; a `Drop` removes it. Answers what the turn's end came to: `Stale` if it had been
+    /// told to end before, otherwise `None`. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store failed; the turn is over all the same, and is recorded as
+    /// interrupted when the session is loaded again.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled once has handed the end over, and dropping it takes nothing back.
+    /// Dropped before that, the turn ends as abandoned.
+    pub async fn fail(self, input: FailedInput) -> Result<Option<CancelReason>, StoreError> {
+        let fate = match input {
+            FailedInput::Keep => InputFate::Keep,
+            FailedInput::Drop => InputFate::Drop,
+        };
+        match self.hold.fail(fate).await.unwrap_or(Err(StoreError::Closed))? {
+            Settlement::Stale { reason } => Ok(Some(reason)),
+            Settlement::Failed | Settlement::Committed { .. } | Settlement::Superseded { .. } => {
+                Ok(None)
+            }
+        }
+    }
+
+    /// How long after a cancel the turn keeps its slot.
+    pub fn cancel_grace(&self) -> Duration {
+        self.hold.slot.engine.config.turns.cancel_grace
+    }
+}
+
+impl<E: Content> Turn<E> {
+    /// Ends the turn with its reply: an entry, entries, or a [`Reply`] with data beside them. All of
+    /// it becomes durable, or nothing. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Reply`] hands the turn back if the reply cannot be stored;
+    /// [`CommitError::Store`] if the store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled once has handed the commit over: it completes, and the turn cannot
+    /// become abandoned any more. Dropped before that, the turn ends as abandoned.
+    pub async fn commit<'a>(
+        self,
+        reply: impl Into<Reply<'a, E>>,
+    ) -> Result<CommitOutcome, CommitError<E>> {
+        let stream = self.stream();
+        let (entries, data) = match reply.into().encode(&self.hold.slot.engine.config.limits) {
+            Ok(encoded) => encoded,
+            Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
+        };
+        let settled = self.hold.commit(entries, data).await.unwrap_or(Err(StoreError::Closed));
+        match settled.map_err(|source| CommitError::Store { stream, source })? {
+            Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
+            Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),
+            Settlement::Stale { reason } => Ok(CommitOutcome::Stale { reason }),
+            Settlement::Failed => Ok(CommitOutcome::Stale { reason: CancelReason::StoreFailed }),
+        }
+    }
+}
+
+/// What becomes of the input of a turn that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailedInput {
+    /// It stays in the transcript, marked unanswered.
+    #[default]
+    Keep,
+    /// It is removed.
+    Drop,
+}

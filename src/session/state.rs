@@ -230,6 +230,8 @@ pub(crate) enum Effect<P: Ports> {
     Deleted { port: P::Delete, answer: Result<Deletion, DeleteRefusal> },
     /// What a cancel found.
     Cancelled { streams: SmallVec<[StreamId; 1]>, already: bool },
+    /// A begin has to wait behind this turn.
+    Waiting { holder: Holder },
     /// A turn was opened: counts as accepted, and will get one `End`.
     Opened { generation: Generation },
     /// Tell a turn to end; its stream takes no more chunks.
@@ -416,11 +418,11 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// The stream of the turn that was begun last and still runs; with a generation, of that turn.
-    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<P::Stream> {
+    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<(Generation, P::Stream)> {
         let mut turns = self.turns.iter().rev();
         turns
             .find(|turn| generation.is_none_or(|wanted| turn.generation == wanted))
-            .map(|turn| turn.stream.clone())
+            .map(|turn| (turn.generation, turn.stream.clone()))
     }
 
     /// What is to be seen.

@@ -135,6 +135,21 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// Its name in logs and metrics; stable.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } => "begin",
+            Self::Commit { .. } => "commit",
+            Self::Settle { .. } => "settle",
+            Self::Append { .. } => "append",
+            Self::PutData { .. } => "put_data",
+            Self::Label { .. } => "label",
+            Self::Delete { .. } => "delete",
+        }
+    }
+}
+
 /// One change of a session's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataChange {

@@ -82,6 +82,20 @@ impl TurnOutcome {
     }
 }
 
+impl CancelReason {
+    /// Its name in logs and metrics; stable.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Preempted => "preempted",
+            Self::Reset => "reset",
+            Self::Deleted => "deleted",
+            Self::Shutdown => "shutdown",
+            Self::StoreFailed => "store_failed",
+        }
+    }
+}
+
 impl fmt::Display for TurnOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

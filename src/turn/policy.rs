@@ -77,6 +77,14 @@ impl BusyPolicy {
         Self::Interrupt { grace: DEFAULT_GRACE, max: DEFAULT_QUEUE_MAX }
     }
 
+    /// How long a newcomer waits.
+    pub(crate) const fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Queue { wait, .. } => wait,
+            Self::Reject | Self::Interrupt { .. } | Self::Parallel(_) => None,
+        }
+    }
+
     /// The grace of an interrupting newcomer.
     pub(crate) const fn grace(self) -> Option<Duration> {
         match self {

@@ -59,6 +59,7 @@ impl<P: Ports> SessionState<P> {
         }
         let interrupt = request.policy.grace();
         self.queue.push_back(Queued { request, port, stream, deadline });
+        effects.push(Effect::Waiting { holder });
         if let Some(grace) = interrupt {
             self.tell_all(CancelReason::Preempted, grace, now, effects);
             self.fence_overdue(now, effects);

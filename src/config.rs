@@ -1,0 +1,249 @@
+//! Every setting: its default, its unit, its bounds. Checked once, at the start.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::turn::BusyPolicy;
+
+/// The settings of a supervisor. Every field has a default; a file needs only what differs.
+///
+/// Durations are written as text, such as `"15m"` or `"2h 30m"`. A field that does not exist, a
+/// negative duration and a value out of bounds are errors that name the field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// What happens when a turn is begun while another runs. Default: reject. One may be given with
+    /// every begin.
+    pub busy: BusyPolicy,
+    /// What happens to an id that nobody knows. Default: not found.
+    pub unknown: UnknownPolicy,
+    /// Turns.
+    pub turns: TurnConfig,
+    /// Streams.
+    pub streams: StreamConfig,
+    /// What is stored.
+    pub limits: LimitConfig,
+    /// Deleted ids.
+    pub tombstones: TombstoneConfig,
+}
+
+/// What happens when something is to be written to an id that nobody knows. Reads never create, and
+/// a deleted id is never created by this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnknownPolicy {
+    /// It is refused.
+    #[default]
+    NotFound,
+    /// A session of that id is created.
+    Create,
+}
+
+/// Settings of turns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TurnConfig {
+    /// How long a turn that was told to end keeps its slot if it does not unwind. Default: 5 s;
+    /// 0 takes it at once. At most 1 h.
+    #[serde(with = "humantime_serde")]
+    pub cancel_grace: Duration,
+}
+
+/// Settings of streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StreamConfig {
+    /// How many chunks of a turn are kept for readers. Default: 1,024. At least 1.
+    pub max_items: usize,
+    /// How many bytes of chunks are kept. Default: 262,144. At least 1; one chunk is kept whatever
+    /// its size.
+    pub max_bytes: usize,
+}
+
+/// Bounds of what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LimitConfig {
+    /// The largest entry, encoded, in bytes. Default: 16,777,216. At least 1.
+    pub max_entry_bytes: usize,
+    /// The largest datum, encoded, in bytes. Default: 65,536. At least 1.
+    pub max_datum_bytes: usize,
+    /// The longest name of a datum and the longest label, in bytes. Default: 256. At least 1.
+    pub max_name_bytes: usize,
+}
+
+/// Settings of deleted ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TombstoneConfig {
+    /// How long a deleted id answers so, at least. Default: 24 h. At least 1 s: a retry that comes
+    /// after a delete must find the tombstone.
+    #[serde(with = "humantime_serde")]
+    pub keep_for: Duration,
+    /// How many are held in memory. Default: 1,000,000. At least 1. Beyond that the store is asked.
+    pub max_in_memory: usize,
+    /// How often those whose time is over are removed. Default: 1 min. At least 1 s.
+    #[serde(with = "humantime_serde")]
+    pub sweep_every: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            busy: BusyPolicy::Reject,
+            unknown: UnknownPolicy::NotFound,
+            turns: TurnConfig::default(),
+            streams: StreamConfig::default(),
+            limits: LimitConfig::default(),
+            tombstones: TombstoneConfig::default(),
+        }
+    }
+}
+
+impl Default for TurnConfig {
+    fn default() -> Self {
+        Self { cancel_grace: Duration::from_secs(5) }
+    }
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self { max_items: 1_024, max_bytes: 256 * 1_024 }
+    }
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self {
+            max_entry_bytes: 16 * 1_024 * 1_024,
+            max_datum_bytes: 64 * 1_024,
+            max_name_bytes: 256,
+        }
+    }
+}
+
+impl Default for TombstoneConfig {
+    fn default() -> Self {
+        Self {
+            keep_for: Duration::from_secs(24 * 60 * 60),
+            max_in_memory: 1_000_000,
+            sweep_every: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A setting that is out of its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("setting `{field}` is {value}, but {rule}")]
+pub struct ConfigError {
+    /// Which setting, with dots.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it must be.
+    pub rule: &'static str,
+}
+
+impl Config {
+    /// Checks every bound.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first setting that is out of its bounds.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const HOUR: Duration = Duration::from_secs(3_600);
+        const AGES: Duration = Duration::from_secs(100 * 366 * 24 * 3_600);
+        let at_least_one = "it must be at least 1";
+        let positive = |field, value: usize| refuse(value < 1, field, value, at_least_one);
+        let span = |field, value: Duration, low: Duration, high: Duration, rule| {
+            let printed = humantime::format_duration(value);
+            refuse(value < low || value > high, field, printed, rule)
+        };
+        let grace = "it must be at most 1h";
+        span("turns.cancel_grace", self.turns.cancel_grace, Duration::ZERO, HOUR, grace)?;
+        if let BusyPolicy::Interrupt { grace: value, .. } = self.busy {
+            span("busy.interrupt.grace", value, Duration::ZERO, HOUR, grace)?;
+        }
+        positive("streams.max_items", self.streams.max_items)?;
+        positive("streams.max_bytes", self.streams.max_bytes)?;
+        positive("limits.max_entry_bytes", self.limits.max_entry_bytes)?;
+        positive("limits.max_datum_bytes", self.limits.max_datum_bytes)?;
+        positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
+        positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
+        let rule = "it must be between 1s and 100 years";
+        span("tombstones.keep_for", self.tombstones.keep_for, SECOND, AGES, rule)?;
+        span("tombstones.sweep_every", self.tombstones.sweep_every, SECOND, AGES, rule)
+    }
+}
+
+/// An error if the setting is `wrong`.
+fn refuse(
+    wrong: bool,
+    field: &'static str,
+    value: impl ToString,
+    rule: &'static str,
+) -> Result<(), ConfigError> {
+    if wrong { Err(ConfigError { field, value: value.to_string(), rule }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_their_bounds() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    // X2
+    #[test]
+    fn a_file_needs_only_what_differs() {
+        let config: Config = toml::from_str(
+            "busy = { queue = { max = 3, wait = \"90s\" } }\n[turns]\ncancel_grace = \"250ms\"",
+        )
+        .unwrap();
+        let wait = Some(Duration::from_secs(90));
+        assert_eq!(config.busy, BusyPolicy::Queue { max: 3, wait });
+        assert_eq!(config.turns.cancel_grace, Duration::from_millis(250));
+        assert_eq!(config.tombstones, TombstoneConfig::default());
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+    }
+
+    // X2
+    #[test]
+    fn nonsense_is_refused_with_the_name_of_the_field() {
+        for (text, name) in [
+            ("tombstone = 3", "tombstone"),
+            ("[tombstones]\nkeep_fro = \"1h\"", "keep_fro"),
+            ("[turns]\ncancel_grace = \"-5s\"", "cancel_grace"),
+            ("busy = \"sometimes\"", "sometimes"),
+        ] {
+            let error = toml::from_str::<Config>(text).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        for (text, name) in [
+            ("[tombstones]\nkeep_for = \"0s\"", "tombstones.keep_for"),
+            ("[streams]\nmax_items = 0", "streams.max_items"),
+            ("[turns]\ncancel_grace = \"2h\"", "turns.cancel_grace"),
+            ("busy = { interrupt = { grace = \"2h\" } }", "busy.interrupt.grace"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap();
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.field, name);
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What every session of a supervisor needs: the store, the clock, the settings, the runtime.
+//!
+//! Knows nothing of sessions; they hold it, it does not hold them.
+
+use crate::clock::{Clock, Now};
+use crate::config::Config;
+use crate::id::{IdSource, InstanceId, SessionId};
+use crate::metrics::Counts;
+use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
+use crate::store::Store;
+use crate::stream::Stream;
+
+/// Shared by a supervisor and its sessions.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// Where records live.
+    pub(crate) store: Arc<dyn Store>,
+    /// Every setting, checked.
+    pub(crate) config: Config,
+    /// Where time comes from.
+    clock: Arc<dyn Clock>,
+    /// Where new ids come from.
+    ids: Arc<dyn IdSource>,
+    /// This run.
+    pub(crate) instance: InstanceId,
+    /// Starts tasks.
+    pub(crate) spawner: Spawner,
+    /// The tasks that run turns.
+    pub(crate) tasks: TaskTracker,
+    /// Counts everything that happens.
+    pub(crate) counts: Counts,
+    /// Whether nothing new is admitted.
+    draining: AtomicBool,
+    /// Cancelled when the supervisor is over; ends its timers.
+    pub(crate) over: CancellationToken,
+}
+
+impl Engine {
+    /// The engine of a new supervisor.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        spawner: Spawner,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            instance: InstanceId::from_random(ids.draw()),
+            store,
+            config,
+            clock,
+            ids,
+            spawner,
+            tasks: TaskTracker::new(),
+            counts: Counts::default(),
+            draining: AtomicBool::new(false),
+            over: CancellationToken::new(),
+        })
+    }
+
+    /// Both clocks.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A fresh id.
+    pub(crate) fn fresh_id(&self) -> SessionId {
+        SessionId::from_random(self.ids.draw())
+    }
+
+    /// An empty stream.
+    pub(crate) fn stream(&self) -> Arc<Stream> {
+        let streams = &self.config.streams;
+        Arc::new(Stream::new(self.now().moment, streams.max_items, streams.max_bytes))
+    }
+
+    /// Whether nothing new is admitted.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Admits nothing new from here on; answers whether it did before.
+    pub(crate) fn drain(&self) -> bool {
+        !self.draining.swap(true, Ordering::AcqRel)
+    }
+}

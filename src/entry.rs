@@ -1,0 +1,208 @@
+//! What a conversation consists of.
+//!
+//! Entries are the user's own serde type; [`ChatMessage`] is one that is ready. They are encoded as
+//! JSON once, before any lock is taken.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::config::LimitConfig;
+use crate::id::StreamId;
+use crate::store::{DataChange, EntryMark};
+
+/// What may be an entry: any owned serde type.
+pub trait Content: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Content for T {}
+
+/// Who said something and what: the ready entry type.
+///
+/// Fields that it does not know are kept, so that what another program stored comes back whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// `system`, `user`, `assistant`, `tool`, or what the model's service calls it.
+    pub role: Cow<'static, str>,
+    /// The text.
+    pub content: String,
+    /// Whatever else the message has.
+    #[serde(flatten, skip_serializing_if = "serde_json::Map::is_empty", default)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ChatMessage {
+    /// A message of any role.
+    pub fn new(role: impl Into<Cow<'static, str>>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into(), extra: serde_json::Map::new() }
+    }
+
+    /// What the user said.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::new("user", content)
+    }
+
+    /// What the model said.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self::new("assistant", content)
+    }
+
+    /// What the model is told beforehand.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self::new("system", content)
+    }
+}
+
+/// One entry of a transcript, as it is read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Entry<E> {
+    /// Its number, growing along the transcript; the first is 1. A dropped input leaves a gap.
+    pub seq: u64,
+    /// The turn that wrote it; `None` if it was appended without one.
+    pub stream: Option<StreamId>,
+    /// Whether it counts.
+    pub mark: EntryMark,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The entry; an error if its row is damaged or holds something else than an `E`.
+    pub content: Result<E, EntryError>,
+}
+
+/// Why something cannot be stored or read as an entry or a datum.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// It cannot be encoded as JSON.
+    #[error("it cannot be encoded")]
+    Encode(#[source] serde_json::Error),
+    /// What is stored is not what was asked for.
+    #[error("what is stored has another form")]
+    Decode(#[source] serde_json::Error),
+    /// Its row was damaged on the disk.
+    #[error("its row is damaged in the store")]
+    Damaged,
+    /// It is larger than the limit.
+    #[error("it has {bytes} bytes, the limit is {max}")]
+    TooLarge {
+        /// Its size, encoded.
+        bytes: usize,
+        /// `limits.max_entry_bytes` or `limits.max_datum_bytes`.
+        max: usize,
+    },
+    /// A name or a label is empty or longer than the limit.
+    #[error("a name of {bytes} bytes is not between 1 and {max}")]
+    Name {
+        /// How long it is.
+        bytes: usize,
+        /// `limits.max_name_bytes`.
+        max: usize,
+    },
+}
+
+/// The input of a turn: what the user said, or nothing.
+#[derive(Debug)]
+pub struct TurnInput<'a, E>(Option<&'a E>);
+
+impl<E> TurnInput<'_, E> {
+    /// A turn without an entry of its own, such as one that goes on after a tool's result.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+}
+
+impl<'a, E> From<&'a E> for TurnInput<'a, E> {
+    fn from(entry: &'a E) -> Self {
+        Self(Some(entry))
+    }
+}
+
+impl<E: Content> TurnInput<'_, E> {
+    /// Encoded, and not too large.
+    pub(crate) fn encode(&self, limits: &LimitConfig) -> Result<Option<Bytes>, EntryError> {
+        self.0.map(|entry| encode(entry, limits.max_entry_bytes)).transpose()
+    }
+}
+
+/// The reply of a turn: entries, and data that change with them, all or nothing.
+#[derive(Debug)]
+#[must_use = "a reply does nothing until it is committed"]
+pub struct Reply<'a, E> {
+    /// The entries, in order.
+    entries: &'a [E],
+    /// The data; the first problem of one is kept for the commit.
+    data: Vec<(String, Result<Option<Vec<u8>>, serde_json::Error>)>,
+}
+
+impl<'a, E> From<&'a E> for Reply<'a, E> {
+    fn from(entry: &'a E) -> Self {
+        Self { entries: std::slice::from_ref(entry), data: Vec::new() }
+    }
+}
+
+impl<'a, E> From<&'a [E]> for Reply<'a, E> {
+    fn from(entries: &'a [E]) -> Self {
+        Self { entries, data: Vec::new() }
+    }
+}
+
+impl<'a, E> From<&'a Vec<E>> for Reply<'a, E> {
+    fn from(entries: &'a Vec<E>) -> Self {
+        Self { entries, data: Vec::new() }
+    }
+}
+
+impl<E: Content> Reply<'_, E> {
+    /// Also puts a datum.
+    pub fn insert(mut self, name: &str, value: &impl Serialize) -> Self {
+        self.data.push((name.to_owned(), serde_json::to_vec(value).map(Some)));
+        self
+    }
+
+    /// Also removes a datum.
+    pub fn remove(mut self, name: &str) -> Self {
+        self.data.push((name.to_owned(), Ok(None)));
+        self
+    }
+
+    /// Encoded, and not too large.
+    pub(crate) fn encode(
+        self,
+        limits: &LimitConfig,
+    ) -> Result<(Vec<Bytes>, Vec<DataChange>), EntryError> {
+        let max = limits.max_entry_bytes;
+        let entries =
+            self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
+        let data = self.data.into_iter().map(|(name, value)| {
+            check_name(&name, limits)?;
+            let value = value.map_err(EntryError::Encode)?;
+            let value = value.map(|value| check_size(value, limits.max_datum_bytes)).transpose()?;
+            Ok(DataChange { name, value })
+        });
+        Ok((entries, data.collect::<Result<_, EntryError>>()?))
+    }
+}
+
+/// Encodes one thing, at most `max` bytes.
+pub(crate) fn encode(thing: &impl Serialize, max: usize) -> Result<Bytes, EntryError> {
+    check_size(serde_json::to_vec(thing).map_err(EntryError::Encode)?, max)
+}
+
+/// Decodes one thing.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EntryError> {
+    serde_json::from_slice(bytes).map_err(EntryError::Decode)
+}
+
+/// Whether a name or a label may be stored.
+pub(crate) fn check_name(name: &str, limits: &LimitConfig) -> Result<(), EntryError> {
+    let (bytes, max) = (name.len(), limits.max_name_bytes);
+    if (1..=max).contains(&bytes) { Ok(()) } else { Err(EntryError::Name { bytes, max }) }
+}
+
+/// Takes over an encoding of at most `max` bytes.
+fn check_size(encoded: Vec<u8>, max: usize) -> Result<Bytes, EntryError> {
+    let bytes = encoded.len();
+    if bytes <= max { Ok(encoded.into()) } else { Err(EntryError::TooLarge { bytes, max }) }
+}

@@ -1,0 +1,230 @@
+//! Every metric: its name, its unit, when it moves, and what it balances with.
+//!
+//! The library speaks to the `metrics` facade and brings no exporter. The same numbers are kept
+//! for [`Supervisor::counts`](crate::Supervisor::counts), so that a program can read what it is
+//! about to export, and so that the balances can be checked.
+//!
+//! | metric | unit | moves | balances |
+//! | --- | --- | --- | --- |
+//! | `session_created_total` | sessions | when the store has the new record | |
+//! | `session_loaded_total` | sessions | when a slot is published: after a create, or a load from the store | = `session_live` + `session_unloaded_total` + `session_deleted_total` |
+//! | `session_unloaded_total` | sessions | when a slot is taken off and the session lives on: its store had failed | see above |
+//! | `session_deleted_total` | sessions | when the store has the tombstone | see above |
+//! | `session_live` | sessions, gauge | with the three above | |
+//! | `session_gone_hits_total` | look-ups | when a look-up, an open or a begin is answered "gone" | |
+//! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
+//! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
+//! | `session_turns_open` | turns, gauge | with the two above | |
+//! | `session_turn_seconds{outcome}` | seconds, histogram | with `session_turns_ended_total` | |
+//! | `session_begins_refused_total{reason}` | begins | when a begin is answered with an error | |
+//! | `session_begins_queued_total` | begins | when a begin has to wait | = `session_begins_dequeued_total` + `session_queue_length` |
+//! | `session_begins_dequeued_total` | begins | when its future resolves or is dropped | see above |
+//! | `session_queue_length` | begins, gauge | with the two above | |
+//! | `session_queue_wait_seconds` | seconds, histogram | with `session_begins_dequeued_total` | |
+//! | `session_commits_stale_total{reason}` | commits | when a commit or fail finds its turn ended over its head | |
+//! | `session_turns_fenced_total{reason}` | turns | when a turn is ended over its holder's head | |
+//! | `session_store_failures_total{operation}` | operations | when the store answers with an error | |
+//! | `session_actors_started_total` | actors | when a session needs one | = `session_actors_ended_total` + those that run |
+//! | `session_actors_ended_total` | actors | when one is gone, however it ended | see above |
+//! | `session_tombstones` | tombstones, gauge | those held in memory | |
+//! | `session_tombstones_evicted_total` | tombstones | when one leaves memory before its time because there are too many | |
+//! | `session_chunks_total` | chunks | when a turn ends, by what it emitted | |
+
+use metrics::{counter, gauge, histogram};
+
+use crate::rt::{AtomicU64, Ordering};
+use crate::turn::{CancelReason, TurnOutcome};
+
+/// One number that only grows, kept beside the facade.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    /// Counts one.
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts everything that happens to the sessions of one supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    created: Tally,
+    loaded: Tally,
+    unloaded: Tally,
+    deleted: Tally,
+    gone_hits: Tally,
+    begun: Tally,
+    ended: Tally,
+    committed: Tally,
+    superseded: Tally,
+    stale: Tally,
+    fenced: Tally,
+    refused: Tally,
+    queued: Tally,
+    dequeued: Tally,
+    store_failures: Tally,
+    actors_started: Tally,
+    actors_ended: Tally,
+    tombstones_evicted: Tally,
+}
+
+/// A reading of every count, one by one, so not of one instant. Names as in
+/// [the table](crate::metrics).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is explained in the table at the top")]
+pub struct CountsSnapshot {
+    pub created: u64,
+    pub loaded: u64,
+    pub unloaded: u64,
+    pub deleted: u64,
+    pub gone_hits: u64,
+    pub turns_begun: u64,
+    pub turns_ended: u64,
+    pub turns_committed: u64,
+    pub turns_superseded: u64,
+    pub commits_stale: u64,
+    pub turns_fenced: u64,
+    pub begins_refused: u64,
+    pub begins_queued: u64,
+    pub begins_dequeued: u64,
+    pub store_failures: u64,
+    pub actors_started: u64,
+    pub actors_ended: u64,
+    pub tombstones_evicted: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub(crate) fn snapshot(&self) -> CountsSnapshot {
+        CountsSnapshot {
+            created: self.created.get(),
+            loaded: self.loaded.get(),
+            unloaded: self.unloaded.get(),
+            deleted: self.deleted.get(),
+            gone_hits: self.gone_hits.get(),
+            turns_begun: self.begun.get(),
+            turns_ended: self.ended.get(),
+            turns_committed: self.committed.get(),
+            turns_superseded: self.superseded.get(),
+            commits_stale: self.stale.get(),
+            turns_fenced: self.fenced.get(),
+            begins_refused: self.refused.get(),
+            begins_queued: self.queued.get(),
+            begins_dequeued: self.dequeued.get(),
+            store_failures: self.store_failures.get(),
+            actors_started: self.actors_started.get(),
+            actors_ended: self.actors_ended.get(),
+            tombstones_evicted: self.tombstones_evicted.get(),
+        }
+    }
+
+    pub(crate) fn created(&self) {
+        self.created.add();
+        counter!("session_created_total").increment(1);
+    }
+
+    pub(crate) fn loaded(&self) {
+        self.loaded.add();
+        counter!("session_loaded_total").increment(1);
+        gauge!("session_live").increment(1);
+    }
+
+    pub(crate) fn unloaded(&self) {
+        self.unloaded.add();
+        counter!("session_unloaded_total").increment(1);
+        gauge!("session_live").decrement(1);
+    }
+
+    pub(crate) fn deleted(&self) {
+        self.deleted.add();
+        counter!("session_deleted_total").increment(1);
+        gauge!("session_live").decrement(1);
+    }
+
+    pub(crate) fn gone_hit(&self) {
+        self.gone_hits.add();
+        counter!("session_gone_hits_total").increment(1);
+    }
+
+    pub(crate) fn begun(&self) {
+        self.begun.add();
+        counter!("session_turns_begun_total").increment(1);
+        gauge!("session_turns_open").increment(1);
+    }
+
+    pub(crate) fn ended(&self, outcome: TurnOutcome, seconds: f64, chunks: u64) {
+        self.ended.add();
+        match outcome {
+            TurnOutcome::Committed => self.committed.add(),
+            TurnOutcome::Superseded => self.superseded.add(),
+            TurnOutcome::Failed
+            | TurnOutcome::Abandoned
+            | TurnOutcome::Panicked
+            | TurnOutcome::Cancelled(_)
+            | TurnOutcome::Interrupted => {}
+        }
+        counter!("session_turns_ended_total", "outcome" => outcome.as_str()).increment(1);
+        gauge!("session_turns_open").decrement(1);
+        histogram!("session_turn_seconds", "outcome" => outcome.as_str()).record(seconds);
+        counter!("session_chunks_total").increment(chunks);
+    }
+
+    pub(crate) fn stale(&self, reason: CancelReason) {
+        self.stale.add();
+        counter!("session_commits_stale_total", "reason" => reason.as_str()).increment(1);
+    }
+
+    pub(crate) fn fenced(&self, reason: CancelReason) {
+        self.fenced.add();
+        counter!("session_turns_fenced_total", "reason" => reason.as_str()).increment(1);
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.add();
+        counter!("session_begins_refused_total", "reason" => reason).increment(1);
+    }
+
+    pub(crate) fn queued(&self) {
+        self.queued.add();
+        counter!("session_begins_queued_total").increment(1);
+        gauge!("session_queue_length").increment(1);
+    }
+
+    pub(crate) fn dequeued(&self, seconds: f64) {
+        self.dequeued.add();
+        counter!("session_begins_dequeued_total").increment(1);
+        gauge!("session_queue_length").decrement(1);
+        histogram!("session_queue_wait_seconds").record(seconds);
+    }
+
+    pub(crate) fn store_failed(&self, operation: &'static str) {
+        self.store_failures.add();
+        counter!("session_store_failures_total", "operation" => operation).increment(1);
+    }
+
+    pub(crate) fn actor_started(&self) {
+        self.actors_started.add();
+        counter!("session_actors_started_total").increment(1);
+    }
+
+    pub(crate) fn actor_ended(&self) {
+        self.actors_ended.add();
+        counter!("session_actors_ended_total").increment(1);
+    }
+
+    pub(crate) fn tombstones(&self, held: usize, evicted: usize) {
+        for _ in 0..evicted {
+            self.tombstones_evicted.add();
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        gauge!("session_tombstones").set(held as f64);
+        counter!("session_tombstones_evicted_total").increment(evicted as u64);
+    }
+}

@@ -1,0 +1,228 @@
+//! What is live: one place for each id, and what stands there is the answer.
+//!
+//! A place holds a loaded session or a tombstone, never both, so no second look-up can disagree
+//! with the first. A slot is put in by whoever loaded or created it, under the flight of its id, and
+//! taken out by that slot alone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::{Moment, Now};
+use crate::id::SessionId;
+use crate::rt::{Arc, Mutex, ShardedMap, Weak};
+use crate::session::slot::{Slot, Standing};
+use crate::tombstone::Tombstone;
+
+/// Every loaded session and every tombstone that is held in memory.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// The places.
+    places: ShardedMap<SessionId, Place>,
+    /// The tombstones, oldest first. Locked on its own, never together with a place.
+    buried: Mutex<VecDeque<(SessionId, Moment)>>,
+    /// The most tombstones that are held.
+    max_tombstones: usize,
+}
+
+/// What stands under an id.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// A loaded session.
+    Live(Arc<Slot>),
+    /// It was deleted.
+    Gone(Grave),
+}
+
+/// A tombstone, and what keeps it standing.
+#[derive(Clone, Debug)]
+pub(crate) struct Grave {
+    /// What it says.
+    pub(crate) tombstone: Tombstone,
+    /// Until when it stands, by the clock that does not jump.
+    until: Moment,
+    /// The slot, if a turn of that life still ran when it was buried.
+    pin: Option<Weak<Slot>>,
+}
+
+impl Grave {
+    /// Whether it still stands: its time is not over, or a turn of that life still runs.
+    pub(crate) fn stands(&self, now: Now) -> bool {
+        self.until > now.moment || self.is_pinned()
+    }
+
+    /// Whether a turn of that life still runs.
+    fn is_pinned(&self) -> bool {
+        self.pin.as_ref().and_then(Weak::upgrade).is_some_and(|slot| slot.has_holders())
+    }
+}
+
+impl Registry {
+    /// An empty one.
+    pub(crate) fn new(max_tombstones: usize) -> Self {
+        Self { places: ShardedMap::new(), buried: Mutex::new(VecDeque::new()), max_tombstones }
+    }
+
+    /// What stands under `id`.
+    pub(crate) fn get(&self, id: &SessionId) -> Option<Place> {
+        self.places.get(id)
+    }
+
+    /// Puts a slot in, and answers with what stands there afterwards: the slot, another one of the
+    /// same life, or the tombstone of that life. Called under the flight of its id.
+    pub(crate) fn publish(&self, slot: &Arc<Slot>) -> Published {
+        self.places.alter(&slot.id, |place| {
+            match place {
+                Some(Place::Live(there)) if there.incarnation >= slot.incarnation => {
+                    return Published::Existing(there.clone());
+                }
+                Some(Place::Gone(grave)) if grave.tombstone.incarnation >= slot.incarnation => {
+                    return Published::Gone(grave.tombstone);
+                }
+                Some(Place::Live(_) | Place::Gone(_)) | None => {}
+            }
+            *place = Some(Place::Live(slot.clone()));
+            Published::New
+        })
+    }
+
+    /// Turns a slot's place into its tombstone; answers how many tombstones had to make room.
+    pub(crate) fn bury(
+        &self,
+        slot: &Arc<Slot>,
+        tombstone: Tombstone,
+        keep_for: Duration,
+        now: Now,
+    ) -> usize {
+        let until = now.moment.plus(keep_for);
+        let pin = slot.has_holders().then(|| Arc::downgrade(slot));
+        self.places.alter(&slot.id, |place| {
+            let newer = match place {
+                Some(Place::Live(there)) => there.incarnation > slot.incarnation,
+                Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
+                None => false,
+            };
+            if !newer {
+                *place = Some(Place::Gone(Grave { tombstone, until, pin }));
+            }
+        });
+        self.buried.lock().push_back((slot.id.clone(), until));
+        self.make_room()
+    }
+
+    /// Removes the oldest tombstones while there are too many; answers how many.
+    fn make_room(&self) -> usize {
+        let mut evicted = 0;
+        // Each tombstone is looked at once: those that are pinned go to the back.
+        for _ in 0..self.buried.lock().len() {
+            let oldest = {
+                let mut buried = self.buried.lock();
+                if buried.len() <= self.max_tombstones {
+                    break;
+                }
+                buried.pop_front()
+            };
+            let Some((id, until)) = oldest else { break };
+            match self.dig(&id, until) {
+                Dug::Pinned => self.buried.lock().push_back((id, until)),
+                Dug::Removed => evicted += 1,
+                Dug::Nothing => {}
+            }
+        }
+        evicted
+    }
+
+    /// Removes up to `limit` tombstones whose time is over.
+    pub(crate) fn sweep(&self, now: Now, limit: usize) {
+        for _ in 0..limit {
+            let due = {
+                let mut buried = self.buried.lock();
+                match buried.front() {
+                    Some((_, until)) if *until <= now.moment => buried.pop_front(),
+                    Some(_) | None => None,
+                }
+            };
+            let Some((id, until)) = due else { return };
+            if matches!(self.dig(&id, until), Dug::Pinned) {
+                self.buried.lock().push_back((id, until));
+            }
+        }
+    }
+
+    /// Removes one tombstone unless it is pinned.
+    fn dig(&self, id: &SessionId, buried_until: Moment) -> Dug {
+        self.places.alter(id, |place| match place {
+            Some(Place::Gone(grave)) if grave.until == buried_until => {
+                if grave.is_pinned() {
+                    return Dug::Pinned;
+                }
+                *place = None;
+                Dug::Removed
+            }
+            Some(Place::Gone(_) | Place::Live(_)) | None => Dug::Nothing,
+        })
+    }
+
+    /// Takes out a slot, if it is this one that stands there.
+    pub(crate) fn remove(&self, slot: &Arc<Slot>) {
+        self.places.remove_if(&slot.id, |place| match place {
+            Place::Live(there) => Arc::ptr_eq(there, slot),
+            Place::Gone(_) => false,
+        });
+    }
+
+    /// Every loaded session.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.places.collect(|_, place| match place {
+            Place::Live(slot) => Some(slot.clone()),
+            Place::Gone(_) => None,
+        })
+    }
+
+    /// How many tombstones are held.
+    pub(crate) fn tombstones(&self) -> usize {
+        self.buried.lock().len()
+    }
+
+    /// Every rule that is broken.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for slot in self.slots() {
+            broken.extend(slot.audit());
+            match slot.standing() {
+                Standing::Live | Standing::Closing => {}
+                Standing::Gone(_) => {
+                    broken.push(format!("session {}: gone, and its slot stands", slot.id));
+                }
+                Standing::Left => {
+                    broken.push(format!("session {}: left, and its slot stands", slot.id));
+                }
+            }
+        }
+        let graves = self.places.collect(|_, place| matches!(place, Place::Gone(_)).then_some(()));
+        if graves.len() > self.tombstones() {
+            broken.push("a tombstone is held that will not be swept".to_owned());
+        }
+        broken
+    }
+}
+
+/// What came of publishing a slot.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It stands.
+    New,
+    /// Another one of the same life, or of a later one, stood there.
+    Existing(Arc<Slot>),
+    /// That life is over.
+    Gone(Tombstone),
+}
+
+/// What became of a tombstone that was to be removed.
+enum Dug {
+    /// It has to stay.
+    Pinned,
+    /// It is gone.
+    Removed,
+    /// Something newer stands there.
+    Nothing,
+}

@@ -1,0 +1,228 @@
+//! Why something could not be done with a session.
+
+use std::time::Duration;
+
+use super::state::{BeginRefusal, ChangeRefusal};
+use crate::entry::EntryError;
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::store::StoreError;
+use crate::tombstone::Tombstone;
+use crate::turn::{CancelReason, Holder};
+
+/// Why a turn was not begun. Where several reasons hold, the earlier variant is told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The input cannot be stored. Nothing was asked of the session.
+    #[error("the input of a turn was refused")]
+    Input(#[source] EntryError),
+    /// The session was deleted. Open its key to start anew.
+    #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
+    Gone {
+        /// Which session.
+        id: SessionId,
+        /// When and why.
+        tombstone: Tombstone,
+    },
+    /// The session is being deleted.
+    #[error("session {id} is being deleted")]
+    Closing {
+        /// Which session.
+        id: SessionId,
+    },
+    /// The supervisor shuts down and admits nothing.
+    #[error("the supervisor shuts down")]
+    Draining,
+    /// Another turn runs, and the policy was to reject.
+    #[error("session {id} is busy: turn {} has been {} for {:?}, {queued} wait", .holder.stream, .holder.phase, .holder.age)]
+    Busy {
+        /// Which session.
+        id: SessionId,
+        /// The turn that runs.
+        holder: Holder,
+        /// How many wait for it.
+        queued: usize,
+    },
+    /// As many wait as may.
+    #[error("session {id} is busy with turn {} and {queued} wait, which is the limit", .holder.stream)]
+    QueueFull {
+        /// Which session.
+        id: SessionId,
+        /// The turn that runs.
+        holder: Holder,
+        /// How many wait for it.
+        queued: usize,
+    },
+    /// It waited as long as the policy says.
+    #[error("session {id} did not get free in {waited:?}{}", held_by(.holder.as_ref()))]
+    TimedOut {
+        /// Which session.
+        id: SessionId,
+        /// How long it waited.
+        waited: Duration,
+        /// The turn that ran when the wait was over.
+        holder: Option<Holder>,
+    },
+    /// The session has changed since the caller saw it. Nothing was run.
+    #[error("session {id} is at version {version}, the caller expected {expected}")]
+    Conflict {
+        /// Which session.
+        id: SessionId,
+        /// What the caller expected.
+        expected: u64,
+        /// What it is.
+        version: u64,
+    },
+    /// It was told to end while it waited or started. An input that was stored is kept.
+    #[error("the turn was told to end before it began: {reason}")]
+    Cancelled {
+        /// Why.
+        reason: CancelReason,
+    },
+    /// The session that was to be used does not exist.
+    #[error("session {id} does not exist")]
+    Unknown {
+        /// Which session.
+        id: SessionId,
+    },
+    /// The store failed while the key was followed; no session was created, unless the store does
+    /// not know.
+    #[error("{key} could not be opened")]
+    Open {
+        /// Which key.
+        key: SessionKey,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+    /// The store failed.
+    #[error("session {id} could not begin a turn")]
+    Store {
+        /// Which session.
+        id: SessionId,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// For the message of [`BeginError::TimedOut`].
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        format!(", held by turn {} ({}, {:?})", holder.stream, holder.phase, holder.age)
+    })
+}
+
+impl BeginError {
+    /// Its name in metrics; stable.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input",
+            Self::Gone { .. } => "gone",
+            Self::Closing { .. } => "closing",
+            Self::Draining => "draining",
+            Self::Busy { .. } => "busy",
+            Self::QueueFull { .. } => "queue_full",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Conflict { .. } => "conflict",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Unknown { .. } => "unknown",
+            Self::Open { .. } | Self::Store { .. } => "store",
+        }
+    }
+
+    /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
+    pub(super) fn from_refusal(
+        refusal: BeginRefusal,
+        id: &SessionId,
+        waited: Duration,
+        expected: Option<u64>,
+    ) -> Option<Self> {
+        let id = id.clone();
+        Some(match refusal {
+            BeginRefusal::Left => return None,
+            BeginRefusal::Gone(tombstone) => Self::Gone { id, tombstone },
+            BeginRefusal::Closing => Self::Closing { id },
+            BeginRefusal::Draining => Self::Draining,
+            BeginRefusal::Busy { holder, queued } => Self::Busy { id, holder, queued },
+            BeginRefusal::QueueFull { holder, queued } => Self::QueueFull { id, holder, queued },
+            BeginRefusal::TimedOut { holder } => Self::TimedOut { id, waited, holder },
+            BeginRefusal::Conflict { version } => {
+                Self::Conflict { id, expected: expected.unwrap_or(version), version }
+            }
+            BeginRefusal::Cancelled(reason) => Self::Cancelled { reason },
+            BeginRefusal::Store(source) => Self::Store { id, source },
+        })
+    }
+}
+
+/// Why a session could not be changed or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The entry, datum, name or label cannot be stored or read.
+    #[error("session {id} refused it")]
+    Content {
+        /// Which session.
+        id: SessionId,
+        /// Why.
+        #[source]
+        source: EntryError,
+    },
+    /// The session was deleted.
+    #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
+    Gone {
+        /// Which session.
+        id: SessionId,
+        /// When and why.
+        tombstone: Tombstone,
+    },
+    /// The session is being deleted.
+    #[error("session {id} is being deleted")]
+    Closing {
+        /// Which session.
+        id: SessionId,
+    },
+    /// The session does not exist any more, and its tombstone neither.
+    #[error("session {id} does not exist")]
+    Unknown {
+        /// Which session.
+        id: SessionId,
+    },
+    /// The store failed. [`StoreError::OutcomeUnknown`] means that it may have happened.
+    #[error("session {id} could not be used")]
+    Store {
+        /// Which session.
+        id: SessionId,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl SessionError {
+    /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
+    pub(super) fn from_refusal(refusal: ChangeRefusal, id: &SessionId) -> Option<Self> {
+        let id = id.clone();
+        Some(match refusal {
+            ChangeRefusal::Left => return None,
+            ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone },
+            ChangeRefusal::Closing => Self::Closing { id },
+            ChangeRefusal::Store(source) => Self::Store { id, source },
+        })
+    }
+}
+
+/// Why a session was not deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("session {id} could not be deleted")]
+#[non_exhaustive]
+pub struct DeleteError {
+    /// Which session.
+    pub id: SessionId,
+    /// What the store said. Unless it says that the session is still usable, nothing runs in it any
+    /// more, and the next delete finishes it.
+    #[source]
+    pub source: StoreError,
+}

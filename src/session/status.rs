@@ -1,0 +1,86 @@
+//! What is to be seen of a session from outside.
+
+use std::time::Duration;
+
+use super::slot::{Slot, Standing};
+use crate::clock::Timestamp;
+use crate::id::{Generation, StreamId};
+use crate::rt::Arc;
+use crate::tombstone::Tombstone;
+use crate::turn::{Holder, TurnPhase};
+
+/// What is happening in a session, at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionStatus {
+    /// Set once the session was deleted.
+    pub gone: Option<Tombstone>,
+    /// Whether it is being deleted.
+    pub closing: bool,
+    /// The turns that run, oldest first.
+    pub turns: Vec<TurnStatus>,
+    /// How many begins wait.
+    pub queued: usize,
+    /// How many turns were ended over their holder's head and have not noticed yet.
+    pub fenced: usize,
+    /// How many writes the store has not answered.
+    pub unwritten: usize,
+    /// Counts the changes of transcript and data; for [`BeginOptions::expect_version`].
+    ///
+    /// [`BeginOptions::expect_version`]: crate::BeginOptions::expect_version
+    pub version: u64,
+    /// The number of the newest turn.
+    pub generation: Generation,
+    /// When it was last used.
+    pub last_active_at: Timestamp,
+}
+
+/// A turn that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TurnStatus {
+    /// Its stream.
+    pub stream: StreamId,
+    /// What it is doing.
+    pub phase: TurnPhase,
+    /// How long it has been open.
+    pub age: Duration,
+}
+
+impl SessionStatus {
+    /// Of what is in `slot`.
+    pub(super) fn of(slot: &Arc<Slot>) -> Self {
+        let (snapshot, standing) = (slot.snapshot(slot.engine.now()), slot.standing());
+        let turn = |holder: &Holder| TurnStatus {
+            stream: holder.stream,
+            phase: holder.phase,
+            age: holder.age,
+        };
+        Self {
+            gone: match standing {
+                Standing::Gone(tombstone) => Some(tombstone),
+                Standing::Live | Standing::Closing | Standing::Left => None,
+            },
+            closing: standing == Standing::Closing,
+            turns: snapshot.turns.iter().map(turn).collect(),
+            queued: snapshot.queued,
+            fenced: snapshot.fenced,
+            unwritten: snapshot.unwritten,
+            version: snapshot.version,
+            generation: snapshot.generation,
+            last_active_at: snapshot.last_active_at,
+        }
+    }
+
+    /// Whether a turn holds the slot, so that a begin under `Reject` would be refused.
+    pub fn is_busy(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// The stream that a reader can follow: of the turn begun last that has not been told to end. A
+    /// session may be busy and have none.
+    pub fn attachable(&self) -> Option<StreamId> {
+        let running = |turn: &&TurnStatus| turn.phase != TurnPhase::Cancelling;
+        self.turns.iter().rev().find(running).map(|turn| turn.stream)
+    }
+}

@@ -1,0 +1,272 @@
+//! What a turn says while it works, and the readers of it.
+//!
+//! A turn emits chunks into a bounded ring; any number of [`Subscription`]s read it at their own
+//! pace. A reader that falls behind is told how much it missed and slows nobody. When the turn is
+//! over, every reader gets one [`Event::Ended`], and after it nothing.
+//!
+//! Invariants: numbers are gapless from 1; a reader gets each number once, in order, or is told of
+//! the gap; nothing is taken once the turn was told to end; the first end stands.
+
+mod ring;
+
+use std::fmt;
+
+use self::ring::{Look, Ring};
+use crate::clock::Moment;
+use crate::id::StreamId;
+use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
+use crate::turn::{CancelReason, TurnOutcome};
+
+/// A piece of a reply: text, shared between the readers and never copied.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Chunk(Arc<str>);
+
+impl Chunk {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has no text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Chunk {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Chunk {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Arc<str>> for Chunk {
+    fn from(text: Arc<str>) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Prints the length only: what people say does not belong into logs.
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({} bytes)", self.0.len())
+    }
+}
+
+/// What a reader of a stream gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The next piece.
+    Chunk {
+        /// Its number, from 1.
+        seq: u64,
+        /// The text.
+        chunk: Chunk,
+    },
+    /// The reader fell behind by more than the ring keeps; it goes on with what is still there.
+    Lagged {
+        /// How many chunks it will not see.
+        missed: u64,
+    },
+    /// The turn is over. Nothing comes after this.
+    Ended(TurnOutcome),
+}
+
+/// The stream of one turn: shared by its holder, its readers and the session.
+pub(crate) struct Stream {
+    /// When its turn was asked for.
+    since: Moment,
+    /// What was said.
+    ring: Mutex<Ring>,
+    /// Wakes the readers: something was said, or the turn is over.
+    readers: Notify,
+    /// Wakes whoever waits for the turn to be told to end, or to be fenced.
+    orders: Notify,
+    /// Made when somebody asks for it.
+    token: OnceLock<CancellationToken>,
+}
+
+impl Stream {
+    /// An empty one, for a turn that was asked for at `since`, that keeps so many chunks and bytes.
+    pub(crate) fn new(since: Moment, max_items: usize, max_bytes: usize) -> Self {
+        Self {
+            since,
+            ring: Mutex::new(Ring::new(max_items, max_bytes)),
+            readers: Notify::new(),
+            orders: Notify::new(),
+            token: OnceLock::new(),
+        }
+    }
+
+    /// Takes a chunk; answers its number.
+    pub(crate) fn push(&self, chunk: Chunk) -> Result<u64, CancelReason> {
+        let seq = self.ring.lock().push(chunk)?;
+        self.readers.notify_waiters();
+        Ok(seq)
+    }
+
+    /// The turn is to end: no more chunks.
+    pub(crate) fn tell(&self, reason: CancelReason) {
+        self.order(|ring| ring.told = ring.told.or(Some(reason)));
+    }
+
+    /// The turn was ended over its holder's head.
+    pub(crate) fn fence(&self, reason: CancelReason) {
+        self.order(|ring| {
+            ring.told = ring.told.or(Some(reason));
+            ring.fenced = true;
+        });
+    }
+
+    /// Changes what the holder is to know, and wakes it.
+    fn order(&self, change: impl FnOnce(&mut Ring)) {
+        change(&mut self.ring.lock());
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+        self.orders.notify_waiters();
+    }
+
+    /// The turn is over: the terminal event.
+    pub(crate) fn end(&self, outcome: TurnOutcome) {
+        if self.ring.lock().end(outcome) {
+            self.readers.notify_waiters();
+        }
+    }
+
+    /// When its turn was asked for.
+    pub(crate) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// How many chunks were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.ring.lock().next() - 1
+    }
+
+    /// Why the turn is to end, if it is.
+    pub(crate) fn told(&self) -> Option<CancelReason> {
+        self.ring.lock().told
+    }
+
+    /// How the turn ended, if it did.
+    pub(crate) fn outcome(&self) -> Option<TurnOutcome> {
+        self.ring.lock().outcome()
+    }
+
+    /// A token that is cancelled when the turn is told to end.
+    pub(crate) fn token(&self) -> CancellationToken {
+        let token = self.token.get_or_init(CancellationToken::new).clone();
+        // Either `order` finds the token, or this finds the order.
+        if self.told().is_some() {
+            token.cancel();
+        }
+        token
+    }
+
+    /// Waits until the turn is told to end.
+    pub(crate) async fn wait_told(&self) -> CancelReason {
+        wait(&self.orders, || self.ring.lock().told).await
+    }
+
+    /// Waits until the turn is ended over its holder's head.
+    pub(crate) async fn wait_fenced(&self) -> CancelReason {
+        wait(&self.orders, || {
+            let ring = self.ring.lock();
+            ring.told.filter(|_| ring.fenced)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+/// Waits until `look` finds something; `changed` is notified after each change it may find.
+async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
+    loop {
+        let notified = changed.notified();
+        let mut notified = std::pin::pin!(notified);
+        // From here on no notification is lost, so a look afterwards sees what came before.
+        notified.as_mut().enable();
+        if let Some(found) = look() {
+            return found;
+        }
+        notified.await;
+    }
+}
+
+/// A reader of one turn's stream.
+///
+/// Reads at its own pace. Falling behind costs nobody but itself; dropping it changes nothing for
+/// the turn.
+#[derive(Debug)]
+#[must_use = "a subscription does nothing unless it is read"]
+pub struct Subscription {
+    /// Which stream.
+    id: StreamId,
+    /// The stream.
+    stream: Arc<Stream>,
+    /// The number it reads next.
+    next: u64,
+    /// Whether it has handed out the terminal event.
+    done: bool,
+}
+
+impl Subscription {
+    /// A reader from the oldest chunk that is kept.
+    pub(crate) fn new(id: StreamId, stream: Arc<Stream>) -> Self {
+        Self { id, stream, next: 1, done: false }
+    }
+
+    /// Which turn it reads.
+    pub fn stream(&self) -> StreamId {
+        self.id
+    }
+
+    /// How the turn ended, if it did, without reading up to there.
+    pub fn outcome(&self) -> Option<TurnOutcome> {
+        self.stream.outcome()
+    }
+
+    /// Waits for the next event. `None` after [`Event::Ended`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped future has consumed nothing.
+    pub async fn next(&mut self) -> Option<Event> {
+        if self.done {
+            return None;
+        }
+        let (event, next) = {
+            let look = || match self.stream.ring.lock().look(self.next) {
+                Look::Event(event, next) => Some((event, next)),
+                Look::Wait => None,
+            };
+            wait(&self.stream.readers, look).await
+        };
+        self.next = next;
+        self.done = matches!(event, Event::Ended(_));
+        Some(event)
+    }
+}

@@ -1,0 +1,149 @@
+//! The chunks of one turn that are kept for readers: bounded, with gapless numbers. Pure.
+
+use std::collections::VecDeque;
+
+use super::{Chunk, Event};
+use crate::turn::{CancelReason, TurnOutcome};
+
+/// What a turn's readers see, and whether it may add to it.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// The newest chunks, oldest first.
+    chunks: VecDeque<Chunk>,
+    /// The number of the first of them; the first chunk of a stream is 1.
+    first: u64,
+    /// How many bytes they have together.
+    bytes: usize,
+    /// The most chunks that are kept.
+    max_items: usize,
+    /// The most bytes that are kept. One chunk is kept whatever its size.
+    max_bytes: usize,
+    /// Why nothing is taken any more.
+    pub(super) told: Option<CancelReason>,
+    /// Whether the turn was ended over its holder's head.
+    pub(super) fenced: bool,
+    /// How the turn ended.
+    ended: Option<TurnOutcome>,
+}
+
+/// What a reader finds at its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// An event; and where to read on.
+    Event(Event, u64),
+    /// Nothing yet.
+    Wait,
+}
+
+impl Ring {
+    /// An empty one.
+    pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
+        let chunks = VecDeque::new();
+        let (told, fenced, ended) = (None, false, None);
+        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, told, fenced, ended }
+    }
+
+    /// The number that the next chunk gets.
+    pub(super) fn next(&self) -> u64 {
+        self.first + self.chunks.len() as u64
+    }
+
+    /// Adds a chunk and drops the oldest ones beyond the bounds; answers its number, or why no
+    /// chunk is taken any more.
+    pub(super) fn push(&mut self, chunk: Chunk) -> Result<u64, CancelReason> {
+        if let Some(reason) = self.told {
+            return Err(reason);
+        }
+        let seq = self.next();
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
+        while self.chunks.len() > self.max_items
+            || self.bytes > self.max_bytes && self.chunks.len() > 1
+        {
+            let Some(dropped) = self.chunks.pop_front() else { break };
+            self.bytes -= dropped.len();
+            self.first += 1;
+        }
+        Ok(seq)
+    }
+
+    /// Ends the stream; the first end stands. Answers whether this was it.
+    pub(super) fn end(&mut self, outcome: TurnOutcome) -> bool {
+        let first = self.ended.is_none();
+        self.ended = self.ended.or(Some(outcome));
+        first
+    }
+
+    /// How the turn ended.
+    pub(super) fn outcome(&self) -> Option<TurnOutcome> {
+        self.ended
+    }
+
+    /// What a reader finds whose next number is `next`.
+    pub(super) fn look(&self, next: u64) -> Look {
+        if next < self.first {
+            return Look::Event(Event::Lagged { missed: self.first - next }, self.first);
+        }
+        let found = usize::try_from(next - self.first).ok().and_then(|at| self.chunks.get(at));
+        match (found, self.ended) {
+            (Some(chunk), _) => {
+                Look::Event(Event::Chunk { seq: next, chunk: chunk.clone() }, next + 1)
+            }
+            (None, Some(outcome)) => Look::Event(Event::Ended(outcome), next),
+            (None, None) => Look::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(text: &str) -> Chunk {
+        Chunk::from(text)
+    }
+
+    #[test]
+    fn a_reader_sees_every_number_once_and_then_the_end() {
+        let mut ring = Ring::new(4, 100);
+        assert_eq!(ring.look(1), Look::Wait);
+        assert_eq!(ring.push(chunk("a")), Ok(1));
+        assert_eq!(ring.look(1), Look::Event(Event::Chunk { seq: 1, chunk: chunk("a") }, 2));
+        assert_eq!(ring.look(2), Look::Wait);
+        assert!(ring.end(TurnOutcome::Committed));
+        assert!(!ring.end(TurnOutcome::Failed), "the first end stands");
+        assert_eq!(ring.look(2), Look::Event(Event::Ended(TurnOutcome::Committed), 2));
+    }
+
+    // J4
+    #[test]
+    fn a_slow_reader_is_told_exactly_how_many_it_missed() {
+        let mut ring = Ring::new(2, 100);
+        for _ in 0..5 {
+            ring.push(chunk("x")).unwrap();
+        }
+        assert_eq!(ring.look(1), Look::Event(Event::Lagged { missed: 3 }, 4));
+        assert_eq!(ring.look(4), Look::Event(Event::Chunk { seq: 4, chunk: chunk("x") }, 5));
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_one_chunk_is_always_kept() {
+        let mut ring = Ring::new(100, 4);
+        ring.push(chunk("abc")).unwrap();
+        ring.push(chunk("def")).unwrap();
+        assert_eq!(ring.look(1), Look::Event(Event::Lagged { missed: 1 }, 2));
+        ring.push(chunk("much more than fits")).unwrap();
+        let kept = Event::Chunk { seq: 3, chunk: chunk("much more than fits") };
+        assert_eq!(ring.look(3), Look::Event(kept, 4));
+        assert_eq!(ring.bytes, 19);
+    }
+
+    // J8
+    #[test]
+    fn nothing_is_taken_after_the_turn_was_told_to_end() {
+        let mut ring = Ring::new(4, 100);
+        ring.told = Some(CancelReason::Stopped);
+        assert_eq!(ring.push(chunk("late")), Err(CancelReason::Stopped));
+        assert_eq!(ring.next(), 1);
+    }
+}

@@ -1,0 +1,260 @@
+//! The handle to everything: open, create, look up, list, delete, shut down.
+
+mod actor;
+mod audit;
+mod builder;
+mod error;
+mod open;
+mod recovery;
+mod shared;
+mod shutdown;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+pub use self::audit::{AuditReport, Inspection};
+pub use self::builder::SupervisorBuilder;
+pub use self::error::{CreateError, OpenError, ReadError, StartError};
+pub use self::open::{NewSession, Opened};
+pub use self::recovery::{RecoveryReport, SettledTurn};
+pub use self::shutdown::ShutdownReport;
+
+use self::shared::{Located, Shared};
+use crate::clock::Timestamp;
+use crate::entry::{ChatMessage, Content, TurnInput};
+use crate::id::{Incarnation, InstanceId, SessionId};
+use crate::key::SessionKey;
+use crate::metrics::CountsSnapshot;
+use crate::rt::Arc;
+use crate::session::house::House;
+use crate::session::slot::Slot;
+use crate::session::{BeginError, DeleteError, DeleteOutcome, Session};
+use crate::store::{RecordFilter, RecordPage, StoreError};
+use crate::tombstone::Tombstone;
+use crate::turn::{BeginOptions, Turn};
+
+/// The handle to everything. Clones name the same supervisor; when the last clone and the last
+/// session handle are dropped it ends, without waiting for anything. [`shutdown`](Self::shutdown)
+/// ends it in good order.
+pub struct Supervisor<E = ChatMessage> {
+    /// What the handles share.
+    shared: Arc<Shared>,
+    /// What the start found.
+    recovery: Arc<RecoveryReport>,
+    /// What entries are.
+    entries: PhantomData<fn() -> E>,
+}
+
+impl<E> Clone for Supervisor<E> {
+    fn clone(&self) -> Self {
+        let (shared, recovery) = (self.shared.clone(), self.recovery.clone());
+        Self { shared, recovery, entries: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Supervisor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("instance", &self.instance()).finish_non_exhaustive()
+    }
+}
+
+/// What there is under an id.
+#[derive(Debug)]
+pub enum Lookup<E = ChatMessage> {
+    /// A session.
+    Live(Session<E>),
+    /// It was deleted, when and why.
+    Gone(Tombstone),
+    /// Nothing, and nothing that is remembered.
+    Unknown,
+}
+
+impl<E> Lookup<E> {
+    /// The session, if there is one.
+    pub fn live(self) -> Option<Session<E>> {
+        match self {
+            Self::Live(session) => Some(session),
+            Self::Gone(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl<E> Supervisor<E> {
+    /// Starts building one.
+    pub fn builder() -> SupervisorBuilder<E> {
+        SupervisorBuilder::new()
+    }
+
+    /// The handle to what the builder has started.
+    fn new(shared: Arc<Shared>, recovery: Arc<RecoveryReport>) -> Self {
+        Self { shared, recovery, entries: PhantomData }
+    }
+
+    /// The handle to what is in `slot`.
+    fn session(&self, slot: Arc<Slot>) -> Session<E> {
+        let house: Arc<dyn House> = self.shared.clone();
+        Session::new(slot, house)
+    }
+
+    /// Names this run. Stored beside every turn that it begins.
+    pub fn instance(&self) -> InstanceId {
+        self.shared.engine.instance
+    }
+
+    /// What the start found of earlier runs.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// Looks up `id`: live, gone or unknown, in one answer. Creates nothing, counts as no use.
+    ///
+    /// Waits only for a delete under way, so that nobody is told "gone" before it is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store had to be asked, or the delete was waited for, and it failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn look_up(&self, id: &SessionId) -> Result<Lookup<E>, ReadError> {
+        let located = self.shared.locate(id).await.map_err(|source| self.read_failed(source))?;
+        Ok(match located {
+            Located::Live(slot) => Lookup::Live(self.session(slot)),
+            Located::Gone(tombstone) => Lookup::Gone(tombstone),
+            Located::Unknown => Lookup::Unknown,
+        })
+    }
+
+    /// Deletes the session `id`; as [`Session::delete`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`] if the store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the session has been found, as [`Session::delete`]; before that nothing has happened.
+    pub async fn delete(&self, id: &SessionId) -> Result<DeleteOutcome, DeleteError> {
+        let failed = |source: StoreError| DeleteError { id: id.clone(), source };
+        // Not `locate`: a delete that has failed is to be tried again, not waited for.
+        if let Some(slot) = self.shared.loaded(id) {
+            return crate::session::delete(&slot, self.shared.as_ref()).await;
+        }
+        match self.shared.locate(id).await.map_err(failed)? {
+            Located::Live(slot) => crate::session::delete(&slot, self.shared.as_ref()).await,
+            Located::Gone(tombstone) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
+            Located::Unknown => Ok(DeleteOutcome::Unknown),
+        }
+    }
+
+    /// Up to `limit` records that match, in order of creation, after the life `after`: pass
+    /// [`RecordPage::next`] for the next page.
+    ///
+    /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
+    /// counts as used. `open` names the turns that run.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store failed. A damaged row is told in the page.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn list(
+        &self,
+        filter: RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> Result<RecordPage, ReadError> {
+        let listed = self.shared.engine.store.list(filter, after, limit).await;
+        listed.map_err(|source| self.read_failed(source))
+    }
+
+    /// Looks at everything in the store, and answers with what is damaged, a line each.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store could not be read at all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn check_store(&self) -> Result<Vec<String>, ReadError> {
+        self.shared.engine.store.check().await.map_err(|source| self.read_failed(source))
+    }
+
+    /// What has been counted so far. See [the table](crate::metrics).
+    pub fn counts(&self) -> CountsSnapshot {
+        self.shared.engine.counts.snapshot()
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) was called.
+    pub fn is_draining(&self) -> bool {
+        self.shared.engine.is_draining()
+    }
+
+    /// The time, as this supervisor sees it.
+    pub fn now(&self) -> Timestamp {
+        self.shared.engine.now().wall
+    }
+
+    /// Ends the supervisor in good order.
+    ///
+    /// Nothing new is admitted from here on. It waits until every turn has ended and everything is
+    /// stored, up to `deadline`; then tells what still runs to end, and fences what has not ended
+    /// after `turns.cancel_grace`. Then the store is closed. Called again, it waits again and closes
+    /// again, which changes nothing. Code of a turn must not await it: it would wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store could not be closed properly.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves a supervisor that admits nothing; call it again to finish.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<ShutdownReport, StoreError> {
+        shutdown::shutdown(&self.shared, deadline).await
+    }
+
+    /// Counts a failed read.
+    fn read_failed(&self, source: StoreError) -> ReadError {
+        self.shared.engine.counts.store_failed("read");
+        ReadError { source }
+    }
+}
+
+impl<E: Content> Supervisor<E> {
+    /// Opens `key` and begins a turn in its session, for a message that has arrived.
+    ///
+    /// Unlike `open` and `begin` one after the other, a message that is refused for what it is, or
+    /// because the supervisor shuts down, leaves no session behind.
+    ///
+    /// # Errors
+    ///
+    /// [`BeginError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`open`](Self::open), then as [`Session::begin`].
+    pub async fn begin(
+        &self,
+        key: &SessionKey,
+        input: impl Into<TurnInput<'_, E>>,
+        options: impl Into<BeginOptions>,
+    ) -> Result<Turn<E>, BeginError> {
+        let input = input.into();
+        if let Err(error) = input.encode(&self.shared.engine.config.limits) {
+            self.shared.engine.counts.refused("input");
+            return Err(BeginError::Input(error));
+        }
+        let session = self.open(key).await.map_err(|error| match error {
+            OpenError::Draining => BeginError::Draining,
+            OpenError::Content { source, .. } => BeginError::Input(source),
+            OpenError::IdCollision { id } => BeginError::Unknown { id },
+            OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
+        })?;
+        session.begin(input, options).await
+    }
+}

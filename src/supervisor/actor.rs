@@ -1,0 +1,124 @@
+//! The parent of all session actors: hears each end, and runs the clocks.
+//!
+//! It is on no request's path. What it does when a session's actor has ended is to see whether
+//! something was left in the slot, and to start a successor for it.
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use super::shared::Shared;
+use crate::rt::{Arc, JoinHandle, Weak};
+use crate::session::actor::succeed;
+use crate::session::slot::Slot;
+
+/// How many tombstones are removed at a time.
+const SWEEP_SLICE: usize = 1_024;
+
+/// What the supervisor's actor is told. No message has a reply, none counts as use.
+#[derive(Debug)]
+pub(super) enum SupervisorMessage {
+    /// From a session's actor, as it is dropped: it has ended, however.
+    ActorEnded {
+        /// What it looked after.
+        slot: Weak<Slot>,
+        /// Which of the slot's actors it was.
+        tenure: u64,
+    },
+    /// From the clock: look for tombstones whose time is over.
+    Sweep,
+}
+
+#[cfg(feature = "cluster")]
+impl ractor::Message for SupervisorMessage {}
+
+/// The behaviour.
+#[derive(Debug)]
+pub(super) struct SupervisorActor;
+
+/// What the actor holds. Weak, so that dropping every handle ends the supervisor.
+#[derive(Debug)]
+pub(super) struct SupervisorState {
+    /// What it looks after.
+    shared: Weak<Shared>,
+    /// Sends `Sweep`; ends with the supervisor.
+    clock: JoinHandle<()>,
+}
+
+impl Drop for SupervisorState {
+    fn drop(&mut self) {
+        self.clock.abort();
+    }
+}
+
+#[cfg_attr(feature = "async-trait", async_trait::async_trait)]
+impl Actor for SupervisorActor {
+    type Msg = SupervisorMessage;
+    type State = SupervisorState;
+    type Arguments = Weak<Shared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        shared: Weak<Shared>,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        let strong = shared.upgrade().ok_or("the supervisor was dropped before it had started")?;
+        let every = strong.engine.config.tombstones.sweep_every;
+        let clock = strong.engine.spawner.spawn(async move {
+            loop {
+                crate::rt::sleep(every).await;
+                if myself.cast(SupervisorMessage::Sweep).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(SupervisorState { shared, clock })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SupervisorMessage::ActorEnded { slot, tenure } => succeed(&slot, tenure),
+            SupervisorMessage::Sweep => {
+                if let Some(shared) = state.shared.upgrade() {
+                    let spawner = shared.engine.spawner.clone();
+                    drop(spawner.spawn(async move { sweep(&shared).await }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Overridden because the default ends the supervisor when any child ends.
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        _state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(actor, error) = event {
+            tracing::error!(actor = %actor.get_id(), %error, "a session's actor has failed");
+        }
+        Ok(())
+    }
+}
+
+/// Removes the tombstones whose time is over, a slice at a time.
+pub(super) async fn sweep(shared: &Arc<Shared>) {
+    let now = shared.engine.now();
+    shared.registry.sweep(now, shared.registry.tombstones());
+    shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
+    loop {
+        match shared.engine.store.forget_tombstones(now.wall, SWEEP_SLICE).await {
+            Ok(forgotten) if forgotten == SWEEP_SLICE => {}
+            Ok(_) => return,
+            Err(error) => {
+                shared.engine.counts.store_failed("forget_tombstones");
+                tracing::warn!(%error, "tombstones could not be swept");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How a supervisor comes to be.
+
+use std::marker::PhantomData;
+
+use ractor::Actor;
+
+use super::Supervisor;
+use super::actor::SupervisorActor;
+use super::error::StartError;
+use super::recovery::{self, RecoveryReport};
+use super::shared::Shared;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::entry::ChatMessage;
+use crate::id::{IdSource, RandomIds};
+use crate::rt::{Arc, Spawner};
+use crate::store::{MemoryStore, Store};
+
+/// Builds a [`Supervisor`]. Without anything it has a [`MemoryStore`], the defaults of [`Config`],
+/// the machine's clocks and random ids.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `start` is called"]
+pub struct SupervisorBuilder<E = ChatMessage> {
+    /// Where records will live.
+    store: Arc<dyn Store>,
+    /// Every setting.
+    config: Config,
+    /// Where time will come from; made at the start unless given.
+    clock: Option<Arc<dyn Clock>>,
+    /// Where ids will come from.
+    ids: Arc<dyn IdSource>,
+    /// What the entries will be.
+    entries: PhantomData<fn() -> E>,
+}
+
+impl<E> SupervisorBuilder<E> {
+    /// With nothing set.
+    pub(super) fn new() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            config: Config::default(),
+            clock: None,
+            ids: Arc::new(RandomIds),
+            entries: PhantomData,
+        }
+    }
+
+    /// Where records live. A store belongs to one supervisor.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Arc::new(store);
+        self
+    }
+
+    /// As [`store`](Self::store), for one that is shared already.
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// The settings.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where time comes from.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Where ids come from.
+    pub fn ids(mut self, ids: impl IdSource) -> Self {
+        self.ids = Arc::new(ids);
+        self
+    }
+
+    /// Starts the supervisor on the current tokio runtime.
+    ///
+    /// First, every turn that an earlier run left open is settled as interrupted, with its input
+    /// kept; no session is loaded for it, and nothing can be begun before. What was found is told by
+    /// [`Supervisor::recovery`].
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; the store is left as it was, but for turns that were settled already.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped start leaves no supervisor. Turns that it has settled stay settled.
+    pub async fn start(self) -> Result<Supervisor<E>, StartError> {
+        self.config.validate()?;
+        let spawner = Spawner::current().ok_or(StartError::NoRuntime)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let engine = Engine::new(self.store, self.config, clock, self.ids, spawner);
+        let recovery: RecoveryReport =
+            recovery::settle(&engine).await.map_err(StartError::Store)?;
+        let shared = Shared::new(engine);
+        let started = Actor::spawn(None, SupervisorActor, Arc::downgrade(&shared)).await;
+        let (actor, _ended) =
+            started.map_err(|error| StartError::Actor { reason: error.to_string() })?;
+        *shared.actor.lock() = Some(actor);
+        tracing::info!(instance = %shared.engine.instance, settled = recovery.settled.len(),
+            took = ?recovery.took, "a supervisor starts");
+        Ok(Supervisor::new(shared, Arc::new(recovery)))
+    }
+}

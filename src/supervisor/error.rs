@@ -1,0 +1,113 @@
+//! Why a supervisor could not do something.
+
+use crate::config::ConfigError;
+use crate::entry::EntryError;
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::store::StoreError;
+use crate::tombstone::Tombstone;
+
+/// Why a supervisor did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting is out of its bounds.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no tokio runtime to run on.
+    #[error("a supervisor has to be started inside a tokio runtime with time enabled")]
+    NoRuntime,
+    /// The store failed while it was asked what an earlier run had left.
+    #[error("the store could not be recovered")]
+    Store(#[source] StoreError),
+    /// The supervisor's actor did not start.
+    #[error("the supervisor's actor did not start: {reason}")]
+    Actor {
+        /// What the actor library said.
+        reason: String,
+    },
+}
+
+/// Why a key was not opened or reset.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// What the new session was to start with cannot be stored. Nothing was created.
+    #[error("a session for {key} cannot be created")]
+    Content {
+        /// The key.
+        key: SessionKey,
+        /// Why.
+        #[source]
+        source: EntryError,
+    },
+    /// The supervisor shuts down and creates nothing.
+    #[error("the supervisor shuts down")]
+    Draining,
+    /// The id source gave an id that is in use. Nothing was created.
+    #[error("the id source repeats itself: {id} is in use")]
+    IdCollision {
+        /// The id.
+        id: SessionId,
+    },
+    /// The store failed.
+    #[error("{key} could not be opened")]
+    Store {
+        /// The key.
+        key: SessionKey,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Why a session was not created, or not found for use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// What it was to start with cannot be stored. Nothing was created.
+    #[error("a session cannot be created")]
+    Content(#[source] EntryError),
+    /// The supervisor shuts down and creates nothing.
+    #[error("the supervisor shuts down")]
+    Draining,
+    /// A live session has the id. Nothing was changed.
+    #[error("session {id} exists")]
+    Exists {
+        /// The id.
+        id: SessionId,
+    },
+    /// The id was deleted, and reuse was not asked for.
+    #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
+    Gone {
+        /// The id.
+        id: SessionId,
+        /// When and why.
+        tombstone: Tombstone,
+    },
+    /// Nobody knows the id, and the policy is not to create it.
+    #[error("session {id} does not exist")]
+    Unknown {
+        /// The id.
+        id: SessionId,
+    },
+    /// The store failed.
+    #[error("session {id} could not be created")]
+    Store {
+        /// The id.
+        id: SessionId,
+        /// How.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the store could not be read")]
+#[non_exhaustive]
+pub struct ReadError {
+    /// How it failed.
+    #[from]
+    pub source: StoreError,
+}

@@ -1,0 +1,402 @@
+//! How sessions come to be: by key, by id, and anew.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Supervisor;
+use super::error::{CreateError, OpenError};
+use super::shared::{Located, Shared};
+use crate::config::{LimitConfig, UnknownPolicy};
+use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::rt::Arc;
+use crate::session::Session;
+use crate::session::slot::{Slot, Standing};
+use crate::session::state::Target;
+use crate::store::{Binding, Created, NewRecord, StoreError};
+use crate::tombstone::Tombstone;
+use crate::turn::CancelReason;
+
+/// What a new session starts with.
+#[derive(Debug)]
+#[must_use = "it does nothing until a session is created with it"]
+pub struct NewSession<E = ChatMessage> {
+    /// A line for people.
+    label: Option<String>,
+    /// The first entries.
+    entries: Vec<E>,
+    /// The first data.
+    data: Vec<(String, Result<Vec<u8>, serde_json::Error>)>,
+    /// Whether its id may be one that was deleted.
+    allow_reuse: bool,
+}
+
+impl<E> Default for NewSession<E> {
+    fn default() -> Self {
+        Self { label: None, entries: Vec::new(), data: Vec::new(), allow_reuse: false }
+    }
+}
+
+impl<E> NewSession<E> {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an entry, such as a system prompt.
+    pub fn entry(mut self, entry: E) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    /// Adds a datum.
+    pub fn insert(mut self, name: &str, value: &impl Serialize) -> Self {
+        self.data.push((name.to_owned(), serde_json::to_vec(value)));
+        self
+    }
+
+    /// Sets the line for people.
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// Lets the id be one that was deleted. The new life starts empty and is another one: nothing
+    /// that was meant for the old one reaches it.
+    pub fn allow_reuse(mut self) -> Self {
+        self.allow_reuse = true;
+        self
+    }
+}
+
+/// A [`NewSession`] that was checked and encoded.
+struct Seed {
+    label: Option<String>,
+    entries: Vec<Bytes>,
+    data: Vec<(String, Bytes)>,
+    allow_reuse: bool,
+}
+
+impl<E: Content> NewSession<E> {
+    /// Checks and encodes it.
+    fn encode(self, limits: &LimitConfig) -> Result<Seed, EntryError> {
+        if let Some(label) = &self.label {
+            check_name(label, limits)?;
+        }
+        let max = limits.max_entry_bytes;
+        let entries =
+            self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
+        let data = self.data.into_iter().map(|(name, value)| {
+            check_name(&name, limits)?;
+            let value = value.map_err(EntryError::Encode)?;
+            let (bytes, max) = (value.len(), limits.max_datum_bytes);
+            if bytes > max {
+                return Err(EntryError::TooLarge { bytes, max });
+            }
+            Ok((name, value.into()))
+        });
+        let data = data.collect::<Result<_, EntryError>>()?;
+        Ok(Seed { label: self.label, entries, data, allow_reuse: self.allow_reuse })
+    }
+}
+
+/// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened<E = ChatMessage> {
+    /// The session that the key is bound to now.
+    pub session: Session<E>,
+    /// Whether this call created it.
+    pub created: bool,
+    /// The session that the key was bound to before, if this call bound it anew.
+    pub previous: Option<SessionId>,
+}
+
+/// What became of an attempt to create.
+enum Attempt {
+    Created(Arc<Slot>),
+    KeyMoved,
+    Taken,
+    Gone(Tombstone),
+}
+
+impl<E: Content> Supervisor<E> {
+    /// Opens the session that `key` is bound to, and creates one if it is bound to none.
+    ///
+    /// Those who open one key at the same time get the same session, and it is created once. A
+    /// session being deleted is waited for; then a fresh one is created.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either done nothing, or has created a session that the next open of the
+    /// key finds.
+    pub async fn open(&self, key: &SessionKey) -> Result<Session<E>, OpenError> {
+        if let Some(slot) = self.shared.bound(key) {
+            return Ok(self.session(slot));
+        }
+        self.open_with(key, NewSession::new).await.map(|opened| opened.session)
+    }
+
+    /// As [`open`](Self::open), with what a new session starts with. `new` is called once, and only
+    /// if a session has to be created.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; with `Content`, nothing was created.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        &self,
+        key: &SessionKey,
+        new: impl FnOnce() -> NewSession<E>,
+    ) -> Result<Opened<E>, OpenError> {
+        let shared = &self.shared;
+        let opened = |slot| Opened { session: self.session(slot), created: false, previous: None };
+        let _flight = shared.key_flights.join(key).await;
+        let mut new = Some(new);
+        let mut seed = None;
+        loop {
+            if let Some(slot) = shared.bound(key) {
+                return Ok(opened(slot));
+            }
+            let expected = match shared.resolve(key).await.map_err(failed(key))? {
+                Resolved::Live(slot) => return Ok(opened(slot)),
+                Resolved::Nothing { bound_to } => bound_to,
+            };
+            if shared.engine.is_draining() {
+                return Err(OpenError::Draining);
+            }
+            if let Some(new) = new.take() {
+                seed = Some(self.seed(new(), key)?);
+            }
+            let Some(seed) = &seed else { continue };
+            let binding = Binding { key: key.clone(), expected };
+            if let Some(slot) = shared.attempt_key(binding, seed).await? {
+                return Ok(Opened { created: true, ..opened(slot) });
+            }
+        }
+    }
+
+    /// Binds `key` to a fresh session. The old one is kept, without the key; turns that run in it
+    /// are ended over their holder's head, since nobody who writes under the key will see them.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing was changed then, unless the store does not know.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either done nothing, or has bound the key to a fresh session. Turns of
+    /// the old one may then still run and commit there.
+    pub async fn reset(
+        &self,
+        key: &SessionKey,
+        new: NewSession<E>,
+    ) -> Result<Opened<E>, OpenError> {
+        let shared = &self.shared;
+        if shared.engine.is_draining() {
+            return Err(OpenError::Draining);
+        }
+        let seed = self.seed(new, key)?;
+        let _flight = shared.key_flights.join(key).await;
+        loop {
+            let (old, previous) = match shared.resolve(key).await.map_err(failed(key))? {
+                Resolved::Live(slot) => {
+                    let id = slot.id.clone();
+                    (Some(slot), Some(id))
+                }
+                Resolved::Nothing { bound_to } => (None, bound_to),
+            };
+            let binding = Binding { key: key.clone(), expected: previous.clone() };
+            let Some(slot) = shared.attempt_key(binding, &seed).await? else { continue };
+            if let Some(old) = old {
+                let at_once = std::time::Duration::ZERO;
+                old.cancel(Target::Everything, CancelReason::Reset, at_once);
+            }
+            let session = self.session(slot);
+            return Ok(Opened { session, created: true, previous });
+        }
+    }
+
+    /// Creates a session with a fresh id and no key.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either done nothing, or has created a session that nobody knows the id
+    /// of; a listing shows it.
+    pub async fn create(&self, new: NewSession<E>) -> Result<Session<E>, CreateError> {
+        self.create_id(&self.shared.engine.fresh_id(), new).await
+    }
+
+    /// Creates a session with an id of the caller's own.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Exists`] if it is live; [`CreateError::Gone`] if it was deleted and
+    /// [`NewSession::allow_reuse`] was not said.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either done nothing, or has created the session.
+    pub async fn create_id(
+        &self,
+        id: &SessionId,
+        new: NewSession<E>,
+    ) -> Result<Session<E>, CreateError> {
+        let shared = &self.shared;
+        if shared.engine.is_draining() {
+            return Err(CreateError::Draining);
+        }
+        let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
+        let failed = |source| CreateError::Store { id: id.clone(), source };
+        match shared.attempt(id, None, &seed).await.map_err(failed)? {
+            Attempt::Created(slot) => Ok(self.session(slot)),
+            Attempt::Taken | Attempt::KeyMoved => Err(CreateError::Exists { id: id.clone() }),
+            Attempt::Gone(tombstone) => Err(CreateError::Gone { id: id.clone(), tombstone }),
+        }
+    }
+
+    /// The session `id`, to be written to. If nobody knows it, `unknown` of the settings decides; a
+    /// deleted one is never created by this.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Gone`], [`CreateError::Unknown`], or as for [`create_id`](Self::create_id).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`create_id`](Self::create_id).
+    pub async fn open_id(&self, id: &SessionId) -> Result<Session<E>, CreateError> {
+        let failed = |source| CreateError::Store { id: id.clone(), source };
+        loop {
+            match self.shared.locate(id).await.map_err(failed)? {
+                Located::Live(slot) => return Ok(self.session(slot)),
+                Located::Gone(tombstone) => {
+                    return Err(CreateError::Gone { id: id.clone(), tombstone });
+                }
+                Located::Unknown => {}
+            }
+            match self.shared.engine.config.unknown {
+                UnknownPolicy::NotFound => return Err(CreateError::Unknown { id: id.clone() }),
+                UnknownPolicy::Create => match self.create_id(id, NewSession::new()).await {
+                    // Somebody else was faster: theirs is as good.
+                    Err(CreateError::Exists { .. }) => {}
+                    created => return created,
+                },
+            }
+        }
+    }
+
+    /// What a new session for `key` starts with, checked.
+    fn seed(&self, new: NewSession<E>, key: &SessionKey) -> Result<Seed, OpenError> {
+        let encoded = new.encode(&self.shared.engine.config.limits);
+        encoded.map_err(|source| OpenError::Content { key: key.clone(), source })
+    }
+}
+
+/// What a store's failure means to whoever opens `key`.
+fn failed(key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
+    |source| OpenError::Store { key: key.clone(), source }
+}
+
+/// What a key leads to.
+enum Resolved {
+    /// A session.
+    Live(Arc<Slot>),
+    /// None; what the store says it is bound to, a session that is gone.
+    Nothing { bound_to: Option<SessionId> },
+}
+
+impl Shared {
+    /// The loaded session that `key` is bound to, if it can be used.
+    fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
+        self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
+    }
+
+    /// Follows `key`, through the store. Called under the key's flight.
+    async fn resolve(&self, key: &SessionKey) -> Result<Resolved, StoreError> {
+        if let Some(slot) = self.keys.get(key) {
+            // Being deleted, perhaps: then its key is unbound once that is through.
+            match self.locate(&slot.id).await? {
+                Located::Live(now) if now.incarnation == slot.incarnation => {
+                    self.keys.insert(key.clone(), now.clone());
+                    return Ok(Resolved::Live(now));
+                }
+                Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
+            }
+        }
+        let Some(id) = self.engine.store.bound_to(key).await? else {
+            return Ok(Resolved::Nothing { bound_to: None });
+        };
+        Ok(match self.locate(&id).await? {
+            Located::Live(slot) => {
+                self.keys.insert(key.clone(), slot.clone());
+                Resolved::Live(slot)
+            }
+            Located::Gone(_) | Located::Unknown => Resolved::Nothing { bound_to: Some(id) },
+        })
+    }
+
+    /// Tries to create a session with a fresh id for a key; `None` if the key moved meanwhile.
+    /// Called under the key's flight.
+    async fn attempt_key(
+        &self,
+        binding: Binding,
+        seed: &Seed,
+    ) -> Result<Option<Arc<Slot>>, OpenError> {
+        let (id, key) = (self.engine.fresh_id(), binding.key.clone());
+        match self.attempt(&id, Some(binding), seed).await.map_err(failed(&key))? {
+            Attempt::Created(slot) => {
+                self.keys.insert(key, slot.clone());
+                Ok(Some(slot))
+            }
+            Attempt::KeyMoved => Ok(None),
+            Attempt::Taken | Attempt::Gone(_) => Err(OpenError::IdCollision { id }),
+        }
+    }
+
+    /// Tries to create the session `id`.
+    async fn attempt(
+        &self,
+        id: &SessionId,
+        binding: Option<Binding>,
+        seed: &Seed,
+    ) -> Result<Attempt, StoreError> {
+        let _flight = self.id_flights.join(id).await;
+        let new = NewRecord {
+            id: id.clone(),
+            allow_reuse: seed.allow_reuse,
+            binding,
+            label: seed.label.clone(),
+            entries: seed.entries.clone(),
+            data: seed.data.clone(),
+            at: self.engine.now().wall,
+        };
+        let created = self.engine.store.create(new).await;
+        let created = created.inspect_err(|_| self.engine.counts.store_failed("create"))?;
+        Ok(match created {
+            Created::Created(record) => {
+                self.engine.counts.created();
+                tracing::info!(session = %record.id, from = "unknown", to = "live", "a session is created");
+                match self.publish(record) {
+                    Ok(slot) => Attempt::Created(slot),
+                    Err(tombstone) => Attempt::Gone(tombstone),
+                }
+            }
+            Created::IdTaken => Attempt::Taken,
+            Created::IdGone(tombstone) => Attempt::Gone(tombstone),
+            Created::KeyMoved { .. } => Attempt::KeyMoved,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! What the handles of one supervisor share: the engine, the registry, and how a session is found.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use ractor::{ActorCell, ActorRef};
+
+use super::actor::SupervisorMessage;
+use crate::engine::Engine;
+use crate::flight::Flights;
+use crate::id::{Incarnation, SessionId};
+use crate::key::SessionKey;
+use crate::registry::{Place, Published, Registry};
+use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
+use crate::session::house::{House, Reloaded};
+use crate::session::slot::{Slot, Standing};
+use crate::store::{Found, Record, StoreError};
+use crate::tombstone::Tombstone;
+
+/// What the handles of one supervisor share. Dropped with the last of them.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// What sessions need.
+    pub(crate) engine: Arc<Engine>,
+    /// What is live.
+    pub(crate) registry: Registry,
+    /// The loaded sessions that keys are bound to; what is not here, the store knows. Changed only
+    /// under the key's flight, and by a slot that takes itself out.
+    pub(crate) keys: ShardedMap<SessionKey, Arc<Slot>>,
+    /// Who opens or resets a key.
+    pub(crate) key_flights: Flights<SessionKey>,
+    /// Who loads or creates an id.
+    pub(crate) id_flights: Flights<SessionId>,
+    /// The parent of all session actors, until the shutdown.
+    pub(super) actor: Mutex<Option<ActorRef<SupervisorMessage>>>,
+    /// Notified when something ended during a shutdown.
+    pub(super) stirred: Notify,
+    /// Itself, for the slots.
+    myself: Weak<Self>,
+}
+
+/// What is under an id.
+#[derive(Debug)]
+pub(crate) enum Located {
+    /// A loaded session.
+    Live(Arc<Slot>),
+    /// It was deleted.
+    Gone(Tombstone),
+    /// Nothing.
+    Unknown,
+}
+
+impl Shared {
+    /// With nothing loaded and no actor yet.
+    pub(super) fn new(engine: Arc<Engine>) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            registry: Registry::new(engine.config.tombstones.max_in_memory),
+            engine,
+            keys: ShardedMap::new(),
+            key_flights: Flights::new(),
+            id_flights: Flights::new(),
+            actor: Mutex::new(None),
+            stirred: Notify::new(),
+            myself: myself.clone(),
+        })
+    }
+
+    /// Finds the session `id`, and loads it if it is not.
+    ///
+    /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
+    pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
+        loop {
+            match self.standing(id) {
+                Some((slot, Standing::Live)) => return Ok(Located::Live(slot)),
+                Some((slot, Standing::Closing)) => {
+                    self.wait_gone(&slot).await?;
+                    continue;
+                }
+                Some((_, Standing::Gone(tombstone))) => return Ok(self.gone(tombstone)),
+                Some((slot, Standing::Left)) => self.registry.remove(&slot),
+                None => {}
+            }
+            if let Some(grave) = self.grave(id) {
+                return Ok(self.gone(grave));
+            }
+            if let Some(located) = self.load(id).await? {
+                return Ok(located);
+            }
+        }
+    }
+
+    /// The slot under `id`, if there is one.
+    fn standing(&self, id: &SessionId) -> Option<(Arc<Slot>, Standing)> {
+        match self.registry.get(id)? {
+            Place::Live(slot) => {
+                let standing = slot.standing();
+                Some((slot, standing))
+            }
+            Place::Gone(_) => None,
+        }
+    }
+
+    /// The slot under `id`, whatever its standing.
+    pub(crate) fn loaded(&self, id: &SessionId) -> Option<Arc<Slot>> {
+        self.standing(id).map(|(slot, _)| slot)
+    }
+
+    /// The tombstone under `id`, if it stands.
+    fn grave(&self, id: &SessionId) -> Option<Tombstone> {
+        match self.registry.get(id)? {
+            Place::Gone(grave) => grave.stands(self.engine.now()).then_some(grave.tombstone),
+            Place::Live(_) => None,
+        }
+    }
+
+    /// Counts that somebody was told so.
+    fn gone(&self, tombstone: Tombstone) -> Located {
+        self.engine.counts.gone_hit();
+        Located::Gone(tombstone)
+    }
+
+    /// Waits until the delete of `slot` is through.
+    async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
+        use crate::session::state::DeleteRefusal;
+        match slot.await_delete().await {
+            Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
+            Ok(Err(DeleteRefusal::Store(error))) => Err(error),
+            Err(_) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Asks the store for `id`, one at a time; `None` if something is there by now.
+    async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
+        let _flight = self.id_flights.join(id).await;
+        if self.standing(id).is_some() || self.grave(id).is_some() {
+            return Ok(None);
+        }
+        match self.engine.store.look_up(id, self.engine.now().wall).await? {
+            Found::Live(record) => Ok(match self.publish(record) {
+                Ok(slot) => Some(Located::Live(slot)),
+                Err(tombstone) => Some(self.gone(tombstone)),
+            }),
+            Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
+            Found::Unknown => Ok(Some(Located::Unknown)),
+        }
+    }
+
+    /// Makes a session live. Called under the flight of its id.
+    pub(crate) fn publish(&self, record: Record) -> Result<Arc<Slot>, Tombstone> {
+        let repairs = record.open.len();
+        let house: Weak<dyn House> = self.myself.clone();
+        let slot = Slot::new(record, self.engine.clone(), house);
+        match self.registry.publish(&slot) {
+            Published::New => {
+                self.engine.counts.loaded();
+                tracing::debug!(session = %slot.id, repairs, to = "live", "a session is loaded");
+                slot.start();
+                Ok(slot)
+            }
+            Published::Existing(slot) => Ok(slot),
+            Published::Gone(tombstone) => Err(tombstone),
+        }
+    }
+
+    /// Takes a slot's key off the loaded ones.
+    fn forget_key(&self, slot: &Arc<Slot>) {
+        if let Some(key) = &slot.key {
+            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
+        }
+    }
+}
+
+impl House for Shared {
+    fn bury(&self, slot: &Arc<Slot>, tombstone: Tombstone) {
+        let keep_for = self.engine.config.tombstones.keep_for;
+        let evicted = self.registry.bury(slot, tombstone, keep_for, self.engine.now());
+        self.engine.counts.tombstones(self.registry.tombstones(), evicted);
+        self.forget_key(slot);
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.registry.remove(slot);
+        self.forget_key(slot);
+    }
+
+    fn stirred(&self) {
+        self.stirred.notify_waiters();
+    }
+
+    fn reload<'a>(
+        &'a self,
+        id: &'a SessionId,
+        incarnation: Incarnation,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
+        Box::pin(async move {
+            Ok(match self.locate(id).await? {
+                Located::Live(slot) if slot.incarnation == incarnation => Reloaded::Live(slot),
+                Located::Gone(tombstone) => Reloaded::Gone(tombstone),
+                Located::Live(_) | Located::Unknown => Reloaded::Unknown,
+            })
+        })
+    }
+
+    fn parent(&self) -> Option<ActorCell> {
+        self.actor.lock().as_ref().map(|actor| actor.get_cell())
+    }
+
+    fn actor_ended(&self, slot: &Weak<Slot>, tenure: u64) {
+        if let Some(actor) = self.actor.lock().as_ref() {
+            let slot = slot.clone();
+            // Refused only once the supervisor's actor has ended; nothing is admitted any more then.
+            drop(actor.cast(SupervisorMessage::ActorEnded { slot, tenure }));
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.engine.over.cancel();
+        if let Some(actor) = self.actor.lock().take() {
+            actor.stop(None);
+        }
+    }
+}

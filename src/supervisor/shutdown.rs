@@ -1,0 +1,73 @@
+//! Ending in good order: refuse, wait, tell, fence, close.
+
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::clock::Moment;
+use crate::rt::{self, Arc};
+use crate::session::state::Target;
+use crate::store::StoreError;
+use crate::turn::CancelReason;
+
+/// What a shutdown did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Turns that were told to end because the deadline had come.
+    pub told: usize,
+    /// Whether everything had ended and was stored before the store was closed.
+    pub clean: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Ends the supervisor: see [`Supervisor::shutdown`](super::Supervisor::shutdown).
+pub(super) async fn shutdown(
+    shared: &Arc<Shared>,
+    deadline: Duration,
+) -> Result<ShutdownReport, StoreError> {
+    let engine = &shared.engine;
+    let started = engine.now().moment;
+    engine.drain();
+    let mut report = ShutdownReport { clean: true, ..ShutdownReport::default() };
+    if !quiet(shared, started.plus(deadline)).await {
+        for slot in shared.registry.slots() {
+            let grace = engine.config.turns.cancel_grace;
+            let (streams, _) = slot.cancel(Target::Everything, CancelReason::Shutdown, grace);
+            report.told += streams.len();
+        }
+        // Alarms fence what does not unwind, so after the grace only the store can be waited for.
+        let grace = engine.config.turns.cancel_grace + Duration::from_secs(1);
+        report.clean = quiet(shared, engine.now().moment.plus(grace)).await;
+    }
+    engine.tasks.close();
+    let tasks = rt::timeout(engine.config.turns.cancel_grace, engine.tasks.wait()).await;
+    report.clean &= tasks.is_ok();
+    engine.over.cancel();
+    let actor = shared.actor.lock().take();
+    if let Some(actor) = actor {
+        // Nothing is in flight any more, so no child has anything to drain.
+        actor.stop_children(None);
+        actor.stop(None);
+    }
+    let closed = engine.store.close().await;
+    report.took = engine.now().moment.since(started);
+    tracing::info!(told = report.told, clean = report.clean, took = ?report.took, "a supervisor ends");
+    closed.map(|()| report)
+}
+
+/// Waits until nothing runs, waits or is owed to the store, or until `deadline`; whether it is so.
+async fn quiet(shared: &Arc<Shared>, deadline: Moment) -> bool {
+    loop {
+        let stirred = shared.stirred.notified();
+        let mut stirred = std::pin::pin!(stirred);
+        stirred.as_mut().enable();
+        if shared.registry.slots().iter().all(|slot| slot.is_quiet()) {
+            return true;
+        }
+        let left = deadline.since(shared.engine.now().moment);
+        if left.is_zero() || rt::timeout(left, stirred).await.is_err() {
+            return shared.registry.slots().iter().all(|slot| slot.is_quiet());
+        }
+    }
+}
