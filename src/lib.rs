@@ -5,6 +5,8 @@ mod id;
 mod key;
 mod rt;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tombstone;
 mod turn;
 

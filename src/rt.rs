@@ -69,6 +69,11 @@ pub(crate) async fn timeout<F: Future>(
     tokio::time::timeout(duration, future).await
 }
 
+/// Lets the other tasks of this thread run once.
+pub(crate) async fn yield_now() {
+    tokio::task::yield_now().await;
+}
+
 /// Time since the Unix epoch by the machine's wall clock; zero if that clock stands before it.
 pub(crate) fn wall_clock() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
