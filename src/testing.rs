@@ -1,6 +1,6 @@
 //! What tests of this library, of foreign stores, and of programs on top of it are made of.
 //!
-//! - [`conformance`] runs one suite against any [`Store`](crate::store::Store) and says which
+//! - [`conformance()`] runs one suite against any [`Store`](crate::store::Store) and says which
 //!   promises it breaks; [`differential`] plays a random sequence against it and the memory store.
 //! - [`FaultyStore`] stands in front of a store, fails as it is told to, and counts the calls.
 //! - [`Gate`] forces the order of concurrent steps, [`drop_at_every_await`] drops a future at each

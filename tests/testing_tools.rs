@@ -1,5 +1,13 @@
 //! What the tools of `testing` promise: gates, clocks, ids, the faulty store, drop points.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests, which do not run on the library's seam"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -358,10 +358,10 @@ impl Store for FaultyStore {
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
-        self.pass(StoreCall::Check, |inner| inner.check())
+        self.pass(StoreCall::Check, <dyn Store>::check)
     }
 
     fn close(&self) -> StoreFuture<Result<(), StoreError>> {
-        self.pass(StoreCall::Close, |inner| inner.close())
+        self.pass(StoreCall::Close, <dyn Store>::close)
     }
 }

@@ -26,7 +26,7 @@ pub(super) const CHECKS: &[Check] = checks![
 async fn stage(rig: &Rig) -> Result<Record, String> {
     let data = vec![("one".to_owned(), bytes("1"))];
     let entries = vec![bytes("first")];
-    let life = rig.create(NewRecord { data, entries, ..new_bound("a", "a", None) }).await?;
+    let life = rig.create(NewRecord { entries, data, ..new_bound("a", "a", None) }).await?;
     rig.done(&life, [begin(1, 2), commit(1, 3)]).await?;
     Ok(life)
 }

@@ -94,7 +94,9 @@ async fn of_concurrent_creates_of_one_id_one_succeeds(rig: Rig) -> Verdict {
     for answer in at_once(creates.collect()).await {
         match told("create", answer)? {
             Created::Created(record) => winners.push(record),
-            other => same("a loser's answer", &other, &Created::IdTaken)?,
+            lost @ (Created::IdTaken | Created::IdGone(_) | Created::KeyMoved { .. }) => {
+                same("a loser's answer", &lost, &Created::IdTaken)?;
+            }
         }
     }
     same("how many succeed", &winners.len(), &1)?;
@@ -118,9 +120,9 @@ async fn of_concurrent_creates_under_one_key_one_succeeds(rig: Rig) -> Verdict {
         let name = id(&format!("s{index}"));
         match told("create", answer)? {
             Created::Created(record) => same("the winner", &record.id, &winner)?,
-            other => {
+            lost @ (Created::IdTaken | Created::IdGone(_) | Created::KeyMoved { .. }) => {
                 let moved = Created::KeyMoved { bound_to: Some(winner.clone()) };
-                same("a loser's answer", &other, &moved)?;
+                same("a loser's answer", &lost, &moved)?;
                 same("a loser", &rig.found(&name, at(0)).await?, &Found::Unknown)?;
             }
         }

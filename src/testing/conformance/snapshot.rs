@@ -87,7 +87,7 @@ fn first_difference<T: PartialEq + std::fmt::Debug>(
     before: &[T],
 ) -> Verdict {
     for (after, before) in after.iter().zip(before) {
-        same(&format!("{what}"), after, before)?;
+        same(what, after, before)?;
     }
     same(&format!("the number of {what}"), &after.len(), &before.len())
 }
