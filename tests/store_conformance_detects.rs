@@ -91,7 +91,12 @@ impl Broken {
     }
 
     /// What becomes of a write that the inner store has fenced.
-    fn excuse(&self, life: (&SessionId, Incarnation), write: Write) -> Result<(), StoreError> {
+    fn excuse(
+        &self,
+        life: (&SessionId, Incarnation),
+        write: Write,
+        fence: StoreError,
+    ) -> Result<(), StoreError> {
         let (id, incarnation) = life;
         match (self.bug, write) {
             (Bug::IgnoresTheFenceOfCommits, Write::Commit { .. })
@@ -99,9 +104,9 @@ impl Broken {
             (Bug::AppliesHalfOfAFencedCommit, Write::Commit { data, version, at, .. }) => {
                 let half = Write::PutData { changes: data, version, at };
                 now(self.inner.write(id, incarnation, half))?;
-                Err(refusal())
+                Err(fence)
             }
-            _ => Err(refusal()),
+            _ => Err(fence),
         }
     }
 
@@ -121,11 +126,6 @@ impl Broken {
         }
         answer
     }
-}
-
-/// Any fence; these bugs are not about its reason.
-fn refusal() -> StoreError {
-    StoreError::fenced(session_supervisor::store::FenceReason::TurnNotOpen)
 }
 
 /// The answer of a memory store, which is there at once.
@@ -183,16 +183,7 @@ impl Store for Broken {
         }
         let answer = now(self.inner.write(id, incarnation, write.clone()));
         StoreFuture::ready(match answer {
-            Err(StoreError::Fenced { .. })
-                if matches!(
-                    self.bug,
-                    Bug::IgnoresTheFenceOfCommits
-                        | Bug::AppliesHalfOfAFencedCommit
-                        | Bug::DeletesTwice
-                ) =>
-            {
-                self.excuse((id, incarnation), write)
-            }
+            Err(fence @ StoreError::Fenced { .. }) => self.excuse((id, incarnation), write, fence),
             answer => answer,
         })
     }
@@ -282,13 +273,15 @@ async fn each_bug_is_found_by_the_check_that_is_for_it() {
     for (bug, check) in Bug::ALL {
         let report = conformance(|| async { Broken::new(bug) }).await;
         assert!(report.failed(check), "{bug:?} passed {check}: {report}");
+        // What has nothing to do with a bug still passes, so a failure says where to look.
+        let failures = report.failures().count();
+        assert!(failures < report.checks().len() / 4, "{bug:?}: {report}");
     }
 }
 
 #[tokio::test]
 async fn a_report_names_each_failed_check_and_what_differs() {
     let report = conformance(|| async { Broken::new(Bug::LosesEmptyLabels) }).await;
-    assert!(report.failures().count() < report.checks().len() / 2, "the others pass: {report}");
     let text = report.to_string();
     assert!(text.contains("- a_label_changes_and_nothing_with_it: look up: found"), "{text}");
     let random = "a_random_sequence_has_the_answers_of_the_memory_store";

@@ -237,5 +237,8 @@ async fn markers_are_listed_oldest_first(rig: Rig) -> Verdict {
     same("markers", &rig.live(&life).await?.open, &expected)?;
     let page = rig.list(&crate::store::RecordFilter::default(), None, 10).await?;
     let listed = page.records.into_iter().find(|record| record.id == id("a"));
-    same("markers in a listing", &listed.map(|record| record.open), &Some(expected))
+    same("markers in a listing", &listed.map(|record| record.open), &Some(expected))?;
+    rig.done(&life, [settle(2, TurnOutcome::Failed, InputFate::Keep)]).await?;
+    let left = vec![marker(9, 20), marker(10, 10)];
+    same("markers without the oldest", &rig.live(&life).await?.open, &left)
 }
