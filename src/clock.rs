@@ -31,16 +31,6 @@ impl Moment {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
-
-    /// The bare number, for an atomic that holds a moment.
-    pub(crate) fn as_nanos(self) -> u64 {
-        self.0
-    }
-
-    /// The inverse of [`Self::as_nanos`].
-    pub(crate) fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
-    }
 }
 
 /// Wall-clock time in milliseconds since the Unix epoch. Prints as RFC 3339 in UTC.
@@ -146,7 +136,7 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates() {
-        let last = Moment::from_nanos(u64::MAX);
+        let last = Moment(u64::MAX);
         assert_eq!(last.plus(Duration::MAX), last);
         assert_eq!(Moment::default().since(last), Duration::ZERO);
         let last = Timestamp::from_millis(u64::MAX);

@@ -14,6 +14,8 @@ mod session;
 pub mod store;
 mod stream;
 mod supervisor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tombstone;
 mod turn;
 

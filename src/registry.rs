@@ -113,7 +113,8 @@ impl Registry {
     fn make_room(&self) -> usize {
         let mut evicted = 0;
         // Each tombstone is looked at once: those that are pinned go to the back.
-        for _ in 0..self.buried.lock().len() {
+        let held = self.tombstones();
+        for _ in 0..held {
             let oldest = {
                 let mut buried = self.buried.lock();
                 if buried.len() <= self.max_tombstones {

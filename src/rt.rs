@@ -14,10 +14,12 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use std::sync::atomic::AtomicUsize;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
-pub(crate) use tokio::task::{AbortHandle, JoinHandle};
+pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
 pub(crate) use tokio_util::task::TaskTracker;
@@ -68,6 +70,11 @@ pub(crate) async fn timeout<F: Future>(
     future: F,
 ) -> Result<F::Output, Elapsed> {
     tokio::time::timeout(duration, future).await
+}
+
+/// Lets the other tasks of this thread run once.
+pub(crate) async fn yield_now() {
+    tokio::task::yield_now().await;
 }
 
 /// Time since the Unix epoch by the machine's wall clock; zero if that clock stands before it.

@@ -267,9 +267,9 @@ impl<E: Content> Turn<E> {
     ///
     /// A future that was polled once has handed the commit over: it completes, and the turn cannot
     /// become abandoned any more. Dropped before that, the turn ends as abandoned.
-    pub async fn commit<'a>(
+    pub async fn commit(
         self,
-        reply: impl Into<Reply<'a, E>>,
+        reply: impl Into<Reply<'_, E>>,
     ) -> Result<CommitOutcome, CommitError<E>> {
         let stream = self.stream();
         let (entries, data) = match reply.into().encode(&self.hold.slot.engine.config.limits) {

@@ -32,7 +32,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
-use crate::store::{DataChange, InputFate, Record, StoreError, TurnMarker, Write};
+use crate::store::{DataChange, InputFate, Record, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 use crate::turn::{BusyPolicy, CancelReason, Holder, TurnOutcome, TurnPhase};
 
@@ -390,11 +390,6 @@ impl<P: Ports> SessionState<P> {
             Input::Alarm => self.alarm(now, effects),
             Input::Stored { result } => self.stored(result, now, effects),
         }
-    }
-
-    /// Which life this is the state of.
-    pub(crate) fn incarnation(&self) -> Incarnation {
-        self.incarnation
     }
 
     /// Whether it can be used.

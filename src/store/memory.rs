@@ -1,7 +1,7 @@
 //! The store that forgets with the process: for tests and throw-away bots, and the reference that
 //! the conformance suite is written against.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -81,8 +81,8 @@ struct Index {
     bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
     /// The live sessions, in order of creation.
     order: BTreeMap<Incarnation, SessionId>,
-    /// The tombstones, oldest first.
-    tombstones: VecDeque<(SessionId, Tombstone)>,
+    /// The tombstones that stand, by when they end. An id has one at most.
+    tombstones: BTreeSet<(Timestamp, SessionId)>,
 }
 
 impl MemoryStore {
@@ -91,8 +91,8 @@ impl MemoryStore {
         Self::with_max_tombstones(DEFAULT_MAX_TOMBSTONES)
     }
 
-    /// An empty store that keeps `max_tombstones` at most: beyond that the oldest is dropped early,
-    /// and counted by [`tombstones_evicted`](Self::tombstones_evicted).
+    /// An empty store that keeps `max_tombstones` at most: beyond that the one that would end first is
+    /// dropped early, and counted by [`tombstones_evicted`](Self::tombstones_evicted).
     pub fn with_max_tombstones(max_tombstones: usize) -> Self {
         let start = u64::try_from(rt::random_u128() >> 80).expect("48 bits fit");
         Self {
@@ -219,9 +219,9 @@ impl Store for MemoryStore {
             let mut index = shared.index.lock();
             let mut forgotten = 0;
             while forgotten < limit
-                && index.tombstones.front().is_some_and(|(_, tombstone)| tombstone.until <= now)
+                && index.tombstones.first().is_some_and(|(until, _)| *until <= now)
             {
-                shared.drop_oldest(&mut index);
+                shared.drop_first_to_end(&mut index);
                 forgotten += 1;
             }
             Ok(forgotten)
@@ -270,7 +270,10 @@ impl Shared {
         life.push(new.entries, None, new.at);
         debug_assert_eq!(life.record.entries, count);
         let record = life.record.clone();
-        self.lives.insert(new.id, Entry::Live(Box::new(life)));
+        let before = self.lives.insert(new.id.clone(), Entry::Live(Box::new(life)));
+        if let Some(Entry::Gone(tombstone)) = before {
+            index.tombstones.remove(&(tombstone.until, new.id));
+        }
         Created::Created(record)
     }
 
@@ -322,18 +325,18 @@ impl Shared {
         }
         index.order.remove(&incarnation);
         self.lives.insert(id.clone(), Entry::Gone(tombstone));
-        index.tombstones.push_back((id.clone(), tombstone));
+        index.tombstones.insert((tombstone.until, id.clone()));
         while index.tombstones.len() > self.max_tombstones {
-            self.drop_oldest(&mut index);
+            self.drop_first_to_end(&mut index);
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Drops the oldest tombstone, unless its id lives again.
-    fn drop_oldest(&self, index: &mut Index) {
-        let Some((id, oldest)) = index.tombstones.pop_front() else { return };
-        self.lives.remove_if(&id, |entry| matches!(entry, Entry::Gone(found) if *found == oldest));
+    /// Drops the tombstone that ends first.
+    fn drop_first_to_end(&self, index: &mut Index) {
+        let Some((_, id)) = index.tombstones.pop_first() else { return };
+        self.lives.remove_if(&id, |entry| matches!(entry, Entry::Gone(_)));
     }
 
     /// [`Store::list`], a slice at a time so that nobody waits for a long one.

@@ -9,6 +9,9 @@ use crate::session::state::Target;
 use crate::store::StoreError;
 use crate::turn::CancelReason;
 
+/// How long the last actors have to end once nothing is left for them to do.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
 /// What a shutdown did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,7 +40,7 @@ pub(super) async fn shutdown(
             report.told += streams.len();
         }
         // Alarms fence what does not unwind, so after the grace only the store can be waited for.
-        let grace = engine.config.turns.cancel_grace + Duration::from_secs(1);
+        let grace = engine.config.turns.cancel_grace + LAST_WAIT;
         report.clean = quiet(shared, engine.now().moment.plus(grace)).await;
     }
     engine.tasks.close();
@@ -46,9 +49,10 @@ pub(super) async fn shutdown(
     engine.over.cancel();
     let actor = shared.actor.lock().take();
     if let Some(actor) = actor {
-        // Nothing is in flight any more, so no child has anything to drain.
-        actor.stop_children(None);
-        actor.stop(None);
+        // What is in flight has been waited for; whoever still hangs in the store is left behind.
+        let most = Some(LAST_WAIT);
+        actor.stop_children_and_wait(None, most).await;
+        report.clean &= actor.stop_and_wait(None, most).await.is_ok();
     }
     let closed = engine.store.close().await;
     report.took = engine.now().moment.since(started);

@@ -1,8 +1,7 @@
 //! What the store is still to be told, and what follows when it answers.
 
 use super::{
-    BeginRefusal, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Effects, Phase, Ports,
-    SessionState, Settlement,
+    BeginRefusal, ChangeRefusal, Changed, Effect, Effects, Phase, Ports, SessionState, Settlement,
 };
 use crate::clock::Now;
 use crate::id::Generation;
@@ -62,11 +61,6 @@ impl<P: Ports> SessionState<P> {
         let write = self.outbox.front_mut()?.take_write();
         self.writing = write.is_some();
         write
-    }
-
-    /// Whether a write is with the store.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.writing
     }
 
     /// Whether a write waits that nobody has handed to the store.

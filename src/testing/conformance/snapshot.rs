@@ -1,0 +1,93 @@
+//! Everything that can be read from a store, to tell that nothing has changed.
+
+use bytes::Bytes;
+
+use super::rig::{Rig, Verdict, id, key, same};
+use crate::clock::Timestamp;
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::store::{Found, Record, RecordFilter, StoredEntry, TurnRecord};
+
+/// The names that ids and chats of the checks are taken from.
+pub(super) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// The names of data that the checks use.
+pub(super) const DATA: [&str; 3] = ["one", "two", "three"];
+
+/// All that can be read of the names in [`NAMES`] and [`DATA`], and all records.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    /// The listed sessions and their content.
+    pub(super) lives: Vec<Content>,
+    /// What stands under each id.
+    pub(super) found: Vec<(SessionId, Found)>,
+    /// What each key is bound to.
+    pub(super) bound: Vec<(SessionKey, Option<SessionId>)>,
+}
+
+/// All that can be read of one life.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Its record, as it is listed.
+    pub(super) record: Record,
+    /// Its transcript.
+    pub(super) entries: Vec<StoredEntry>,
+    /// Its data, by [`DATA`].
+    pub(super) data: Vec<Option<Bytes>>,
+    /// Its settled turns, up to one beyond the newest.
+    pub(super) turns: Vec<Option<TurnRecord>>,
+}
+
+impl Snapshot {
+    /// Reads everything; look-ups are made as of `now`.
+    pub(super) async fn take(rig: &Rig, now: Timestamp) -> Result<Self, String> {
+        let page = rig.list(&RecordFilter::default(), None, 10_000).await?;
+        same("damaged rows of a listing", &page.damaged, &vec![])?;
+        let mut lives = Vec::with_capacity(page.records.len());
+        for record in page.records {
+            lives.push(Content::take(rig, record).await?);
+        }
+        let mut found = Vec::with_capacity(NAMES.len());
+        let mut bound = Vec::with_capacity(NAMES.len());
+        for name in NAMES {
+            found.push((id(name), rig.found(&id(name), now).await?));
+            bound.push((key(name), rig.bound_to(&key(name)).await?));
+        }
+        Ok(Self { lives, found, bound })
+    }
+
+    /// Whether `after`, taken later, is the same; if not, says what changed.
+    pub(super) fn is_still(&self, after: &Self) -> Verdict {
+        first_difference("sessions", &after.lives, &self.lives)?;
+        first_difference("what is found", &after.found, &self.found)?;
+        first_difference("what keys are bound to", &after.bound, &self.bound)
+    }
+}
+
+impl Content {
+    /// Reads the content of one life.
+    async fn take(rig: &Rig, record: Record) -> Result<Self, String> {
+        let entries = rig.entries(&record).await?;
+        let mut data = Vec::with_capacity(DATA.len());
+        for name in DATA {
+            data.push(rig.datum(&record, name).await?);
+        }
+        let mut turns = Vec::new();
+        for generation in 0..=record.generation.get() + 1 {
+            turns.push(rig.turn(&record, generation).await?);
+        }
+        Ok(Self { record, entries, data, turns })
+    }
+}
+
+/// Whether two lists are the same; if not, says where they first differ.
+fn first_difference<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    after: &[T],
+    before: &[T],
+) -> Verdict {
+    for (after, before) in after.iter().zip(before) {
+        same(what, after, before)?;
+    }
+    same(&format!("the number of {what}"), &after.len(), &before.len())
+}
