@@ -20,7 +20,7 @@ use session_supervisor::{
     BeginError, BusyPolicy, CancelReason, ChatMessage, CommitOutcome, EntryMark, Event, Lookup,
     NewSession, OpenError, RecordFilter, SessionId, Supervisor, TurnOutcome,
 };
-use support::{everywhere, key, quiet, read_out, says, settled, texts, user};
+use support::{committed, everywhere, key, quiet, read_out, says, settled, texts, user};
 use tokio::sync::Barrier;
 
 /// Everything in the store, by id.
@@ -261,7 +261,7 @@ everywhere! {
         assert_eq!(listed(&supervisor).await, [old.id().clone(), reset.session.id().clone()]);
         // The old one still takes turns from whoever holds it.
         let turn = old.begin(&user("still there"), ()).await.unwrap();
-        assert!(matches!(turn.commit(&says("yes")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "yes").await;
         settled(&supervisor).await;
     }
 
@@ -296,7 +296,7 @@ everywhere! {
         assert!(matches!(error, OpenError::Store { source: StoreError::Full { .. }, .. }), "{error:?}");
         assert_eq!(supervisor.open(&key("#rust")).await.unwrap().id(), session.id());
         assert_eq!(turn.cancelled_by(), None);
-        assert!(matches!(turn.commit(&says("answer")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "answer").await;
         settled(&supervisor).await;
     }
 
@@ -331,7 +331,7 @@ everywhere! {
         assert!(matches!(error, BeginError::Draining), "{error:?}");
         let error = supervisor.begin(&key("#rust"), &user("hello"), ()).await.unwrap_err();
         assert!(matches!(error, BeginError::Draining), "draining comes before busy: {error:?}");
-        assert!(matches!(turn.commit(&says("answer")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "answer").await;
         assert_eq!(reader.next().await, Some(Event::Ended(TurnOutcome::Committed)));
         assert!(ending.await.unwrap().unwrap().clean);
     }

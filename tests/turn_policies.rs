@@ -22,7 +22,7 @@ use session_supervisor::{
     DeleteOutcome, EntryMark, Lookup, Moment, Now, Parallel, RecordFilter, Session,
     Timestamp, Turn, TurnOutcome, TurnPhase,
 };
-use support::{begin, everywhere, in_paused_time, key, poll_once, quiet, read_out, says, settled};
+use support::{begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says, settled};
 use support::{texts, user};
 use tokio::sync::Barrier;
 
@@ -76,7 +76,7 @@ async fn crowd(session: &Session, policy: BusyPolicy) -> (usize, usize) {
                     tokio::task::yield_now().await;
                 }
                 overlap.leave();
-                drop(turn.commit(&says("reply")).await.unwrap());
+                drop(commit(turn, "reply").await);
                 1
             })
         })
@@ -147,7 +147,7 @@ everywhere! {
         assert_eq!(session.status().last_active_at, before.last_active_at);
         assert_eq!(session.status().generation, before.generation);
         assert_eq!(supervisor.counts().begins_refused, 10);
-        assert!(matches!(turn.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "reply").await;
         quiet(&supervisor, &session).await;
     }
 
@@ -168,12 +168,12 @@ everywhere! {
         for (place, waiter) in waiting.into_iter().enumerate() {
             // Every way in which a turn can end hands the slot on.
             match place {
-                0 => drop(running.commit(&says("reply")).await.unwrap()),
+                0 => drop(committed(running, "reply").await),
                 1 => drop(running.fail(session_supervisor::FailedInput::Keep).await.unwrap()),
                 2 => drop(running),
                 3 => {
                     assert!(matches!(session.cancel(running.stream()), CancelOutcome::Cancelling { .. }));
-                    drop(running.commit(&says("late")).await.unwrap());
+                    commit(running, "late").await;
                 }
                 _ => {
                     let task = tokio::spawn(async move {
@@ -186,7 +186,7 @@ everywhere! {
             running = waiter.await.unwrap();
             assert_eq!(session.status().queued, 4 - place);
         }
-        drop(running.commit(&says("last")).await.unwrap());
+        committed(running, "last").await;
         quiet(&supervisor, &session).await;
         assert_eq!(texts(&session).await, ["0", "reply", "1", "2", "3", "4", "5", "last"]);
     }
@@ -214,7 +214,7 @@ everywhere! {
             outcome.unwrap();
             turn = next.await.unwrap().unwrap();
         }
-        drop(turn.commit(&says("-")).await.unwrap());
+        committed(turn, "-").await;
         quiet(&supervisor, &session).await;
         let said: Vec<_> = texts(&session).await.into_iter().filter(|text| text != "-").collect();
         assert_eq!(said, (0..=1_000).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -238,7 +238,7 @@ everywhere! {
         drop(turn);
         for place in [1, 4, 5] {
             let turn = waiting[place].take().unwrap().await.unwrap();
-            drop(turn.commit(&says("to")).await.unwrap());
+            committed(turn, "to").await;
         }
         quiet(&supervisor, &session).await;
         assert_eq!(texts(&session).await, ["0", "2", "to", "5", "to", "6", "to"]);
@@ -269,7 +269,7 @@ everywhere! {
         let (reason, late) = old.await.unwrap();
         assert_eq!(reason, CancelReason::Preempted);
         assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Preempted });
-        assert!(matches!(turn.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "reply").await;
         assert_eq!(texts(&session).await, ["old", "new", "reply"]);
         quiet(&supervisor, &session).await;
     }
@@ -281,7 +281,7 @@ everywhere! {
         let at_once = BusyPolicy::Interrupt { grace: Duration::ZERO, max: 4 };
         let new = session.begin(&user("new"), at_once).await.unwrap();
         assert_eq!(session.status().fenced, 1);
-        assert!(matches!(new.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(new, "reply").await;
         let late = old.commit(&says("late")).await.unwrap();
         assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Preempted });
         assert_eq!(texts(&session).await, ["old", "new", "reply"]);
@@ -310,7 +310,7 @@ everywhere! {
         }
         assert_eq!(ran.len(), 1);
         for turn in ran {
-            assert!(matches!(turn.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+            committed(turn, "reply").await;
         }
         assert_eq!(texts(&session).await, ["1", "2", "3", "4", "reply"], "no input is lost");
         quiet(&supervisor, &session).await;
@@ -364,9 +364,9 @@ everywhere! {
         let (supervisor, session) = stage.session().await;
         let (first, other) = (session.begin(&user("a"), PARALLEL).await.unwrap(),
             session.begin(&user("b"), PARALLEL).await.unwrap());
-        assert!(matches!(first.commit(&says("1")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(first, "1").await;
         let later = session.begin(&user("c"), PARALLEL).await.unwrap();
-        assert!(matches!(later.commit(&says("2")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(later, "2").await;
         assert!(matches!(other.commit(&says("3")).await, Ok(CommitOutcome::Superseded { .. })));
         quiet(&supervisor, &session).await;
     }
@@ -385,7 +385,7 @@ everywhere! {
             let session = supervisor.open(&key(&number.to_string())).await.unwrap();
             let turn = session.begin(&user("hello"), ()).await.unwrap();
             turn.emit("hi").unwrap();
-            assert!(matches!(turn.commit(&says("hi")).await, Ok(CommitOutcome::Committed { .. })));
+            committed(turn, "hi").await;
         }
         assert!(!waiting.is_finished());
         gate.open();
@@ -596,7 +596,7 @@ in_paused_time! {
             assert!(error.to_string().contains("running"), "{error}");
         }
         assert_eq!(session.status().queued, 0);
-        assert!(matches!(turn.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "reply").await;
         quiet(&supervisor, &session).await;
         assert_eq!(texts(&session).await, ["holds", "reply"], "nothing of the waiters was stored");
     }
@@ -612,7 +612,7 @@ in_paused_time! {
         assert!(matches!(short.await.unwrap(), Err(BeginError::TimedOut { .. })));
         drop(turn);
         let turn = long.await.unwrap().unwrap();
-        drop(turn.commit(&says("to long")).await.unwrap());
+        committed(turn, "to long").await;
         quiet(&supervisor, &session).await;
     }
 
@@ -629,7 +629,7 @@ in_paused_time! {
         assert!(old.emit("late").is_err());
         assert_eq!(old.commit(&says("late")).await.unwrap(),
             CommitOutcome::Stale { reason: CancelReason::Preempted });
-        assert!(matches!(new.commit(&says("reply")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(new, "reply").await;
         assert_eq!(texts(&session).await, ["old", "new", "reply"]);
         quiet(&supervisor, &session).await;
     }

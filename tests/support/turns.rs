@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use session_supervisor::testing::{FaultyStore, PausedClock};
 use session_supervisor::{
-    BeginError, BeginOptions, ChatMessage, Config, Event, IdSource, MemoryStore, RandomIds, Session, SessionKey, Store,
+    BeginError, BeginOptions, ChatMessage, CommitOutcome, Config, Event, IdSource, MemoryStore, RandomIds, Session, SessionKey, Store,
     Subscription, Supervisor, Turn, TurnOutcome,
 };
 
@@ -156,6 +156,19 @@ pub fn begin(
 ) -> Pin<Box<dyn Future<Output = Result<Turn, BeginError>> + Send>> {
     let (session, input, options) = (session.clone(), user(text), options.into());
     Box::pin(async move { session.begin(&input, options).await })
+}
+
+/// Commits a reply that is to be in the transcript; answers its number and the session's version.
+pub async fn committed(turn: Turn, text: &str) -> (u64, u64) {
+    match commit(turn, text).await {
+        CommitOutcome::Committed { seq, version } => (seq, version),
+        other => panic!("not committed: {other:?}"),
+    }
+}
+
+/// Commits a reply that may come too late.
+pub async fn commit(turn: Turn, text: &str) -> CommitOutcome {
+    turn.commit(&says(text)).await.unwrap()
 }
 
 /// Polls once, without anybody to be woken.
