@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
-pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
+pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, Semaphore, oneshot};
 pub(crate) use tokio::task::{AbortHandle, JoinHandle};
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
