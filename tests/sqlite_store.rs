@@ -66,17 +66,15 @@ fn bound(name: &str, to: &str) -> NewRecord {
 }
 
 async fn created(store: &SqliteStore, new: NewRecord) -> Record {
-    match store.create(new).await.unwrap() {
-        Created::Created(record) => record,
-        other => panic!("not created: {other:?}"),
-    }
+    let created = store.create(new).await.unwrap();
+    let Created::Created(record) = created else { panic!("not created: {created:?}") };
+    record
 }
 
 async fn live(store: &SqliteStore, name: &str) -> Record {
-    match store.look_up(&id(name), at(1)).await.unwrap() {
-        Found::Live(record) => record,
-        other => panic!("not live: {other:?}"),
-    }
+    let found = store.look_up(&id(name), at(1)).await.unwrap();
+    let Found::Live(record) = found else { panic!("not live: {found:?}") };
+    record
 }
 
 fn begin(generation: u64, input: Option<(u64, Bytes)>) -> Write {

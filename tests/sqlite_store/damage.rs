@@ -6,7 +6,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    EntryMark, FenceReason, NewRecord, SqliteStore, Store, StoreError, Write,
+    EntryMark, FenceReason, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store, StoreError,
+    Write,
 };
 
 use crate::{append, at, begin, bound, commit, created, id, key, live, new_record, open};
@@ -103,7 +104,7 @@ async fn a_damaged_record_is_told_refused_and_never_written_and_the_others_go_on
         let a = live(&store, "a").await;
         tamper(&path, &format!("UPDATE sessions SET {column} WHERE id = 'a'"));
         let before = dump(&path);
-        let page = store.list(Default::default(), None, 9).await.unwrap();
+        let page = store.list(RecordFilter::default(), None, 9).await.unwrap();
         assert_eq!(page.records.len(), 1, "{column}");
         let [told] = &page.damaged[..] else { panic!("{column}: {:?}", page.damaged) };
         assert!(told.contains("sessions") && told.contains(&a.incarnation.get().to_string()));
@@ -133,9 +134,9 @@ async fn damage_in_the_other_tables_is_told_by_name() {
     tamper(&path, &format!("UPDATE data SET value = x'00' WHERE incarnation = {life}"));
     tamper(&path, &format!("UPDATE turns SET outcome = 'failed' WHERE incarnation = {life}"));
     tamper(&path, "UPDATE bindings SET id = 'b' WHERE key = 'irc/chat=a'");
-    let told = |error: StoreError| match error {
-        StoreError::Damaged { what } => what,
-        other => panic!("{other:?}"),
+    let told = |error: StoreError| {
+        let StoreError::Damaged { what } = error else { panic!("{error:?}") };
+        what
     };
     let datum = told(store.datum(&a.id, a.incarnation, "d").await.unwrap_err());
     assert!(datum.contains("data") && datum.contains("\"d\" of a"), "{datum}");
@@ -212,7 +213,7 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
         fs::write(&path, bytes).unwrap();
         drop(fs::remove_file(folder.path().join("s.db-wal")));
         drop(fs::remove_file(folder.path().join("s.db-shm")));
-        let Ok(store) = SqliteStore::open(&path, Default::default()).await else {
+        let Ok(store) = SqliteStore::open(&path, SqliteOptions::default()).await else {
             refused += 1;
             continue;
         };
@@ -220,7 +221,7 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
             drop(store.look_up(&id(name), at(1)).await);
             drop(store.bound_to(&key(&format!("irc/chat={name}"))).await);
         }
-        if let Ok(page) = store.list(Default::default(), None, 9).await {
+        if let Ok(page) = store.list(RecordFilter::default(), None, 9).await {
             for record in page.records {
                 drop(store.entries(&record.id, record.incarnation, 0, 99).await);
                 let write = append(record.next_seq, "x");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use session_supervisor::store::{
-    Created, Found, NewRecord, SqliteOptions, SqliteStore, Store, StoreError,
+    Created, Found, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store, StoreError,
 };
 
 use crate::{append, at, bound, created, delete, id, key, live, new_record, open};
@@ -225,7 +225,7 @@ async fn a_life_is_never_drawn_again_not_even_after_a_delete_and_a_reopen() {
         newest = a.incarnation.get();
         assert_eq!(store.create(new).await.unwrap(), Created::IdTaken);
         store.write(&a.id, a.incarnation, delete(a.incarnation)).await.unwrap();
-        assert!(store.list(Default::default(), None, 9).await.unwrap().records.is_empty());
+        assert!(store.list(RecordFilter::default(), None, 9).await.unwrap().records.is_empty());
         store.close().await.unwrap();
     }
 }

@@ -168,7 +168,7 @@ fn outside_of_a_runtime_opening_is_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let opening = SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let polled = std::future::Future::poll(std::pin::pin!(opening), &mut context);
+    let polled = Future::poll(std::pin::pin!(opening), &mut context);
     let std::task::Poll::Ready(Err(StoreError::Unavailable { what, .. })) = polled else {
         panic!()
     };

@@ -27,22 +27,18 @@ fn spawn(path: &Path) -> Child {
 async fn the_child_that_writes_until_it_is_killed() {
     let Ok(path) = std::env::var(CHILD) else { return };
     let store = open(Path::new(&path)).await;
-    let mut writers = Vec::new();
-    for n in 0..4 {
-        let store = store.clone();
-        writers.push(tokio::spawn(async move {
-            let name = format!("s{n}");
-            let record = created(&store, new_record(&name)).await;
+    let writer = |n| {
+        let store = &store;
+        async move {
+            let record = created(store, new_record(&format!("s{n}"))).await;
             for seq in 1.. {
                 let write = append(seq, vec![b'x'; 100]);
                 store.write(&record.id, record.incarnation, write).await.unwrap();
                 println!("\nACK {n} {seq}");
             }
-        }));
-    }
-    for writer in writers {
-        writer.await.unwrap();
-    }
+        }
+    };
+    tokio::join!(writer(0), writer(1), writer(2), writer(3));
 }
 
 #[tokio::test]
@@ -72,7 +68,9 @@ async fn what_a_killed_process_acknowledged_is_there_and_its_lock_is_free() {
         child.wait().unwrap();
         // A last line may be cut off.
         let rest: Vec<_> = lines.map_while(Result::ok).collect();
-        rest.iter().take(rest.len().saturating_sub(1)).for_each(|line| drop(note(line)));
+        for line in rest.iter().take(rest.len().saturating_sub(1)) {
+            note(line);
+        }
 
         let store = open(&path).await;
         for (n, acknowledged) in acknowledged.into_iter().enumerate() {

@@ -69,7 +69,9 @@ impl Table {
 /// The parameters of a statement that writes a row: its columns, then their checksum.
 pub(super) fn seal<const N: usize>(table: Table, columns: [ValueRef<'_>; N]) -> impl Params {
     let mut checksum = Checksum::new(table);
-    columns.into_iter().for_each(|column| checksum.add(column));
+    for column in columns {
+        checksum.add(column);
+    }
     params_from_iter(columns.into_iter().chain([checksum.finish()]).map(ToSqlOutput::Borrowed))
 }
 
@@ -172,7 +174,9 @@ mod tests {
     fn columns_cannot_shift_into_each_other_without_changing_the_checksum() {
         let sum = |table, columns: &[ValueRef<'_>]| {
             let mut checksum = Checksum::new(table);
-            columns.iter().for_each(|column| checksum.add(*column));
+            for column in columns {
+                checksum.add(*column);
+            }
             checksum.0.finalize()
         };
         let row = sum(Table::Data, &[text("ab"), text("c")]);

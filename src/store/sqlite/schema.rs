@@ -14,10 +14,10 @@ use crate::rt;
 pub(super) const APPLICATION_ID: u32 = 0x5353_5550;
 
 /// What made each version of the format out of the one before; the first makes it out of nothing.
-const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001.sql")];
+const MIGRATIONS: [&str; VERSION as usize] = [include_str!("../schema/0001.sql")];
 
 /// The version of the format that this library writes, and the newest that it reads.
-pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+pub(super) const VERSION: u32 = 1;
 
 /// How long a connection waits for a lock that another program has on the file.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
