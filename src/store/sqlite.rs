@@ -366,3 +366,55 @@ impl Drop for Flusher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store, and a job in its queue that no flusher has been started for.
+    async fn with_a_job(
+        path: &Path,
+    ) -> (SqliteStore, oneshot::Receiver<Result<Answer, StoreError>>) {
+        let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
+        let (reply, answer) = oneshot::channel();
+        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        assert!(store.shared.queue.push(Job { operation, reply }).unwrap());
+        (store, answer)
+    }
+
+    #[tokio::test]
+    async fn a_flusher_that_panics_wedges_nothing_and_says_what_it_does_not_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, lost) = with_a_job(&folder.path().join("s.db")).await;
+        let left = store.forget_tombstones(Timestamp::default(), 1);
+        // What a panic does: the batch in hand is dropped unanswered, then the flusher.
+        let mut batch = store.shared.queue.take().unwrap();
+        let (reply, waiting) = oneshot::channel();
+        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
+        assert_eq!(batch.len(), 2);
+        batch.clear();
+        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        assert!(lost.await.is_err());
+        assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
+        assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));
+        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_a_panic_left_open_is_rolled_back_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+        let owned = store.shared.writer.lock().take().unwrap();
+        let connection = owned.writer.into_connection();
+        connection
+            .execute_batch("BEGIN IMMEDIATE; INSERT INTO bindings VALUES ('irc', 'a', 1, 0)")
+            .unwrap();
+        let writer = Writer::new(connection);
+        *store.shared.writer.lock() = Some(Owned { writer, ownership: owned.ownership });
+        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+        let key = "irc".parse::<SessionKey>().unwrap();
+        assert_eq!(store.bound_to(&key).await.unwrap(), None);
+    }
+}

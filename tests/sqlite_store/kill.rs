@@ -83,3 +83,71 @@ async fn what_a_killed_process_acknowledged_is_there_and_its_lock_is_free() {
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }
 }
+
+/// Names the file for the child whose files may not grow.
+#[cfg(target_os = "linux")]
+const LIMITED_CHILD: &str = "SQLITE_STORE_LIMITED_CHILD";
+
+/// Sets the largest size of a file that this process may write.
+#[cfg(target_os = "linux")]
+fn limit_files(bytes: &str) {
+    let process = std::process::id().to_string();
+    let limit = format!("--fsize={bytes}:unlimited");
+    let set = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+    assert!(set.unwrap().success());
+}
+
+/// The log cannot grow, so that writing it fails inside of `COMMIT`.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_child_whose_commits_fail() {
+    let Ok(path) = std::env::var(LIMITED_CHILD) else { return };
+    let store = open(Path::new(&path)).await;
+    let a = created(&store, new_record("a")).await;
+    let write = |seq| store.write(&a.id, a.incarnation, append(seq, vec![b'x'; 4_000]));
+    for seq in 1..=50 {
+        write(seq).await.unwrap();
+    }
+    limit_files("1000000");
+    let mut kept = 50;
+    let error = loop {
+        match write(kept + 1).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::OutcomeUnknown { .. }), "{error:?}");
+    assert!(std::error::Error::source(&error).is_some());
+    // Whoever asks now is told that it did not happen, and nothing else is lost.
+    assert_eq!(live(&store, "a").await.entries, kept);
+    // All of a batch is told, and still the store is not stuck.
+    let (first, second) = (write(kept + 1), write(kept + 2));
+    assert!(first.await.is_err() && second.await.is_err());
+    limit_files("unlimited");
+    write(kept + 1).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    println!("\nKEPT {}", kept + 1);
+    // Without a close: what is read next comes out of the log.
+    std::process::abort();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_commit_that_fails_is_told_as_unknown_and_nothing_acknowledged_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    // Without the signal a write beyond the limit is an error, as from a failing disk.
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::the_child_whose_commits_fail", "--nocapture"])
+        .env(LIMITED_CHILD, &path)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&child.stdout);
+    let kept = told.lines().find_map(|line| line.strip_prefix("KEPT "));
+    let kept: u64 = kept.unwrap_or_else(|| panic!("{child:?}")).parse().unwrap();
+    let store = open(&path).await;
+    assert_eq!(live(&store, "a").await.entries, kept);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
