@@ -57,7 +57,8 @@ use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Spawner, oneshot};
 /// Keeps everything in one SQLite file. A clone is another handle to the same store.
 ///
 /// The file belongs to one `SqliteStore` at a time, on this machine, from [`open`](Self::open) until
-/// [`close`](Store::close) or until the last handle is dropped. Files beside it end in `-wal`,
+/// [`close`](Store::close). Dropping the last handle gives it up as well, but only once the work
+/// that was handed over is done, and perhaps on a thread of the runtime. Files beside it end in `-wal`,
 /// `-shm` and `.lock`; the first two belong to it, so that a backup is made with SQLite's own means
 /// or after a close.
 #[derive(Clone)]

@@ -202,7 +202,7 @@ async fn what_was_acknowledged_is_there_after_a_reopen() {
     let gone = created(&store, new_record("gone")).await;
     store.write(&gone.id, gone.incarnation, delete(gone.incarnation)).await.unwrap();
     let before = live(&store, "a").await;
-    drop(store);
+    store.close().await.unwrap();
     let store = open(&path).await;
     assert_eq!(live(&store, "a").await, before);
     assert_eq!(store.entries(&a.id, a.incarnation, 0, 9).await.unwrap().len(), 2);

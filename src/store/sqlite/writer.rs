@@ -119,3 +119,63 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::SessionId;
+    use crate::rt::oneshot;
+    use crate::store::sqlite::{SqliteOptions, schema};
+    use crate::store::{Created, NewRecord};
+
+    /// A job that creates a session.
+    fn create(name: &str) -> (Job, oneshot::Receiver<Result<Answer, StoreError>>) {
+        let new = NewRecord {
+            id: SessionId::new(name).unwrap(),
+            allow_reuse: false,
+            binding: None,
+            label: None,
+            entries: vec!["entry".into()],
+            data: Vec::new(),
+            at: Timestamp::default(),
+        };
+        let (reply, answer) = oneshot::channel();
+        (Job { operation: Operation::Create(Box::new(new)), reply }, answer)
+    }
+
+    /// A writer on a new file, where a session `bad` cannot be created.
+    fn writer(path: &std::path::Path) -> Writer {
+        schema::create(path).unwrap();
+        let connection = schema::open_writer(path, &SqliteOptions::default()).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TEMP TRIGGER t AFTER INSERT ON sessions WHEN NEW.id = 'bad' \
+                 BEGIN SELECT raise(FAIL, 'no'); END",
+            )
+            .unwrap();
+        Writer::new(connection)
+    }
+
+    #[test]
+    fn one_transaction_serves_a_batch_and_a_failure_within_it_fails_only_the_culprit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(&folder.path().join("s.db"));
+        let transactions = AtomicU64::new(0);
+        let run = |writer: &mut Writer, names: &[&str]| {
+            let (jobs, mut answers): (Vec<_>, Vec<_>) = names.iter().map(|n| create(n)).unzip();
+            writer.run(jobs, &transactions);
+            let answers = answers.iter_mut().map(|answer| match answer.try_recv().unwrap() {
+                Ok(Answer::Created(created)) => matches!(*created, Created::Created(_)),
+                Ok(Answer::Written | Answer::Forgotten(_)) | Err(_) => false,
+            });
+            (answers.collect::<Vec<_>>(), transactions.swap(0, Ordering::Relaxed))
+        };
+        assert_eq!(run(&mut writer, &["a", "b", "a"]), (vec![true, true, false], 1));
+        assert_eq!(run(&mut writer, &["c", "bad", "d"]), (vec![true, false, true], 2));
+        assert_eq!(run(&mut writer, &["bad"]), (vec![false], 0));
+        let entries = "SELECT count(*) FROM entries";
+        let count: i64 = writer.connection.query_row(entries, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 4, "the culprit left its entry behind");
+    }
+}
