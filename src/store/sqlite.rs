@@ -31,6 +31,7 @@ mod tombstone;
 mod turn;
 mod writer;
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -301,15 +302,9 @@ impl Shared {
             })?;
         }
         let version = inspect::examine(&path)?;
-        let connect = || {
-            let mut writer = schema::open_writer(&path, &options)?;
-            schema::migrate(&mut writer, version)?;
-            let readers = (0..options.readers).map(|_| schema::open_reader(&path, &options));
-            Ok((writer, readers.collect::<rusqlite::Result<Vec<_>>>()?))
-        };
-        let (writer, readers) = connect().map_err(|error: rusqlite::Error| {
+        let (writer, readers) = connect(&path, &options, version).map_err(|error| {
             let problem = "it cannot be opened for writing; check its permissions and the disk";
-            unusable(&path, problem, Some(error.into()))
+            unusable(&path, problem, Some(error))
         })?;
         Ok(Self {
             spawner,
@@ -332,6 +327,18 @@ impl Shared {
         let what = || format!("closing {}", self.path.display());
         checkpoint.and(closed).map_err(|error| StoreError::unavailable(what(), error))
     }
+}
+
+/// Opens the connections to a file that was found to be a store of `version`.
+fn connect(
+    path: &Path,
+    options: &SqliteOptions,
+    version: u32,
+) -> Result<(Connection, Vec<Connection>), Box<dyn Error + Send + Sync>> {
+    let mut writer = schema::open_writer(path, options)?;
+    schema::migrate(&mut writer, version)?;
+    let readers = (0..options.readers).map(|_| schema::open_reader(path, options));
+    Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
 }
 
 /// The task that takes the queue to the disk.

@@ -158,9 +158,12 @@ async fn a_second_store_on_the_same_file_is_told_who_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
     let store = open(&path).await;
-    let link = folder.path().join("link.db");
-    std::os::unix::fs::symlink(&path, &link).unwrap();
-    for path in [&path, &link] {
+    let other_name = folder.path().join("link.db");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&path, &other_name).unwrap();
+    #[cfg(not(unix))]
+    let other_name = folder.path().join(".").join("s.db");
+    for path in [&path, &other_name] {
         let error = SqliteStore::open(path, SqliteOptions::default()).await.unwrap_err();
         let StoreError::Owned { holder, .. } = &error else { panic!("{error:?}") };
         assert!(holder.contains(&format!("process {}", std::process::id())), "{holder}");

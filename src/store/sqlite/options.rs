@@ -12,7 +12,8 @@ pub struct SqliteOptions {
     pub max_queued: usize,
     /// How many waiting writes are gathered into one transaction. Default: 1,024. Bounds: 1 and up.
     pub max_batch: usize,
-    /// How many reads run at once, each on a connection of its own. Default: 2. Bounds: 1 to 64.
+    /// How many reads run at once, each on a connection of its own; a check or a long listing has
+    /// one for all of its time. Default: 2. Bounds: 1 to 64.
     pub readers: usize,
     /// Bytes of the file that each connection keeps in memory. Default: 8 MiB. Bounds: 64 KiB to
     /// 64 GiB.

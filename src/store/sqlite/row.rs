@@ -8,6 +8,7 @@
 use crc32fast::Hasher;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Params, Row, params_from_iter};
+use smallvec::SmallVec;
 
 use crate::store::StoreError;
 
@@ -89,13 +90,24 @@ pub(super) fn read<'r, T>(
     if row.get_ref(last).ok()? == checksum.finish() { parse(row) } else { None }
 }
 
+/// How many bytes of short columns are hashed at once: call by call they cost several times as much.
+const GATHERED_BYTES: usize = 256;
+
+/// How long a column is that is hashed where it lies.
+const LONG_BYTES: usize = 128;
+
 /// The checksum of a row, column by column.
-struct Checksum(Hasher);
+struct Checksum {
+    /// Over what is not in `gathered` any more.
+    hasher: Hasher,
+    /// What comes next; never on the heap.
+    gathered: SmallVec<[u8; GATHERED_BYTES]>,
+}
 
 impl Checksum {
     /// That of a row of `table` without columns.
     fn new(table: Table) -> Self {
-        let mut checksum = Self(Hasher::new());
+        let mut checksum = Self { hasher: Hasher::new(), gathered: SmallVec::new() };
         checksum.add_bytes(b't', table.name().as_bytes());
         checksum
     }
@@ -113,14 +125,34 @@ impl Checksum {
 
     /// Adds bytes after what they are and how many.
     fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
-        self.0.update(&[kind]);
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.gather(&[kind]);
+        self.gather(&(bytes.len() as u64).to_le_bytes());
+        if bytes.len() < LONG_BYTES {
+            self.gather(bytes);
+        } else {
+            self.hash_gathered();
+            self.hasher.update(bytes);
+        }
+    }
+
+    /// Adds a few bytes.
+    fn gather(&mut self, bytes: &[u8]) {
+        if self.gathered.len() + bytes.len() > GATHERED_BYTES {
+            self.hash_gathered();
+        }
+        self.gathered.extend_from_slice(bytes);
+    }
+
+    /// Hashes what was gathered.
+    fn hash_gathered(&mut self) {
+        self.hasher.update(&self.gathered);
+        self.gathered.clear();
     }
 
     /// The last column.
-    fn finish(self) -> ValueRef<'static> {
-        ValueRef::Integer(i64::from(self.0.finalize()))
+    fn finish(mut self) -> ValueRef<'static> {
+        self.hash_gathered();
+        ValueRef::Integer(i64::from(self.hasher.finalize()))
     }
 }
 
@@ -177,7 +209,7 @@ mod tests {
             for column in columns {
                 checksum.add(*column);
             }
-            checksum.0.finalize()
+            checksum.finish()
         };
         let row = sum(Table::Data, &[text("ab"), text("c")]);
         assert_ne!(row, sum(Table::Data, &[text("a"), text("bc")]));
@@ -185,5 +217,24 @@ mod tests {
         assert_ne!(row, sum(Table::Data, &[text("ab"), ValueRef::Blob(b"c")]));
         assert_ne!(row, sum(Table::Turns, &[text("ab"), text("c")]));
         assert_ne!(sum(Table::Data, &[text("")]), sum(Table::Data, &[ValueRef::Null]));
+    }
+
+    #[test]
+    fn a_checksum_is_that_of_the_bytes_in_order_however_they_were_gathered() {
+        for length in [0, 1, 100, LONG_BYTES - 1, LONG_BYTES, 1_000] {
+            let value = "x".repeat(length);
+            let mut bytes = Vec::new();
+            let mut checksum = Checksum::new(Table::Data);
+            for (kind, column) in [(b't', "data"), (b's', "a"), (b's', &value), (b's', &value)] {
+                bytes.push(kind);
+                bytes.extend((column.len() as u64).to_le_bytes());
+                bytes.extend(column.as_bytes());
+            }
+            for column in ["a", &value, &value] {
+                checksum.add(text(column));
+            }
+            let whole = ValueRef::Integer(i64::from(crc32fast::hash(&bytes)));
+            assert_eq!(checksum.finish(), whole, "{length} bytes");
+        }
     }
 }

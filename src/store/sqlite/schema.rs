@@ -1,5 +1,6 @@
 //! The form of the file: its marks, its migrations and how connections to it are set up.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ const PAGE_BYTES: u64 = 4_096;
 const CHECKPOINT_PAGES: u32 = 4_096;
 
 /// Makes an empty store at `path`, whole or not at all: it is made beside, synced, and renamed.
-pub(super) fn create(path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub(super) fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let new = beside(path, ".creating");
     for leftover in [new.clone(), beside(&new, "-wal"), beside(&new, "-shm")] {
         match fs::remove_file(&leftover) {
@@ -45,7 +46,9 @@ pub(super) fn create(path: &Path) -> Result<(), Box<dyn std::error::Error + Send
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = Connection::open_with_flags(&new, flags)?;
     // A crash leaves no journal that could be taken for a later file's.
-    connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON",
+    )?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate(&mut connection, 0)?;
     // Lives count from a random place, so that a stream of a file that stood here before is not
@@ -74,12 +77,25 @@ pub(super) fn migrate(connection: &mut Connection, version: u32) -> rusqlite::Re
 }
 
 /// The connection that writes.
-pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+pub(super) fn open_writer(
+    path: &Path,
+    options: &SqliteOptions,
+) -> Result<Connection, Box<dyn Error + Send + Sync>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection, options)?;
+    // SQLite falls back to reading where it may not write, and to another journal where the disk
+    // does not let processes share memory.
+    if connection.is_readonly("main")? {
+        return Err("the file may only be read".into());
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(format!("its disk allows a `{mode}` journal and no write-ahead log").into());
+    }
+    // `fullfsync` is for macOS, where a sync alone leaves the data in the drive's cache.
     connection.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; \
+        "PRAGMA synchronous = {}; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
          PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {}",
         options.synchronous.pragma(),
         u64::from(CHECKPOINT_PAGES) * PAGE_BYTES,
