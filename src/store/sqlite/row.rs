@@ -8,7 +8,6 @@
 use crc32fast::Hasher;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Params, Row, params_from_iter};
-use smallvec::SmallVec;
 
 use crate::store::StoreError;
 
@@ -93,21 +92,20 @@ pub(super) fn read<'r, T>(
 /// How many bytes of short columns are hashed at once: call by call they cost several times as much.
 const GATHERED_BYTES: usize = 256;
 
-/// How long a column is that is hashed where it lies.
-const LONG_BYTES: usize = 128;
-
 /// The checksum of a row, column by column.
 struct Checksum {
     /// Over what is not in `gathered` any more.
     hasher: Hasher,
-    /// What comes next; never on the heap.
-    gathered: SmallVec<[u8; GATHERED_BYTES]>,
+    /// What comes next, at the front.
+    gathered: [u8; GATHERED_BYTES],
+    /// How much of it.
+    length: usize,
 }
 
 impl Checksum {
     /// That of a row of `table` without columns.
     fn new(table: Table) -> Self {
-        let mut checksum = Self { hasher: Hasher::new(), gathered: SmallVec::new() };
+        let mut checksum = Self { hasher: Hasher::new(), gathered: [0; GATHERED_BYTES], length: 0 };
         checksum.add_bytes(b't', table.name().as_bytes());
         checksum
     }
@@ -127,26 +125,26 @@ impl Checksum {
     fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
         self.gather(&[kind]);
         self.gather(&(bytes.len() as u64).to_le_bytes());
-        if bytes.len() < LONG_BYTES {
-            self.gather(bytes);
+        self.gather(bytes);
+    }
+
+    /// Adds bytes; those that have no place any more are hashed where they lie.
+    fn gather(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.gathered.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
         } else {
             self.hash_gathered();
             self.hasher.update(bytes);
         }
     }
 
-    /// Adds a few bytes.
-    fn gather(&mut self, bytes: &[u8]) {
-        if self.gathered.len() + bytes.len() > GATHERED_BYTES {
-            self.hash_gathered();
-        }
-        self.gathered.extend_from_slice(bytes);
-    }
-
     /// Hashes what was gathered.
     fn hash_gathered(&mut self) {
-        self.hasher.update(&self.gathered);
-        self.gathered.clear();
+        let gathered = self.gathered.get(..self.length).expect("only what has a place is gathered");
+        self.hasher.update(gathered);
+        self.length = 0;
     }
 
     /// The last column.
@@ -221,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_checksum_is_that_of_the_bytes_in_order_however_they_were_gathered() {
-        for length in [0, 1, 100, LONG_BYTES - 1, LONG_BYTES, 1_000] {
+        for length in [0, 1, 100, 199, 200, 255, 256, 257, 1_000] {
             let value = "x".repeat(length);
             let mut bytes = Vec::new();
             let mut checksum = Checksum::new(Table::Data);
