@@ -232,3 +232,12 @@ async fn a_life_is_never_drawn_again_not_even_after_a_delete_and_a_reopen() {
         store.close().await.unwrap();
     }
 }
+
+/// The path goes into a URI on the way.
+#[tokio::test]
+async fn a_path_of_any_characters_is_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file: a?b=c#d%20é\"'.db");
+    a_store(&path).await;
+    assert_eq!(live(&open(&path).await, "a").await.entries, 100);
+}
