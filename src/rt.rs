@@ -18,6 +18,8 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::AtomicUsize;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
+#[cfg(feature = "sqlite")]
+pub(crate) use tokio::sync::Semaphore;
 pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
 pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
