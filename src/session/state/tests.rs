@@ -1,10 +1,12 @@
 //! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
 //!
 //! - [`table`]: every input in every phase, a row each;
-//! - `admission`, `turns`, `closing`, `storing`: the promises, a sentence each.
+//! - `admission`, `turns`, `closing`, `storing`: the promises, a sentence each;
+//! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod closing;
+mod property;
 mod storing;
 mod summary;
 mod table;
@@ -88,6 +90,9 @@ fn outcome_unknown() -> StoreError {
 fn no_such_life() -> StoreError {
     StoreError::fenced(FenceReason::NoSuchLife)
 }
+
+/// Something that happens to a session under test.
+type Act = fn(&mut Rig) -> String;
 
 /// A session under test. Each step is audited and answers with its effects, as [`summary`] tells
 /// them.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    BusyPolicy, Input, InputFate, PARALLEL, QUEUE, Rig, Target, begin_with, cancel, interrupt,
+    Act, BusyPolicy, Input, InputFate, PARALLEL, QUEUE, Rig, Target, begin_with, cancel, interrupt,
     leave, unavailable,
 };
 use crate::turn::TurnPhase;
@@ -50,7 +50,7 @@ fn the_slot_is_taken_in_the_apply_that_admits_before_the_store_knows() {
 // B3
 #[test]
 fn the_slot_is_free_in_the_apply_that_ends_a_turn_however_it_ends() {
-    let ends: [fn(&mut Rig) -> String; 6] = [
+    let ends: [Act; 6] = [
         |rig| rig.commit(1, 1),
         |rig| rig.fail(1, InputFate::Keep, 1),
         |rig| rig.drop_turn(1),

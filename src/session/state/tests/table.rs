@@ -50,8 +50,11 @@ const INPUTS: [&str; 30] = [
     "no-such-life",
 ];
 
-/// Every phase: its name, how one gets there, and its rows.
-const PHASES: [(&str, fn() -> Rig, &str); 17] = [
+/// A phase: its name, how one gets there, and its rows.
+type Row = (&'static str, fn() -> Rig, &'static str);
+
+/// Every phase.
+const PHASES: [Row; 17] = [
     ("idle", idle, live::IDLE),
     ("starting", starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    BusyPolicy, CancelReason, Generation, Input, InputFate, PARALLEL, QUEUE, Rig, START, Target,
-    Write, at, cancel, interrupt, record, unavailable,
+    Act, BusyPolicy, CancelReason, Generation, Input, InputFate, PARALLEL, QUEUE, Rig, START,
+    Target, Write, at, cancel, interrupt, record, unavailable,
 };
 use crate::turn::TurnPhase;
 
@@ -16,7 +16,7 @@ fn end_all(rig: &mut Rig, reason: CancelReason) -> String {
 // C1, C3, C5: after each fence a late commit, fail and drop write nothing, and say why.
 #[test]
 fn after_each_kind_of_fence_the_holder_is_told_why_and_writes_nothing() {
-    let fences: [(fn(&mut Rig) -> String, &str); 6] = [
+    let fences: [(Act, &str); 6] = [
         (|rig| rig.stop(1, 0), "stopped"),
         (|rig| end_all(rig, CancelReason::Reset), "reset"),
         (|rig| end_all(rig, CancelReason::Shutdown), "shutdown"),
@@ -31,8 +31,7 @@ fn after_each_kind_of_fence_the_holder_is_told_why_and_writes_nothing() {
         ),
     ];
     for (fence, reason) in fences {
-        let late: [fn(&mut Rig) -> String; 2] =
-            [|rig| rig.commit(1, 8), |rig| rig.fail(1, InputFate::Drop, 8)];
+        let late: [Act; 2] = [|rig| rig.commit(1, 8), |rig| rig.fail(1, InputFate::Drop, 8)];
         for late in late {
             let mut rig = Rig::running();
             fence(&mut rig);
@@ -123,7 +122,7 @@ fn the_input_of_a_superseded_turn_is_put_aside() {
 // C11, J6: whatever comes after the first end finds the turn over.
 #[test]
 fn a_turn_has_one_end_whatever_races() {
-    let races: [fn(&mut Rig) -> String; 6] = [
+    let races: [Act; 6] = [
         |rig| rig.commit(1, 70),
         |rig| rig.fail(1, InputFate::Keep, 71),
         |rig| rig.drop_turn(1),
