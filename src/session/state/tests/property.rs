@@ -52,6 +52,8 @@ enum Step {
     Send(Fault),
     /// The store's answer comes back.
     Answer,
+    /// The store is handed everything, and answers.
+    Flush,
     /// The session is loaded again, if it was left.
     Reload,
 }
@@ -71,43 +73,49 @@ fn step(bits: u32, faults: bool) -> Step {
     let [kind, a, b, c] = bits.to_le_bytes();
     let (turn, flag) = (usize::from(a), b % 2 == 1);
     let grace = Duration::from_secs(u64::from(b % 6));
-    match u32::from(kind) * 100 / 256 {
-        0..24 => Step::Begin {
+    match kind {
+        0..45 => Step::Begin {
             policy: policy(a, b),
             version: (c % 8 == 7).then_some(u64::from(c / 8 % 4)),
             input: c % 10 != 9,
             draining: c > 250,
         },
-        24..26 => Step::Leave(turn),
-        26..35 => Step::Commit { turn, entries: usize::from(b % 3) },
-        35..38 => Step::Fail { turn, drop_input: flag },
-        38..42 => Step::Drop { turn, panicked: flag },
-        42..46 => Step::Cancel { turn: u64::from(a % 12), grace },
-        46 => Step::CancelAll { grace },
-        47..51 => Step::Change(usize::from(a % 3)),
-        51 => Step::Delete,
-        52 => Step::AwaitDelete,
-        53..57 => Step::Alarm,
-        57..63 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
-        63..81 => Step::Send(match a % 16 {
-            13 if faults => Fault::Unavailable,
-            14 if faults => Fault::UnknownAndLost,
-            15 if faults => Fault::UnknownAndKept,
-            _ => Fault::None,
-        }),
-        81..98 => Step::Answer,
+        45..49 => Step::Leave(turn),
+        49..83 => Step::Commit { turn, entries: usize::from(b % 3) },
+        83..90 => Step::Fail { turn, drop_input: flag },
+        90..98 => Step::Drop { turn, panicked: flag },
+        98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
+        106 => Step::CancelAll { grace },
+        107..117 => Step::Change(usize::from(a % 3)),
+        117 => Step::Delete,
+        118 => Step::AwaitDelete,
+        119..127 => Step::Alarm,
+        127..139 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        139..179 => Step::Send(fault(a, faults)),
+        179..219 => Step::Answer,
+        219..249 => Step::Flush,
         _ => Step::Reload,
+    }
+}
+
+fn fault(which: u8, faults: bool) -> Fault {
+    match which % 16 {
+        13 if faults => Fault::Unavailable,
+        14 if faults => Fault::UnknownAndLost,
+        15 if faults => Fault::UnknownAndKept,
+        _ => Fault::None,
     }
 }
 
 fn policy(which: u8, seconds: u8) -> BusyPolicy {
     let wait = Duration::from_secs(u64::from(seconds % 5 + 1));
-    match which % 10 {
+    match which % 20 {
         0 | 1 => BusyPolicy::Reject,
         2..5 => BusyPolicy::queue(),
         5 | 6 => BusyPolicy::Queue { max: 3, wait: Some(wait) },
         7 => super::interrupt(u64::from(seconds % 6)),
-        _ => PARALLEL,
+        8..15 => PARALLEL,
+        _ => BusyPolicy::Queue { max: 1, wait: None },
     }
 }
 
@@ -126,7 +134,7 @@ fn run(steps: Vec<Step>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2_000,
+        cases: 8_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -154,6 +154,12 @@ impl Driver {
             Step::Advance(duration) => self.clock += duration,
             Step::Send(fault) => self.send(fault),
             Step::Answer => self.answer(),
+            Step::Flush => {
+                while self.in_flight.is_some() || self.state.has_unsent() {
+                    self.answer();
+                    self.send(Fault::None);
+                }
+            }
             Step::Reload => self.reload(),
         }
     }
