@@ -57,6 +57,7 @@ fn the_store_has_one_write_at_a_time_in_the_order_of_the_decisions() {
     while let Some(write) = rig.send() {
         assert!(rig.state.is_writing() && !rig.state.has_unsent());
         assert!(rig.send().is_none(), "the store has a write already");
+        assert!(rig.state.is_writing(), "and still has it");
         order.push(name(&write));
         rig.ok();
     }

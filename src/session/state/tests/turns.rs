@@ -96,7 +96,7 @@ fn the_input_of_a_cancelled_turn_is_written_once_and_kept() {
             rig.stop(1, 5);
         }
         rig.stop(1, 0);
-        while !rig.state.is_quiet() {
+        while !rig.state.outbox.is_empty() {
             writes.extend(rig.send());
             rig.ok();
         }
@@ -252,6 +252,18 @@ fn a_fence_before_the_begin_is_stored_frees_the_slot_and_leaves_no_holder() {
     );
 }
 
+// D11, B7: its caller is told the reason for which it was fenced, not some reason.
+#[test]
+fn a_begin_that_is_preempted_before_it_is_stored_says_so() {
+    let mut rig = Rig::new();
+    rig.begin(1, BusyPolicy::Reject);
+    rig.begin(2, interrupt(0));
+    assert_eq!(
+        rig.flush(),
+        "refused(b1 cancelled preempted) end(~1 cancelled_preempted) begun(b2 t2 ~2)"
+    );
+}
+
 // D13
 #[test]
 fn ten_stops_tell_the_turn_once_and_the_first_reason_stands() {
@@ -281,12 +293,15 @@ fn the_shortest_grace_counts() {
 
 // C5: told to end, and the reply came all the same: it is refused, and the caller hears why.
 #[test]
-fn a_commit_after_the_cancel_and_before_the_fence_is_stale_and_unwinds_the_turn() {
-    let mut rig = Rig::running();
-    rig.stop(1, 5);
-    assert_eq!(rig.commit(1, 1), "");
-    assert_eq!(rig.flush(), "end(~1 cancelled_stopped) settled(s1 stale stopped)");
-    assert!(!rig.state.has_holders());
+fn what_comes_after_the_cancel_and_before_the_fence_is_stale_and_unwinds_the_turn() {
+    let reports: [Act; 2] = [|rig| rig.commit(1, 1), |rig| rig.fail(1, InputFate::Keep, 1)];
+    for report in reports {
+        let mut rig = Rig::running();
+        rig.stop(1, 5);
+        assert_eq!(report(&mut rig), "");
+        assert_eq!(rig.flush(), "end(~1 cancelled_stopped) settled(s1 stale stopped)");
+        assert!(!rig.state.has_holders());
+    }
 }
 
 // X4, X5

@@ -249,7 +249,10 @@ impl Driver {
         let told = self.model.told();
         self.apply(Input::Alarm);
         assert!(!told.iter().any(|&turn| self.state.is_open(turn)), "outlived its grace");
+        let mut rounds = 0;
         while self.in_flight.is_some() || !self.held.is_empty() || !self.state.is_quiet() {
+            rounds += 1;
+            assert!(rounds < 1_000, "it never comes to rest: {:?}", self.state);
             self.send(Fault::None);
             self.answer();
             if let Some(generation) = self.take_held(0) {
