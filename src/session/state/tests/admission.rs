@@ -41,7 +41,7 @@ fn queued_turns_run_one_after_the_other() {
 fn the_slot_is_taken_in_the_apply_that_admits_before_the_store_knows() {
     let mut rig = Rig::new();
     rig.begin(1, BusyPolicy::Reject);
-    assert!(rig.state.has_unsent() && !rig.state.is_writing());
+    assert!(rig.state.has_unsent() && !rig.state.writing);
     let second = rig.begin(2, BusyPolicy::Reject);
     assert_eq!(second, "refused(b2 busy t1 starting q0)");
     assert_eq!(rig.snapshot().turns[0].phase, TurnPhase::Starting);

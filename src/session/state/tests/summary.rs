@@ -12,9 +12,10 @@ use crate::clock::Moment;
 use crate::store::{FenceReason, InputFate, StoreError, Write};
 use crate::turn::{CancelReason, Holder, TurnOutcome};
 
-/// Effects in their order; empty for none.
+/// Effects in their order; empty for none. A wait, which is only told to the log, is left out.
 pub(super) fn effects(effects: &[Effect<Test>]) -> String {
-    effects.iter().map(effect).collect::<Vec<_>>().join(" ")
+    let told = effects.iter().filter(|it| !matches!(it, Effect::Waiting { .. }));
+    told.map(effect).collect::<Vec<_>>().join(" ")
 }
 
 fn effect(effect: &Effect<Test>) -> String {
@@ -48,6 +49,7 @@ fn effect(effect: &Effect<Test>) -> String {
                 (names, true) => format!("cancelled({names:?} already)"),
             }
         }
+        Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
         Effect::Opened { generation } => format!("opened(t{})", generation.get()),
         Effect::Tell { stream, reason } => format!("tell(~{stream} {})", why(*reason)),
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
