@@ -145,8 +145,6 @@ struct Queued<P: Ports> {
     port: P::Begin,
     /// Where its chunks would go.
     stream: P::Stream,
-    /// When its wait is over.
-    deadline: Option<Moment>,
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.

@@ -16,10 +16,12 @@ use super::{
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::store::{DataChange, InputFate, TurnMarker, Write};
-use crate::turn::{BusyPolicy, CancelReason, Parallel, TurnOutcome};
+use crate::turn::{BusyPolicy, CancelReason, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnOutcome};
 
 impl<P: Ports> SessionState<P> {
-    /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full.
+    /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full, conflict.
+    ///
+    /// Whoever waits is never overtaken: a parallel newcomer waits, too, while somebody does.
     pub(super) fn begin(
         &mut self,
         request: BeginRequest,
@@ -39,31 +41,49 @@ impl<P: Ports> SessionState<P> {
             return;
         };
         let queued = self.queue.len();
-        let (max, deadline) = match request.policy {
-            BusyPolicy::Parallel(Parallel::FirstCommit) => {
+        let refusal = match request.policy {
+            BusyPolicy::Parallel(Parallel::FirstCommit) if queued == 0 => {
                 self.open(request, port, stream, now, effects);
                 return;
             }
-            BusyPolicy::Reject => {
-                let refusal = BeginRefusal::Busy { holder, queued };
-                effects.push(Effect::Refused { port, refusal });
-                return;
+            BusyPolicy::Reject => Some(BeginRefusal::Busy { holder, queued }),
+            BusyPolicy::Queue { max, .. } | BusyPolicy::Interrupt { max, .. } => {
+                self.refuse_wait(&request, max, holder)
             }
-            BusyPolicy::Queue { max, wait } => (max, wait.map(|wait| now.moment.plus(wait))),
-            BusyPolicy::Interrupt { max, .. } => (max, None),
+            BusyPolicy::Parallel(_) => self.refuse_wait(&request, DEFAULT_QUEUE_MAX, holder),
         };
-        if queued >= max {
-            let refusal = BeginRefusal::QueueFull { holder, queued };
+        if let Some(refusal) = refusal {
             effects.push(Effect::Refused { port, refusal });
             return;
         }
         let interrupt = request.policy.grace();
-        self.queue.push_back(Queued { request, port, stream, deadline });
+        self.queue.push_back(Queued { request, port, stream });
         effects.push(Effect::Waiting { holder });
         if let Some(grace) = interrupt {
             self.tell_all(CancelReason::Preempted, grace, now, effects);
             self.fence_overdue(now, effects);
         }
+    }
+
+    /// Why a newcomer may not wait, if it may not.
+    fn refuse_wait(
+        &self,
+        request: &BeginRequest,
+        max: usize,
+        holder: Holder,
+    ) -> Option<BeginRefusal> {
+        let queued = self.queue.len();
+        if queued >= max {
+            return Some(BeginRefusal::QueueFull { holder, queued });
+        }
+        // Before it interrupts anybody: a version that is wrong now will not get right.
+        self.conflict(request)
+    }
+
+    /// Whether the session is not as the newcomer saw it last.
+    fn conflict(&self, request: &BeginRequest) -> Option<BeginRefusal> {
+        let conflict = request.expect_version.is_some_and(|expected| expected != self.version);
+        conflict.then_some(BeginRefusal::Conflict { version: self.version })
     }
 
     /// Why nothing can be done with this session, if nothing can.
@@ -85,8 +105,7 @@ impl<P: Ports> SessionState<P> {
         now: Now,
         effects: &mut Effects<P>,
     ) {
-        if request.expect_version.is_some_and(|expected| expected != self.version) {
-            let refusal = BeginRefusal::Conflict { version: self.version };
+        if let Some(refusal) = self.conflict(&request) {
             effects.push(Effect::Refused { port, refusal });
             return;
         }
@@ -117,14 +136,13 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Gives the slot to whoever waits first, if it is free. Called whenever a turn leaves it.
+    ///
+    /// A waiter whose time is over in this moment gets it as well: its timer and this race, and
+    /// whoever comes first decides.
     pub(super) fn admit_next(&mut self, now: Now, effects: &mut Effects<P>) {
-        while self.turns.is_empty() {
+        let parallel = |next: &Queued<P>| matches!(next.request.policy, BusyPolicy::Parallel(_));
+        while self.turns.is_empty() || self.queue.front().is_some_and(parallel) {
             let Some(next) = self.queue.pop_front() else { return };
-            if next.deadline.is_some_and(|deadline| deadline <= now.moment) {
-                let refusal = BeginRefusal::TimedOut { holder: None };
-                effects.push(Effect::Refused { port: next.port, refusal });
-                continue;
-            }
             self.open(next.request, next.port, next.stream, now, effects);
             // Somebody behind it wants it interrupted already: its input is kept, its work is not
             // begun.

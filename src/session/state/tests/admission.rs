@@ -258,15 +258,25 @@ fn a_wait_that_is_over_is_answered_with_the_holder_its_age_and_its_phase() {
     assert_eq!(rig.digest(), "live t1c");
 }
 
-// B12: the deadline decides, not whether the timer has come round.
+// B6, B7: a stream of parallel newcomers once held off whoever waited for ever.
 #[test]
-fn a_waiter_whose_deadline_is_past_is_not_admitted_and_the_next_is() {
+fn a_parallel_newcomer_does_not_overtake_whoever_waits() {
     let mut rig = Rig::running();
-    rig.begin(2, BusyPolicy::Queue { max: 16, wait: Some(Duration::from_secs(3)) });
-    rig.begin(3, QUEUE);
-    rig.second += 3;
-    assert_eq!(rig.commit(1, 1), "refused(b2 timeout) opened(t2)");
-    assert!(rig.flush().contains("begun(b3 t2 ~3)"));
+    rig.begin(2, QUEUE);
+    assert_eq!(rig.begin(3, PARALLEL), "");
+    assert_eq!(rig.begin(4, PARALLEL), "");
+    assert_eq!(rig.commit(1, 1), "opened(t2) opened(t3) opened(t4)");
+    let told = rig.flush();
+    assert!(told.contains("begun(b2 t2 ~2) begun(b3 t3 ~3) begun(b4 t4 ~4)"), "{told}");
+}
+
+// C8: it once told the running turn to end first, and was refused only then.
+#[test]
+fn an_interrupter_that_saw_another_version_interrupts_nobody() {
+    let mut rig = Rig::running();
+    let stale = begin_with(2, interrupt(0), |request| request.expect_version = Some(7));
+    assert_eq!(rig.apply(stale), "refused(b2 conflict v0)");
+    assert_eq!(rig.digest(), "live t1r");
 }
 
 // B13, D4

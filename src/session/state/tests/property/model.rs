@@ -210,11 +210,13 @@ impl Model {
             _ if self.over => return Some("over"),
             _ if draining => return Some("draining"),
             _ if self.open.is_empty() => return admitted,
-            BusyPolicy::Parallel(_) => return admitted,
+            BusyPolicy::Parallel(_) if self.queue.is_empty() => return admitted,
             BusyPolicy::Reject => return Some("busy"),
             BusyPolicy::Queue { max, .. } | BusyPolicy::Interrupt { max, .. } => max,
+            BusyPolicy::Parallel(_) => 16,
         };
-        (self.queue.len() >= max).then_some("full")
+        let full = (self.queue.len() >= max).then_some("full");
+        full.or_else(|| conflict.then_some("conflict"))
     }
 
     /// What a commit has to be told.

@@ -7,7 +7,7 @@ queue: => live t1r q2 q9
 queue-full: refused(b9 full t1 running q1)
 interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) alarm(102) tell(~2 preempted) => live t2c q9 !1 | settle1:cancelled_preempted/keep begin2#2
 interrupt-5: alarm(107) tell(~1 preempted) => live t1c q2 q9
-parallel: opened(t2) => live t1r p2s q2 | begin2#2
+parallel: => live t1r q2 q9
 draining: refused(b9 draining)
 leave-queue: refused(b2 timeout t1 running) => live t1r
 alarm-early alarm-late:
@@ -34,7 +34,7 @@ reject wrong-version: refused(b9 busy t1 cancelling q1)
 queue interrupt-5: => live t1c q2 q9
 queue-full: refused(b9 full t1 cancelling q1)
 interrupt-0: alarm(102) fence(~1 preempted) opened(t2) alarm(102) tell(~2 preempted) => live t2c q9 !1 | settle1:cancelled_preempted/keep begin2#2
-parallel: opened(t2) => live t1c p2s q2 | begin2#2
+parallel: => live t1c q2 q9
 draining: refused(b9 draining)
 leave-queue: refused(b2 timeout t1 cancelling) => live t1c
 alarm-early:

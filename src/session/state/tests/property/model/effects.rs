@@ -77,7 +77,7 @@ impl Model {
     /// Whoever waited longest has the slot, unless the newcomer waits for nobody.
     fn opened(&mut self, generation: Generation) {
         let at_once = |(begin, _): &mut (Begin, _)| {
-            begin.policy == PARALLEL || (self.open.is_empty() && self.queue.is_empty())
+            self.queue.is_empty() && (begin.policy == PARALLEL || self.open.is_empty())
         };
         let begin = match self.newcomer.take_if(at_once) {
             Some((begin, verdict)) => {
