@@ -12,7 +12,6 @@ impl Model {
     /// Holds an effect against what may be.
     pub(in super::super) fn effect(&mut self, effect: Effect<Test>) {
         match effect {
-            Effect::Waiting { .. } => {}
             Effect::Opened { generation } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
                 self.answered(port);
@@ -70,7 +69,7 @@ impl Model {
             }
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave => assert!(self.failing && !self.over),
-            Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
+            Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
     }
 
