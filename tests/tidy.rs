@@ -20,7 +20,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
         }
     }
     found.sort();
-    assert!(!found.is_empty(), "nothing to look at in {folder:?}", folder = folder);
+    assert!(!found.is_empty(), "nothing to look at in `{folder}`");
     found
 }
 
