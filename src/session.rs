@@ -5,10 +5,12 @@
 
 pub(crate) mod actor;
 mod error;
+pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod slot;
 pub(crate) mod state;
 mod status;
+mod wait;
 
 use std::fmt;
 use std::future::Future;
@@ -19,20 +21,23 @@ use serde::de::DeserializeOwned;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
+pub(crate) use self::wait::delete;
 
-use self::house::{House, Reloaded};
-use self::slot::{Hold, Slot, Standing};
-use self::state::{BeginRequest, Change, Changed, DeleteRefusal, Deletion, Target, Ticket};
+use self::hold::Hold;
+use self::house::House;
+use self::slot::{Slot, Standing};
+use self::state::{BeginRequest, Change, Changed, Target};
+use self::wait::{Again, admitted, again, answer};
 use crate::clock::Timestamp;
 use crate::entry::{
     ChatMessage, Content, Entry, EntryError, TurnInput, check_name, decode, encode,
 };
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::rt::{self, Arc, oneshot};
+use crate::rt::Arc;
 use crate::store::{DataChange, EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
-use crate::tombstone::{GoneReason, Tombstone};
+use crate::tombstone::Tombstone;
 use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
 
 /// The handle to one conversation. Clones name the same one.
@@ -85,16 +90,6 @@ pub enum DeleteOutcome {
     /// It was gone before, or another call deleted it first.
     AlreadyGone(Tombstone),
     /// There is no such session, and none is remembered.
-    Unknown,
-}
-
-/// Which life to ask again.
-enum Again {
-    /// This one.
-    Live(Arc<Slot>),
-    /// It is over.
-    Gone(Tombstone),
-    /// It is over, and not remembered.
     Unknown,
 }
 
@@ -509,114 +504,5 @@ impl<E: Content> Session<E> {
             at: stored.at,
             content,
         }
-    }
-}
-
-/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
-async fn admitted(slot: &Arc<Slot>, request: BeginRequest) -> Result<Hold, state::BeginRefusal> {
-    let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
-    if !waits {
-        return answer(receiver).await;
-    }
-    let place = QueuePlace::take(slot, ticket);
-    let Some(wait) = wait else { return answer(receiver).await };
-    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
-        return answer.unwrap_or(Err(state::BeginRefusal::Draining));
-    }
-    // From here the answer is near: refused as timed out, or admitted in this very moment.
-    drop(place);
-    answer(receiver).await
-}
-
-/// A place in a session's queue; given up when dropped.
-struct QueuePlace<'a> {
-    /// The session.
-    slot: &'a Arc<Slot>,
-    /// Which place.
-    ticket: Ticket,
-    /// Since when.
-    since: crate::clock::Moment,
-}
-
-impl<'a> QueuePlace<'a> {
-    /// Notes that `ticket` waits.
-    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
-        slot.engine.counts.queued();
-        Self { slot, ticket, since: slot.engine.now().moment }
-    }
-}
-
-impl Drop for QueuePlace<'_> {
-    fn drop(&mut self) {
-        let waited = self.slot.engine.now().moment.since(self.since);
-        self.slot.engine.counts.dequeued(waited.as_secs_f64());
-        self.slot.leave_queue(self.ticket);
-    }
-}
-
-/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
-/// with its supervisor does not.
-async fn answer<T, R: FromOver>(receiver: oneshot::Receiver<Result<T, R>>) -> Result<T, R> {
-    receiver.await.unwrap_or_else(|_| Err(R::over()))
-}
-
-/// A refusal for those whose session was dropped with its supervisor.
-trait FromOver {
-    /// That refusal.
-    fn over() -> Self;
-}
-
-impl FromOver for state::BeginRefusal {
-    fn over() -> Self {
-        Self::Draining
-    }
-}
-
-impl FromOver for state::ChangeRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-impl FromOver for DeleteRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-/// The slot that holds the same life as `slot` now.
-async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
-    Ok(match house.reload(&slot.id, slot.incarnation).await? {
-        Reloaded::Live(slot) => Again::Live(slot),
-        Reloaded::Gone(tombstone) => Again::Gone(tombstone),
-        Reloaded::Unknown => Again::Unknown,
-    })
-}
-
-/// Deletes what is in `slot`, wherever it is loaded by now.
-pub(crate) async fn delete(
-    slot: &Arc<Slot>,
-    house: &dyn House,
-) -> Result<DeleteOutcome, DeleteError> {
-    let id = &slot.id;
-    let mut slot = slot.clone();
-    loop {
-        match answer(slot.delete(GoneReason::Deleted)).await {
-            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
-            Ok(Deletion::AlreadyGone(tombstone)) => {
-                return Ok(DeleteOutcome::AlreadyGone(tombstone));
-            }
-            Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: id.clone(), source });
-            }
-            Err(DeleteRefusal::Left) => {}
-        }
-        let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
-            Again::Live(slot) => slot,
-            Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
-            Again::Unknown => return Ok(DeleteOutcome::Unknown),
-        };
     }
 }
