@@ -17,9 +17,6 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::delete;

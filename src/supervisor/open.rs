@@ -1,7 +1,5 @@
 //! How sessions come to be: by key, by id, and anew.
 
-use serde::Serialize;
-
 use super::Supervisor;
 use super::error::{CreateError, OpenError};
 use super::seed::{NewSession, Seed};
