@@ -81,7 +81,7 @@ impl<E: Content> Supervisor<E> {
             if let Some(slot) = shared.bound(key) {
                 return Ok(opened(slot));
             }
-            let expected = match shared.resolve(key).await.map_err(failed(key))? {
+            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => return Ok(opened(slot)),
                 Resolved::Nothing { bound_to } => bound_to,
             };
@@ -122,7 +122,7 @@ impl<E: Content> Supervisor<E> {
         let seed = self.seed(new, key)?;
         let _flight = shared.key_flights.join(key).await;
         loop {
-            let (old, previous) = match shared.resolve(key).await.map_err(failed(key))? {
+            let (old, previous) = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => {
                     let id = slot.id.clone();
                     (Some(slot), Some(id))
@@ -220,11 +220,6 @@ impl<E: Content> Supervisor<E> {
     }
 }
 
-/// What a store's failure means to whoever opens `key`.
-fn failed(key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
-    |source| OpenError::Store { key: key.clone(), source }
-}
-
 /// What a key leads to.
 enum Resolved {
     /// A session.
@@ -234,6 +229,18 @@ enum Resolved {
 }
 
 impl Shared {
+    /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
+    /// is closed, and that is no failure.
+    fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
+        |source| {
+            if self.engine.is_over(&source) {
+                OpenError::Draining
+            } else {
+                OpenError::Store { key: key.clone(), source }
+            }
+        }
+    }
+
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
         self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
@@ -271,7 +278,7 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed).await.map_err(failed(&key))? {
+        match self.attempt(&id, Some(binding), seed).await.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
                 self.keys.insert(key, slot.clone());
                 Ok(Some(slot))
