@@ -241,6 +241,15 @@ impl Shared {
         }
     }
 
+    /// Notes that `key` leads to `slot`, unless that is over by now. Called under the key's flight.
+    fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
+        self.keys.insert(key.clone(), slot.clone());
+        // A slot takes itself out when it is over, which it may have tried before it was in.
+        if matches!(slot.standing(), Standing::Gone(_) | Standing::Left) {
+            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
+        }
+    }
+
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
         self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
@@ -252,7 +261,7 @@ impl Shared {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate(&slot.id).await? {
                 Located::Live(now) if now.incarnation == slot.incarnation => {
-                    self.keys.insert(key.clone(), now.clone());
+                    self.note(key, &now);
                     return Ok(Resolved::Live(now));
                 }
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
@@ -263,7 +272,7 @@ impl Shared {
         };
         Ok(match self.locate(&id).await? {
             Located::Live(slot) => {
-                self.keys.insert(key.clone(), slot.clone());
+                self.note(key, &slot);
                 Resolved::Live(slot)
             }
             Located::Gone(_) | Located::Unknown => Resolved::Nothing { bound_to: Some(id) },
@@ -280,7 +289,7 @@ impl Shared {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
         match self.attempt(&id, Some(binding), seed).await.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
-                self.keys.insert(key, slot.clone());
+                self.note(&key, &slot);
                 Ok(Some(slot))
             }
             Attempt::KeyMoved => Ok(None),
