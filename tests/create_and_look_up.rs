@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::default_trait_access,
+    clippy::manual_assert,
     clippy::wildcard_enum_match_arm,
     reason = "a test, which does not run on the library's seam"
 )]
@@ -157,7 +162,9 @@ fn what_is_no_key_is_refused_by_name() {
     assert_eq!(SessionKey::builder("irc").chat("a").chat("b").build(), Err(twice));
     let long = SessionKey::builder("irc").chat(&"x".repeat(1_100)).build();
     assert!(matches!(long, Err(KeyError::TooLong { bytes: 1_109 })), "{long:?}");
-    for text in ["irc/chat", "irc/chat=%2f", "irc/chat=%41", "irc/chat=a b", "irc/chat=%zz", "irc/chat=%FF"] {
+    for text in
+        ["irc/chat", "irc/chat=%2f", "irc/chat=%41", "irc/chat=a b", "irc/chat=%zz", "irc/chat=%FF"]
+    {
         assert_eq!(text.parse::<SessionKey>(), Err(KeyError::NotCanonical), "{text}");
     }
 }

@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::default_trait_access,
+    clippy::manual_assert,
     reason = "a test, which does not run on the library's seam"
 )]
 

@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::default_trait_access,
+    clippy::manual_assert,
     clippy::wildcard_enum_match_arm,
     reason = "a test, which does not run on the library's seam"
 )]
@@ -16,7 +21,8 @@ use std::time::Duration;
 
 use session_supervisor::testing::{Fault, Gate, StoreCall, drop_at_every_await};
 use session_supervisor::{
-    BusyPolicy, CancelReason, Chunk, CommitOutcome, Event, FailedInput, Parallel, Subscription, TurnOutcome,
+    BusyPolicy, CancelReason, Chunk, CommitOutcome, Event, FailedInput, Parallel, Subscription,
+    TurnOutcome,
 };
 use support::{commit, committed, everywhere, in_paused_time, poll_once, quiet, read_out, user};
 

@@ -4,6 +4,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::default_trait_access,
+    clippy::manual_assert,
     clippy::wildcard_enum_match_arm,
     reason = "a test, which does not run on the library's seam"
 )]
@@ -18,9 +23,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_supervisor::testing::{Fault, Gate, StoreCall, drop_at_every_await};
 use session_supervisor::{
-    BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError,
-    CommitOutcome, EntryMark, FailedInput, Reply, RunError, Supervisor, Turn,
-    TurnInput, TurnOutcome, TurnPhase,
+    BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
+    EntryMark, FailedInput, Reply, RunError, Supervisor, Turn, TurnInput, TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,

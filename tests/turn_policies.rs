@@ -5,6 +5,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::default_trait_access,
+    clippy::manual_assert,
     clippy::wildcard_enum_match_arm,
     reason = "a test, which does not run on the library's seam"
 )]
@@ -19,10 +24,13 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, Clock, CommitOutcome,
-    DeleteOutcome, EntryMark, Lookup, Moment, Now, Parallel, RecordFilter, Session,
-    Timestamp, Turn, TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, Lookup, Moment, Now, Parallel, RecordFilter, Session, Timestamp,
+    Turn, TurnOutcome, TurnPhase,
 };
-use support::{begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says, settled};
+use support::{
+    begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
+    settled,
+};
 use support::{texts, user};
 use tokio::sync::Barrier;
 
