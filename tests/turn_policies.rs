@@ -367,6 +367,20 @@ everywhere! {
         assert_eq!(supervisor.counts().turns_superseded, 3);
     }
 
+    // B6, B10: "runs at once" once nobody is before it any more, however the one before it left
+    async fn a_parallel_newcomer_starts_when_the_waiter_before_it_has_left(stage) {
+        let (supervisor, session) = stage.session().await;
+        let hangs = session.begin(&user("hangs"), ()).await.unwrap();
+        let mut before = begin(&session, "before", QUEUE);
+        assert!(poll_once(&mut before).is_pending());
+        let mut newcomer = begin(&session, "newcomer", PARALLEL);
+        assert!(poll_once(&mut newcomer).is_pending(), "nobody who waits is overtaken");
+        drop(before);
+        committed(newcomer.await.unwrap(), "reply").await;
+        drop(hangs);
+        quiet(&supervisor, &session).await;
+    }
+
     // B10: a turn that begins after a commit is not superseded by it
     async fn a_parallel_turn_begun_after_the_commit_may_commit_as_well(stage) {
         let (supervisor, session) = stage.session().await;

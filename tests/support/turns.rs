@@ -200,7 +200,7 @@ pub fn play<F: Future<Output = ()>>(threads: bool, kind: Kind, scenario: impl Fn
         tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.worker_threads(4).enable_all().build().unwrap();
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_secs(20);
     runtime
         .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
         .expect("the scenario does not end");
