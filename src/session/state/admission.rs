@@ -148,6 +148,8 @@ impl<P: Ports> SessionState<P> {
             let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
             let refusal = BeginRefusal::TimedOut { holder };
             step.effects.push(Effect::Refused { port: queued.port, refusal });
+            // It may have kept back a parallel newcomer that needs no free slot.
+            self.admit_next(step);
         }
     }
 }
