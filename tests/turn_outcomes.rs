@@ -232,7 +232,9 @@ everywhere! {
         let new = session.begin(&user("3"), ()).await.unwrap();
         assert_eq!(session.cancel(stale), CancelOutcome::NotRunning);
         let other = supervisor.open(&key("other")).await.unwrap();
+        committed(other.begin(&user("x"), ()).await.unwrap(), "y").await;
         let theirs = other.begin(&user("x"), ()).await.unwrap();
+        assert_eq!(theirs.stream().generation(), new.stream().generation());
         assert_eq!(session.cancel(theirs.stream()), CancelOutcome::NotRunning);
         assert_eq!((new.cancelled_by(), theirs.cancelled_by()), (None, None));
         assert!(session.subscribe_to(stale).is_none());
