@@ -3,13 +3,8 @@
 //! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
 //! while: what it names is loaded again on use. Only deletion ends it.
 
-pub(crate) mod actor;
 mod data;
 mod error;
-pub(crate) mod hold;
-pub(crate) mod house;
-pub(crate) mod slot;
-pub(crate) mod state;
 mod status;
 mod wait;
 
@@ -21,20 +16,21 @@ pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::delete;
 
-use self::hold::Hold;
-use self::house::House;
-use self::slot::{Slot, Standing};
-use self::state::{BeginRequest, Change, Target};
 use self::wait::{Again, admitted, again};
 use crate::clock::Timestamp;
 use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::Arc;
+use crate::slot::hold::Hold;
+use crate::slot::house::House;
+use crate::slot::{Slot, Standing};
+use crate::state::{BeginRequest, Change, Target};
 use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
 use crate::tombstone::Tombstone;
-use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
+use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
 
 /// The handle to one conversation. Clones name the same one.
 ///

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use super::error::SessionError;
-use super::state::{Change, Changed};
 use super::wait::{Again, answer};
 use crate::entry::{check_name, decode, encode};
+use crate::state::{Change, Changed};
 use crate::store::DataChange;
 
 impl<E> Session<E> {

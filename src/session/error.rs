@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::state::{BeginRefusal, ChangeRefusal};
 use crate::entry::EntryError;
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
+use crate::policy::Holder;
+use crate::state::{BeginRefusal, ChangeRefusal};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
-use crate::turn::{CancelReason, Holder};
 
 /// Why a turn was not begun. Where several reasons hold, the earlier variant is told.
 #[derive(Debug, thiserror::Error)]

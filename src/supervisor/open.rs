@@ -8,13 +8,13 @@ use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::session::slot::{Slot, Standing};
-use crate::session::state::Target;
+use crate::slot::{Slot, Standing};
+use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::CancelReason;
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]

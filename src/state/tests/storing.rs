@@ -6,7 +6,7 @@ use super::{
     BusyPolicy, Change, Generation, Input, InputFate, InstanceId, PARALLEL, QUEUE, Rig, Write, at,
     begin_with, no_such_life, outcome_unknown, record, unavailable,
 };
-use crate::turn::TurnOutcome;
+use crate::outcome::TurnOutcome;
 
 /// What a write is, in one word.
 fn name(write: &Write) -> &'static str {

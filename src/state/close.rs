@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::outbox::Pending;
 use super::{BeginRefusal, Closing, DeleteRefusal, Effect, Phase, Ports, SessionState, Step};
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::{StoreError, Write};
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// What a delete did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use super::super::{
 };
 use super::Test;
 use crate::clock::Moment;
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::Holder;
 use crate::store::{FenceReason, InputFate, StoreError, Write};
-use crate::turn::{CancelReason, Holder, TurnOutcome};
 
 /// Effects in their order; empty for none. A wait, which is only told to the log, is left out.
 pub(super) fn effects(effects: &[Effect<Test>]) -> String {

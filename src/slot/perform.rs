@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{Callers, Slot};
 use crate::id::Generation;
+use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
-use crate::session::actor;
-use crate::session::hold::Hold;
-use crate::session::house::House;
-use crate::session::state::{Effect, Effects, Input, Settlement};
+use crate::slot::actor;
+use crate::slot::hold::Hold;
+use crate::slot::house::House;
+use crate::state::{Effect, Effects, Input, Settlement};
 use crate::stream::Stream;
 use crate::tombstone::Tombstone;
-use crate::turn::TurnOutcome;
 
 impl Slot {
     /// Carries out effects, outside the lock.

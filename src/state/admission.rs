@@ -4,8 +4,9 @@ use super::outbox::Pending;
 use super::{
     BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, SessionState, Step, Ticket,
 };
+use crate::outcome::CancelReason;
+use crate::policy::{BusyPolicy, DEFAULT_QUEUE_MAX, Holder, Parallel};
 use crate::store::{TurnMarker, Write};
-use crate::turn::{BusyPolicy, CancelReason, DEFAULT_QUEUE_MAX, Holder, Parallel};
 
 impl<P: Ports> SessionState<P> {
     /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full, conflict.

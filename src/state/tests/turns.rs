@@ -6,7 +6,7 @@ use super::{
     Act, BusyPolicy, CancelReason, Generation, Input, InputFate, PARALLEL, QUEUE, Rig, START,
     Target, Write, at, cancel, interrupt, record, unavailable,
 };
-use crate::turn::TurnPhase;
+use crate::policy::TurnPhase;
 
 /// Cancels everything because of `reason`.
 fn end_all(rig: &mut Rig, reason: CancelReason) -> String {

@@ -9,8 +9,8 @@ use super::outbox::Pending;
 use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
 use crate::clock::Now;
 use crate::id::Generation;
+use crate::outcome::TurnOutcome;
 use crate::store::{DataChange, InputFate, Write};
-use crate::turn::TurnOutcome;
 
 impl<P: Ports> SessionState<P> {
     /// Ends a turn with its reply, if it still may.

@@ -33,9 +33,10 @@ use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
+use crate::outcome::CancelReason;
+use crate::policy::{Holder, TurnPhase};
 use crate::store::{Record, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::{CancelReason, Holder, TurnPhase};
 
 pub(crate) use close::Deletion;
 pub(crate) use outbox::Pending;

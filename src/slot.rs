@@ -9,6 +9,9 @@
 //! most one write of a session is with the store; whoever has it brings an answer back, whatever
 //! happens to the store or to the actor ([`Answer`] sees to that).
 
+pub(crate) mod actor;
+pub(crate) mod hold;
+pub(crate) mod house;
 mod perform;
 mod pump;
 
@@ -17,23 +20,23 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use self::actor::ActorHandle;
+use self::hold::Hold;
+use self::house::House;
 use self::pump::Writing;
-use super::actor::ActorHandle;
-use super::hold::Hold;
-use super::house::House;
-use super::state::{
-    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
-    Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
-};
 use crate::clock::{Now, Timestamp};
 use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
+use crate::state::{
+    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
+    Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
+};
 use crate::store::{Record, StoreError};
 use crate::stream::Stream;
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::CancelReason;
 
 /// The callers of a real session wait on channels.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
 use super::{Begin, Model, Turn};
-use crate::session::state::{BeginRefusal, Deletion, Effect};
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::state::{BeginRefusal, Deletion, Effect};
 use crate::store::{EntryMark, StoredEntry};
-use crate::turn::{CancelReason, TurnOutcome};
 
 impl Model {
     /// Holds an effect against what may be.

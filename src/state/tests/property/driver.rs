@@ -12,7 +12,7 @@ use super::super::{
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
-use crate::session::state::{Effect, Pending};
+use crate::state::{Effect, Pending};
 use crate::store::{
     Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
 };

@@ -2,13 +2,13 @@
 
 use super::{Callers, Slot};
 use crate::rt::Arc;
-use crate::session::actor;
-use crate::session::state::{Effects, Input};
+use crate::slot::actor;
+use crate::state::{Effects, Input};
 use crate::store::{StoreError, StoreFuture, Write};
 
 /// A write that the store has not answered yet.
 #[derive(Debug)]
-pub(in crate::session) struct Writing {
+pub(in crate::slot) struct Writing {
     /// Its answer.
     future: StoreFuture<Result<(), StoreError>>,
     /// What it does, for the metric.
@@ -58,17 +58,17 @@ impl Slot {
     }
 
     /// For the actor: the write that was left to it.
-    pub(in crate::session) fn take_left(&self) -> Option<Writing> {
+    pub(in crate::slot) fn take_left(&self) -> Option<Writing> {
         self.left_for_actor.lock().take()
     }
 
     /// Whether a write was left that nobody awaits.
-    pub(in crate::session) fn has_left(&self) -> bool {
+    pub(in crate::slot) fn has_left(&self) -> bool {
         self.left_for_actor.lock().is_some()
     }
 
     /// For the actor: awaits the write, and every one that follows and has to be awaited.
-    pub(in crate::session) async fn see_through(self: &Arc<Self>, mut writing: Writing) {
+    pub(in crate::slot) async fn see_through(self: &Arc<Self>, mut writing: Writing) {
         loop {
             let answer = Answer { slot: self, owed: Some(writing.operation) };
             let result = writing.future.await;

@@ -9,9 +9,10 @@ use smallvec::SmallVec;
 use super::close::Deletion;
 use crate::clock::{Moment, Timestamp};
 use crate::id::{Generation, StreamId};
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::{BusyPolicy, Holder};
 use crate::store::{DataChange, InputFate, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::{BusyPolicy, CancelReason, Holder, TurnOutcome};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
 pub(crate) trait Ports {

@@ -4,7 +4,7 @@ use super::{
     BusyPolicy, Effects, Input, InputFate, LIFE, PARALLEL, Phase, QUEUE, Rig, Write, at, interrupt,
     no_such_life, outcome_unknown, unavailable,
 };
-use crate::session::state::{Deletion, Effect};
+use crate::state::{Deletion, Effect};
 use crate::tombstone::{GoneReason, Tombstone};
 
 // E1

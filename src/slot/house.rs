@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::slot::Slot;
+use super::Slot;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, Weak};
 use crate::store::StoreError;

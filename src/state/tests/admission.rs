@@ -6,7 +6,7 @@ use super::{
     Act, BusyPolicy, Input, InputFate, PARALLEL, QUEUE, Rig, Target, begin_with, cancel, interrupt,
     leave, unavailable,
 };
-use crate::turn::TurnPhase;
+use crate::policy::TurnPhase;
 
 // B1
 #[test]

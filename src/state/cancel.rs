@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::{BeginRefusal, Effect, OpenTurn, Ports, SessionState, Step, Stopping, Target};
 use crate::id::Generation;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::InputFate;
-use crate::turn::{CancelReason, TurnOutcome};
 
 impl<P: Ports> SessionState<P> {
     /// Tells turns to end. Each keeps the slot until it unwinds or `grace` is over.

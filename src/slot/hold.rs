@@ -4,10 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::slot::Slot;
-use super::state::{Input, Settlement};
+use super::Slot;
 use crate::id::{Generation, StreamId};
 use crate::rt::{Arc, oneshot};
+use crate::state::{Input, Settlement};
 use crate::store::{DataChange, InputFate, StoreError};
 use crate::stream::Stream;
 

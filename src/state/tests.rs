@@ -21,9 +21,10 @@ use super::{
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::outcome::CancelReason;
+use crate::policy::{BusyPolicy, Parallel};
 use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
 use crate::tombstone::GoneReason;
-use crate::turn::{BusyPolicy, CancelReason, Parallel};
 
 /// Ports that are plain numbers.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
 use crate::id::Generation;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// One write, and who waits for it. `write` is `None` once the store has it.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use super::super::{BusyPolicy, Change, Generation, Input, InputFate, Record, Test, Write};
 use crate::id::{Incarnation, StreamId};
-use crate::session::state::{Changed, Settlement};
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::state::{Changed, Settlement};
 use crate::store::{EntryMark, StoredEntry};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// A begin; its port is its stream too.
 #[derive(Clone, Debug)]
