@@ -326,6 +326,7 @@ impl<E: Content> Session<E> {
                 Ok(Again::Live(slot)) => slot,
                 Ok(Again::Gone(tombstone)) => return Err(BeginError::Gone { id, tombstone }),
                 Ok(Again::Unknown) => return Err(BeginError::Unknown { id }),
+                Err(source) if slot.engine.is_over(&source) => return Err(BeginError::Draining),
                 Err(source) => return Err(BeginError::Store { id, source }),
             };
         }

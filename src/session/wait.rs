@@ -126,6 +126,13 @@ pub(crate) async fn delete(
             }
             Err(DeleteRefusal::Left) => {}
         }
+        // Without waiting where it is loaded: a delete that has failed is to be tried again.
+        if let Some(now) = house.loaded(id, slot.incarnation)
+            && !Arc::ptr_eq(&now, &slot)
+        {
+            slot = now;
+            continue;
+        }
         let now = again(&slot, house).await;
         slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
             Again::Live(slot) => slot,

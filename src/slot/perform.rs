@@ -75,10 +75,10 @@ impl Slot {
     }
 
     /// Sends the state an alarm after `wait`, unless the session or the supervisor is over first.
+    ///
+    /// Also where nothing is left to wait: the time may have come since the state was asked, and an
+    /// alarm that was not needed changes nothing.
     fn set_alarm(self: &Arc<Self>, wait: Duration) {
-        if wait.is_zero() {
-            return; // The state has dealt with it in the same step.
-        }
         let (slot, over) = (Arc::downgrade(self), self.engine.over.clone());
         self.engine.spawner.spawn(async move {
             let rung = over.run_until_cancelled(crate::rt::sleep(wait)).await.is_some();

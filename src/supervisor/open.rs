@@ -81,7 +81,7 @@ impl<E: Content> Supervisor<E> {
             if let Some(slot) = shared.bound(key) {
                 return Ok(opened(slot));
             }
-            let expected = match shared.resolve(key).await.map_err(failed(key))? {
+            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => return Ok(opened(slot)),
                 Resolved::Nothing { bound_to } => bound_to,
             };
@@ -122,7 +122,7 @@ impl<E: Content> Supervisor<E> {
         let seed = self.seed(new, key)?;
         let _flight = shared.key_flights.join(key).await;
         loop {
-            let (old, previous) = match shared.resolve(key).await.map_err(failed(key))? {
+            let (old, previous) = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => {
                     let id = slot.id.clone();
                     (Some(slot), Some(id))
@@ -220,11 +220,6 @@ impl<E: Content> Supervisor<E> {
     }
 }
 
-/// What a store's failure means to whoever opens `key`.
-fn failed(key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
-    |source| OpenError::Store { key: key.clone(), source }
-}
-
 /// What a key leads to.
 enum Resolved {
     /// A session.
@@ -234,6 +229,27 @@ enum Resolved {
 }
 
 impl Shared {
+    /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
+    /// is closed, and that is no failure.
+    fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
+        |source| {
+            if self.engine.is_over(&source) {
+                OpenError::Draining
+            } else {
+                OpenError::Store { key: key.clone(), source }
+            }
+        }
+    }
+
+    /// Notes that `key` leads to `slot`, unless that is over by now. Called under the key's flight.
+    fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
+        self.keys.insert(key.clone(), slot.clone());
+        // A slot takes itself out when it is over, which it may have tried before it was in.
+        if matches!(slot.standing(), Standing::Gone(_) | Standing::Left) {
+            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
+        }
+    }
+
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
         self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
@@ -245,7 +261,7 @@ impl Shared {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate(&slot.id).await? {
                 Located::Live(now) if now.incarnation == slot.incarnation => {
-                    self.keys.insert(key.clone(), now.clone());
+                    self.note(key, &now);
                     return Ok(Resolved::Live(now));
                 }
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
@@ -256,7 +272,7 @@ impl Shared {
         };
         Ok(match self.locate(&id).await? {
             Located::Live(slot) => {
-                self.keys.insert(key.clone(), slot.clone());
+                self.note(key, &slot);
                 Resolved::Live(slot)
             }
             Located::Gone(_) | Located::Unknown => Resolved::Nothing { bound_to: Some(id) },
@@ -271,9 +287,9 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed).await.map_err(failed(&key))? {
+        match self.attempt(&id, Some(binding), seed).await.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
-                self.keys.insert(key, slot.clone());
+                self.note(&key, &slot);
                 Ok(Some(slot))
             }
             Attempt::KeyMoved => Ok(None),
