@@ -75,6 +75,7 @@ pub(crate) async fn timeout<F: Future>(
 }
 
 /// Lets the other tasks of this thread run once.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) async fn yield_now() {
     tokio::task::yield_now().await;
 }

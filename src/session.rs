@@ -21,7 +21,7 @@ pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
 
 use self::house::{House, Reloaded};
-use self::slot::{Hold, Slot};
+use self::slot::{Hold, Slot, Standing};
 use self::state::{BeginRequest, Change, Changed, DeleteRefusal, Deletion, Target, Ticket};
 use crate::clock::Timestamp;
 use crate::entry::{
@@ -30,7 +30,7 @@ use crate::entry::{
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, oneshot};
-use crate::store::{DataChange, EntryMark, Found, Record, StoreError, StoredEntry};
+use crate::store::{DataChange, EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
 use crate::tombstone::{GoneReason, Tombstone};
 use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
@@ -121,7 +121,7 @@ impl<E> Session<E> {
 
     /// What is happening in it now. Never waits, never counts as use.
     pub fn status(&self) -> SessionStatus {
-        SessionStatus::of(&self.slot)
+        SessionStatus::of(&self.current())
     }
 
     /// Tells the turn `stream` to end, as somebody asked for it. A stale id never hits a newer turn.
@@ -146,7 +146,7 @@ impl<E> Session<E> {
     /// Tells turns to end.
     fn cancel_target(&self, target: Target) -> CancelOutcome {
         let grace = self.slot.engine.config.turns.cancel_grace;
-        let (streams, already) = self.slot.cancel(target, CancelReason::Stopped, grace);
+        let (streams, already) = self.current().cancel(target, CancelReason::Stopped, grace);
         match (streams.is_empty(), already) {
             (true, _) => CancelOutcome::NotRunning,
             (false, true) => CancelOutcome::AlreadyCancelling { streams: streams.to_vec() },
@@ -158,13 +158,13 @@ impl<E> Session<E> {
     ///
     /// It starts with the oldest chunk that is kept. Does not count as use.
     pub fn subscribe(&self) -> Option<Subscription> {
-        self.slot.stream(None).map(|(id, stream)| Subscription::new(id, stream))
+        self.current().stream(None).map(|(id, stream)| Subscription::new(id, stream))
     }
 
     /// A reader of the turn `stream`; `None` if that is not open.
     pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
         let ours = stream.incarnation() == self.slot.incarnation;
-        let found = ours.then(|| self.slot.stream(Some(stream.generation()))).flatten();
+        let found = ours.then(|| self.current().stream(Some(stream.generation()))).flatten();
         found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
@@ -198,7 +198,11 @@ impl<E> Session<E> {
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
         let found = engine.store.look_up(&slot.id, engine.now().wall).await;
-        match found.map_err(|error| self.store_failed(error))? {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
+        match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
             Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
             Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
@@ -216,8 +220,10 @@ impl<E> Session<E> {
     /// Cancel safe: it only reads.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
         let slot = &self.slot;
-        let found = slot.engine.store.datum(&slot.id, slot.incarnation, name).await;
-        let found = found.map_err(|error| self.store_failed(error))?;
+        let found = match slot.engine.store.datum(&slot.id, slot.incarnation, name).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
         found.map(|bytes| decode(&bytes)).transpose().map_err(|error| self.refused(error))
     }
 
@@ -297,9 +303,30 @@ impl<E> Session<E> {
         }
     }
 
-    /// The slot that holds this life now.
+    /// The slot that holds this life now, or the last that did.
+    fn current(&self) -> Arc<Slot> {
+        let left = self.slot.standing() == Standing::Left;
+        let now = left.then(|| self.house.loaded(&self.slot.id, self.slot.incarnation)).flatten();
+        now.unwrap_or_else(|| self.slot.clone())
+    }
+
+    /// The slot that holds this life now, loaded if it is not.
     async fn again(&self) -> Result<Again, StoreError> {
         again(&self.slot, self.house.as_ref()).await
+    }
+
+    /// What a failed read means to a caller: a life that is over is told as what it is.
+    async fn read_failed(&self, source: StoreError) -> SessionError {
+        if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
+            return self.store_failed(source);
+        }
+        let id = self.slot.id.clone();
+        match self.again().await {
+            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone },
+            Ok(Again::Unknown) => SessionError::Unknown { id },
+            Ok(Again::Live(_)) => self.store_failed(source),
+            Err(error) => self.store_failed(error),
+        }
     }
 
     /// What a store's failure means to a caller.
@@ -441,9 +468,13 @@ impl<E: Content> Session<E> {
     /// Cancel safe: it only reads.
     pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry<E>>, SessionError> {
         let slot = &self.slot;
-        let stored = slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await;
-        let stored = stored.map_err(|error| self.store_failed(error))?;
-        Ok(stored.into_iter().map(|entry| self.decode_entry(entry)).collect())
+        let stored = match slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await
+        {
+            Ok(stored) => stored,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
+        let slot = self.current();
+        Ok(stored.iter().map(|entry| Self::decode_entry(&slot, entry)).collect())
     }
 
     /// The whole transcript: [`entries`](Self::entries) without those beside it.
@@ -462,8 +493,8 @@ impl<E: Content> Session<E> {
     }
 
     /// An entry as its reader sees it.
-    fn decode_entry(&self, stored: StoredEntry) -> Entry<E> {
-        let open = stored.generation.is_some_and(|turn| self.slot.is_open(turn));
+    fn decode_entry(slot: &Slot, stored: &StoredEntry) -> Entry<E> {
+        let open = stored.generation.is_some_and(|turn| slot.is_open(turn));
         let pending = open && stored.mark == EntryMark::Kept;
         let content = match stored.mark {
             EntryMark::Damaged => Err(EntryError::Damaged),
@@ -473,7 +504,7 @@ impl<E: Content> Session<E> {
         };
         Entry {
             seq: stored.seq,
-            stream: stored.generation.map(|generation| self.slot.stream_id(generation)),
+            stream: stored.generation.map(|generation| slot.stream_id(generation)),
             mark: if pending { EntryMark::Pending } else { stored.mark },
             at: stored.at,
             content,

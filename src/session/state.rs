@@ -145,8 +145,6 @@ struct Queued<P: Ports> {
     port: P::Begin,
     /// Where its chunks would go.
     stream: P::Stream,
-    /// When its wait is over.
-    deadline: Option<Moment>,
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -250,6 +248,14 @@ pub(crate) enum Effect<P: Ports> {
 
 /// Effects in the order of their causes.
 pub(crate) type Effects<P> = SmallVec<[Effect<P>; 4]>;
+
+/// One step: when it is taken, and where its effects go.
+struct Step<'a, P: Ports> {
+    /// When.
+    now: Now,
+    /// What the shell is to do.
+    effects: &'a mut Effects<P>,
+}
 
 /// Why a begin was not admitted. In order of precedence where several hold.
 #[derive(Clone, Debug)]
@@ -365,30 +371,21 @@ impl<P: Ports> SessionState<P> {
 
     /// Takes in one input.
     pub(crate) fn apply(&mut self, input: Input<P>, now: Now, effects: &mut Effects<P>) {
+        let step = &mut Step { now, effects };
         match input {
-            Input::Begin { request, port, stream } => {
-                self.begin(request, port, stream, now, effects);
-            }
-            Input::LeaveQueue { ticket } => self.leave_queue(ticket, now, effects),
+            Input::Begin { request, port, stream } => self.begin(request, port, stream, step),
+            Input::LeaveQueue { ticket } => self.leave_queue(ticket, step),
             Input::Commit { generation, entries, data, port } => {
-                self.commit(generation, (entries, data), port, now, effects);
+                self.commit(generation, (entries, data), port, step);
             }
-            Input::Fail { generation, fate, port } => {
-                self.fail(generation, fate, port, now, effects);
-            }
-            Input::Drop { generation, panicked } => {
-                self.dropped(generation, panicked, now, effects);
-            }
-            Input::Cancel { target, reason, grace } => {
-                self.cancel(target, reason, grace, now, effects);
-            }
-            Input::Change { change, port } => self.change(change, port, now, effects),
-            Input::Delete { reason, keep_for, port } => {
-                self.delete(reason, keep_for, port, now, effects);
-            }
-            Input::AwaitDelete { port } => self.await_delete(port, effects),
-            Input::Alarm => self.alarm(now, effects),
-            Input::Stored { result } => self.stored(result, now, effects),
+            Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),
+            Input::Drop { generation, panicked } => self.dropped(generation, panicked, step),
+            Input::Cancel { target, reason, grace } => self.cancel(target, reason, grace, step),
+            Input::Change { change, port } => self.change(change, port, step),
+            Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
+            Input::AwaitDelete { port } => self.await_delete(port, step),
+            Input::Alarm => self.alarm(step),
+            Input::Stored { result } => self.stored(result, step),
         }
     }
 

@@ -94,7 +94,7 @@ impl MemoryStore {
     /// An empty store that keeps `max_tombstones` at most: beyond that the one that would end first is
     /// dropped early, and counted by [`tombstones_evicted`](Self::tombstones_evicted).
     pub fn with_max_tombstones(max_tombstones: usize) -> Self {
-        let start = u64::try_from(rt::random_u128() >> 80).expect("48 bits fit");
+        let start = u64::try_from(rt::random_u128() >> 80).unwrap_or_default();
         Self {
             shared: Arc::new(Shared {
                 lives: ShardedMap::new(),
@@ -144,7 +144,12 @@ impl Store for MemoryStore {
     ) -> StoreFuture<Result<(), StoreError>> {
         self.answer(|shared| match write {
             Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            write => shared.with_life(id, incarnation, |life| life.apply(write)),
+            write @ (Write::Begin { .. }
+            | Write::Commit { .. }
+            | Write::Settle { .. }
+            | Write::Append { .. }
+            | Write::PutData { .. }
+            | Write::Label { .. }) => shared.with_life(id, incarnation, |life| life.apply(write)),
         })
     }
 

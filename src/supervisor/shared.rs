@@ -187,6 +187,10 @@ impl House for Shared {
         self.stirred.notify_waiters();
     }
 
+    fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>> {
+        Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
+    }
+
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
@@ -202,7 +206,7 @@ impl House for Shared {
     }
 
     fn parent(&self) -> Option<ActorCell> {
-        self.actor.lock().as_ref().map(|actor| actor.get_cell())
+        self.actor.lock().as_ref().map(ActorRef::get_cell)
     }
 
     fn actor_ended(&self, slot: &Weak<Slot>, tenure: u64) {

@@ -10,60 +10,79 @@ use smallvec::SmallVec;
 
 use super::outbox::Pending;
 use super::{
-    BeginRefusal, BeginRequest, Change, ChangeRefusal, Effect, Effects, OpenTurn, Phase, Ports,
-    Queued, SessionState, Settlement, Stopping, Target, Ticket,
+    BeginRefusal, BeginRequest, Change, ChangeRefusal, Effect, OpenTurn, Phase, Ports, Queued,
+    SessionState, Settlement, Step, Stopping, Target, Ticket,
 };
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::store::{DataChange, InputFate, TurnMarker, Write};
-use crate::turn::{BusyPolicy, CancelReason, Parallel, TurnOutcome};
+use crate::turn::{BusyPolicy, CancelReason, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnOutcome};
 
 impl<P: Ports> SessionState<P> {
-    /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full.
+    /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full, conflict.
+    ///
+    /// Whoever waits is never overtaken: a parallel newcomer waits, too, while somebody does.
     pub(super) fn begin(
         &mut self,
         request: BeginRequest,
         port: P::Begin,
         stream: P::Stream,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         if let Some(refusal) =
             self.refuse_use().or(request.draining.then_some(BeginRefusal::Draining))
         {
-            effects.push(Effect::Refused { port, refusal });
+            step.effects.push(Effect::Refused { port, refusal });
             return;
         }
-        let Some(holder) = self.turns.last().map(|turn| self.holder(turn, now)) else {
-            self.open(request, port, stream, now, effects);
+        let Some(holder) = self.turns.last().map(|turn| self.holder(turn, step.now)) else {
+            self.open(request, port, stream, step);
             return;
         };
         let queued = self.queue.len();
-        let (max, deadline) = match request.policy {
-            BusyPolicy::Parallel(Parallel::FirstCommit) => {
-                self.open(request, port, stream, now, effects);
+        let refusal = match request.policy {
+            BusyPolicy::Parallel(Parallel::FirstCommit) if queued == 0 => {
+                self.open(request, port, stream, step);
                 return;
             }
-            BusyPolicy::Reject => {
-                let refusal = BeginRefusal::Busy { holder, queued };
-                effects.push(Effect::Refused { port, refusal });
-                return;
+            BusyPolicy::Reject => Some(BeginRefusal::Busy { holder, queued }),
+            BusyPolicy::Queue { max, .. } | BusyPolicy::Interrupt { max, .. } => {
+                self.refuse_wait(&request, max, holder)
             }
-            BusyPolicy::Queue { max, wait } => (max, wait.map(|wait| now.moment.plus(wait))),
-            BusyPolicy::Interrupt { max, .. } => (max, None),
+            BusyPolicy::Parallel(_) => self.refuse_wait(&request, DEFAULT_QUEUE_MAX, holder),
         };
-        if queued >= max {
-            let refusal = BeginRefusal::QueueFull { holder, queued };
-            effects.push(Effect::Refused { port, refusal });
+        if let Some(refusal) = refusal {
+            step.effects.push(Effect::Refused { port, refusal });
             return;
         }
         let interrupt = request.policy.grace();
-        self.queue.push_back(Queued { request, port, stream, deadline });
-        effects.push(Effect::Waiting { holder });
+        self.queue.push_back(Queued { request, port, stream });
+        step.effects.push(Effect::Waiting { holder });
         if let Some(grace) = interrupt {
-            self.tell_all(CancelReason::Preempted, grace, now, effects);
-            self.fence_overdue(now, effects);
+            self.tell_all(CancelReason::Preempted, grace, step);
+            self.fence_overdue(step);
         }
+    }
+
+    /// Why a newcomer may not wait, if it may not.
+    fn refuse_wait(
+        &self,
+        request: &BeginRequest,
+        max: usize,
+        holder: Holder,
+    ) -> Option<BeginRefusal> {
+        let queued = self.queue.len();
+        if queued >= max {
+            return Some(BeginRefusal::QueueFull { holder, queued });
+        }
+        // Before it interrupts anybody: a version that is wrong now will not get right.
+        self.conflict(request)
+    }
+
+    /// Whether the session is not as the newcomer saw it last.
+    fn conflict(&self, request: &BeginRequest) -> Option<BeginRefusal> {
+        let conflict = request.expect_version.is_some_and(|expected| expected != self.version);
+        conflict.then_some(BeginRefusal::Conflict { version: self.version })
     }
 
     /// Why nothing can be done with this session, if nothing can.
@@ -82,31 +101,29 @@ impl<P: Ports> SessionState<P> {
         request: BeginRequest,
         port: P::Begin,
         stream: P::Stream,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
-        if request.expect_version.is_some_and(|expected| expected != self.version) {
-            let refusal = BeginRefusal::Conflict { version: self.version };
-            effects.push(Effect::Refused { port, refusal });
+        if let Some(refusal) = self.conflict(&request) {
+            step.effects.push(Effect::Refused { port, refusal });
             return;
         }
         self.generation = self.generation.next();
         let generation = self.generation;
-        let marker = TurnMarker { generation, instance: self.instance, began_at: now.wall };
+        let marker = TurnMarker { generation, instance: self.instance, began_at: step.now.wall };
         let input = request.input.map(|input| (self.take_seqs(1), input));
-        self.last_active_at = now.wall;
+        self.last_active_at = step.now.wall;
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),
             parallel: matches!(request.policy, BusyPolicy::Parallel(_)),
             opened: false,
             base: self.last_commit,
-            since: now.moment,
+            since: step.now.moment,
             stopping: None,
         });
-        let write = Write::Begin { marker, input, at: now.wall };
+        let write = Write::Begin { marker, input, at: step.now.wall };
         self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
-        effects.push(Effect::Opened { generation });
+        step.effects.push(Effect::Opened { generation });
     }
 
     /// Numbers for `count` entries; answers the first.
@@ -117,32 +134,31 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Gives the slot to whoever waits first, if it is free. Called whenever a turn leaves it.
-    pub(super) fn admit_next(&mut self, now: Now, effects: &mut Effects<P>) {
-        while self.turns.is_empty() {
+    ///
+    /// A waiter whose time is over in this moment gets it as well: its timer and this race, and
+    /// whoever comes first decides.
+    pub(super) fn admit_next(&mut self, step: &mut Step<'_, P>) {
+        let parallel = |next: &Queued<P>| matches!(next.request.policy, BusyPolicy::Parallel(_));
+        while self.turns.is_empty() || self.queue.front().is_some_and(parallel) {
             let Some(next) = self.queue.pop_front() else { return };
-            if next.deadline.is_some_and(|deadline| deadline <= now.moment) {
-                let refusal = BeginRefusal::TimedOut { holder: None };
-                effects.push(Effect::Refused { port: next.port, refusal });
-                continue;
-            }
-            self.open(next.request, next.port, next.stream, now, effects);
+            self.open(next.request, next.port, next.stream, step);
             // Somebody behind it wants it interrupted already: its input is kept, its work is not
             // begun.
             if let Some(grace) = self.queue.iter().find_map(|queued| queued.request.policy.grace())
             {
-                self.tell_all(CancelReason::Preempted, grace, now, effects);
+                self.tell_all(CancelReason::Preempted, grace, step);
             }
         }
     }
 
     /// Takes a waiting begin off. One that has been granted the slot meanwhile is not waiting any
     /// more: its turn comes, and is abandoned when nobody takes it.
-    pub(super) fn leave_queue(&mut self, ticket: Ticket, now: Now, effects: &mut Effects<P>) {
+    pub(super) fn leave_queue(&mut self, ticket: Ticket, step: &mut Step<'_, P>) {
         let found = self.queue.iter().position(|queued| queued.request.ticket == ticket);
         if let Some(queued) = found.and_then(|place| self.queue.remove(place)) {
-            let holder = self.turns.last().map(|turn| self.holder(turn, now));
+            let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
             let refusal = BeginRefusal::TimedOut { holder };
-            effects.push(Effect::Refused { port: queued.port, refusal });
+            step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
     }
 
@@ -152,28 +168,27 @@ impl<P: Ports> SessionState<P> {
         generation: Generation,
         (entries, data): (Vec<Bytes>, Vec<DataChange>),
         port: P::Settle,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         let Some(turn) = self.take_turn(generation) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
-            effects.push(Effect::Settled { port, answer });
+            step.effects.push(Effect::Settled { port, answer });
             return;
         };
         if let Some(stopping) = turn.stopping {
             let outcome = TurnOutcome::Cancelled(stopping.reason);
             let then = Some((port, Settlement::Stale { reason: stopping.reason }));
-            self.settle(turn, outcome, InputFate::Keep, then, now);
+            self.settle(turn, (outcome, InputFate::Keep), then, step.now);
         } else if let Some(by) = self.last_commit.filter(|_| turn.base != self.last_commit) {
             let then = Some((port, Settlement::Superseded { by: self.stream_id(by) }));
-            self.settle(turn, TurnOutcome::Superseded, InputFate::Aside, then, now);
+            self.settle(turn, (TurnOutcome::Superseded, InputFate::Aside), then, step.now);
         } else {
             let first_seq = self.take_seqs(entries.len());
             self.version += 1;
             self.last_commit = Some(generation);
-            self.last_active_at = now.wall;
+            self.last_active_at = step.now.wall;
             let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
-            let (version, at) = (self.version, now.wall);
+            let (version, at) = (self.version, step.now.wall);
             let write = Write::Commit { generation, first_seq, entries, data, version, at };
             self.outbox.push_back(Pending::Settle {
                 write: Some(write),
@@ -183,7 +198,7 @@ impl<P: Ports> SessionState<P> {
                 then: Some((port, answer)),
             });
         }
-        self.admit_next(now, effects);
+        self.admit_next(step);
     }
 
     /// Ends a turn without a reply, as its holder says.
@@ -192,12 +207,11 @@ impl<P: Ports> SessionState<P> {
         generation: Generation,
         fate: InputFate,
         port: P::Settle,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         let Some(turn) = self.take_turn(generation) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
-            effects.push(Effect::Settled { port, answer });
+            step.effects.push(Effect::Settled { port, answer });
             return;
         };
         let (outcome, answer) = match turn.stopping {
@@ -206,8 +220,8 @@ impl<P: Ports> SessionState<P> {
             }
             None => (TurnOutcome::Failed, Settlement::Failed),
         };
-        self.settle(turn, outcome, fate, Some((port, answer)), now);
-        self.admit_next(now, effects);
+        self.settle(turn, (outcome, fate), Some((port, answer)), step.now);
+        self.admit_next(step);
     }
 
     /// Ends a turn whose holder let go of it.
@@ -215,8 +229,7 @@ impl<P: Ports> SessionState<P> {
         &mut self,
         generation: Generation,
         panicked: bool,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         let Some(turn) = self.take_turn(generation) else {
             self.take_fenced(generation);
@@ -227,8 +240,8 @@ impl<P: Ports> SessionState<P> {
             None if panicked => TurnOutcome::Panicked,
             None => TurnOutcome::Abandoned,
         };
-        self.settle(turn, outcome, InputFate::Keep, None, now);
-        self.admit_next(now, effects);
+        self.settle(turn, (outcome, InputFate::Keep), None, step.now);
+        self.admit_next(step);
     }
 
     /// Tells turns to end. Each keeps the slot until it unwinds or `grace` is over.
@@ -237,8 +250,7 @@ impl<P: Ports> SessionState<P> {
         target: Target,
         reason: CancelReason,
         grace: Duration,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         let hit = |turn: &OpenTurn<P>| match target {
             Target::Turn(generation) => turn.generation == generation,
@@ -249,30 +261,24 @@ impl<P: Ports> SessionState<P> {
         let streams = found.iter().map(|&generation| self.stream_id(generation)).collect();
         let mut already = true;
         for &generation in &found {
-            already &= !self.tell(generation, reason, grace, now, effects);
+            already &= !self.tell(generation, reason, grace, step);
         }
-        effects.push(Effect::Cancelled { streams, already });
+        step.effects.push(Effect::Cancelled { streams, already });
         if target == Target::Everything {
             for queued in std::mem::take(&mut self.queue) {
                 let refusal = BeginRefusal::Cancelled(reason);
-                effects.push(Effect::Refused { port: queued.port, refusal });
+                step.effects.push(Effect::Refused { port: queued.port, refusal });
             }
         }
-        self.fence_overdue(now, effects);
+        self.fence_overdue(step);
     }
 
     /// Tells every open turn to end.
-    fn tell_all(
-        &mut self,
-        reason: CancelReason,
-        grace: Duration,
-        now: Now,
-        effects: &mut Effects<P>,
-    ) {
+    fn tell_all(&mut self, reason: CancelReason, grace: Duration, step: &mut Step<'_, P>) {
         let open: SmallVec<[Generation; 1]> =
             self.turns.iter().map(|turn| turn.generation).collect();
         for generation in open {
-            self.tell(generation, reason, grace, now, effects);
+            self.tell(generation, reason, grace, step);
         }
     }
 
@@ -283,10 +289,9 @@ impl<P: Ports> SessionState<P> {
         generation: Generation,
         reason: CancelReason,
         grace: Duration,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) -> bool {
-        let fence_at = now.moment.plus(grace);
+        let fence_at = step.now.moment.plus(grace);
         let Some(turn) = self.turns.iter_mut().find(|turn| turn.generation == generation) else {
             return false;
         };
@@ -294,35 +299,35 @@ impl<P: Ports> SessionState<P> {
         if earlier.is_none_or(|earlier| fence_at < earlier.fence_at) {
             let reason = earlier.map_or(reason, |earlier| earlier.reason);
             turn.stopping = Some(Stopping { reason, fence_at });
-            effects.push(Effect::Alarm { at: fence_at });
+            step.effects.push(Effect::Alarm { at: fence_at });
         }
         if earlier.is_none() {
-            effects.push(Effect::Tell { stream: turn.stream.clone(), reason });
+            step.effects.push(Effect::Tell { stream: turn.stream.clone(), reason });
         }
         earlier.is_none()
     }
 
     /// Ends every turn that was told to end and did not in time.
-    pub(super) fn alarm(&mut self, now: Now, effects: &mut Effects<P>) {
-        self.fence_overdue(now, effects);
+    pub(super) fn alarm(&mut self, step: &mut Step<'_, P>) {
+        self.fence_overdue(step);
     }
 
     /// Fences the turns whose grace is over; their holders will find out when they report.
-    fn fence_overdue(&mut self, now: Now, effects: &mut Effects<P>) {
+    fn fence_overdue(&mut self, step: &mut Step<'_, P>) {
         let overdue: SmallVec<[(Generation, CancelReason); 1]> = self
             .turns
             .iter()
             .filter_map(|turn| Some((turn.generation, turn.stopping?)))
-            .filter(|(_, stopping)| stopping.fence_at <= now.moment)
+            .filter(|(_, stopping)| stopping.fence_at <= step.now.moment)
             .map(|(generation, stopping)| (generation, stopping.reason))
             .collect();
         for &(generation, reason) in &overdue {
-            let Some(turn) = self.fence(generation, reason, effects) else { continue };
+            let Some(turn) = self.fence(generation, reason, step) else { continue };
             let outcome = TurnOutcome::Cancelled(reason);
-            self.settle(turn, outcome, InputFate::Keep, None, now);
+            self.settle(turn, (outcome, InputFate::Keep), None, step.now);
         }
         if !overdue.is_empty() {
-            self.admit_next(now, effects);
+            self.admit_next(step);
         }
     }
 
@@ -331,13 +336,13 @@ impl<P: Ports> SessionState<P> {
         &mut self,
         generation: Generation,
         reason: CancelReason,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) -> Option<OpenTurn<P>> {
         let turn = self.take_turn(generation)?;
         if turn.opened {
             self.fenced.push((generation, reason));
         }
-        effects.push(Effect::Fence { stream: turn.stream.clone(), reason });
+        step.effects.push(Effect::Fence { stream: turn.stream.clone(), reason });
         Some(turn)
     }
 
@@ -360,8 +365,7 @@ impl<P: Ports> SessionState<P> {
     fn settle(
         &mut self,
         turn: OpenTurn<P>,
-        outcome: TurnOutcome,
-        input: InputFate,
+        (outcome, input): (TurnOutcome, InputFate),
         then: Option<(P::Settle, Settlement)>,
         now: Now,
     ) {
@@ -378,13 +382,7 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Changes the session without a turn.
-    pub(super) fn change(
-        &mut self,
-        change: Change,
-        port: P::Change,
-        now: Now,
-        effects: &mut Effects<P>,
-    ) {
+    pub(super) fn change(&mut self, change: Change, port: P::Change, step: &mut Step<'_, P>) {
         let refusal = match &self.phase {
             Phase::Live => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),
@@ -392,10 +390,10 @@ impl<P: Ports> SessionState<P> {
             Phase::Left => Some(ChangeRefusal::Left),
         };
         if let Some(refusal) = refusal {
-            effects.push(Effect::Changed { port, answer: Err(refusal) });
+            step.effects.push(Effect::Changed { port, answer: Err(refusal) });
             return;
         }
-        let at = now.wall;
+        let at = step.now.wall;
         let write = match change {
             Change::Append(entries) => {
                 let first_seq = self.take_seqs(entries.len());
