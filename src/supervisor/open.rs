@@ -375,7 +375,9 @@ impl Shared {
     ) -> Result<Attempt, StoreError> {
         let _flight = self.id_flights.join(id).await;
         // The store goes by the wall clock, and knows nothing of a turn that still runs.
-        if !seed.allow_reuse && let Some(tombstone) = self.grave(id) {
+        if !seed.allow_reuse
+            && let Some(tombstone) = self.grave(id)
+        {
             return Ok(Attempt::Gone(tombstone));
         }
         let new = NewRecord {
