@@ -46,6 +46,7 @@ impl Spawner {
     }
 
     /// Starts work that blocks its thread: the disk, and nothing else.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

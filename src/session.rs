@@ -4,35 +4,36 @@
 //! while: what it names is loaded again on use. Only deletion ends it.
 
 pub(crate) mod actor;
+mod data;
 mod error;
+pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod slot;
 pub(crate) mod state;
 mod status;
+mod wait;
 
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
+pub(crate) use self::wait::delete;
 
-use self::house::{House, Reloaded};
-use self::slot::{Hold, Slot, Standing};
-use self::state::{BeginRequest, Change, Changed, DeleteRefusal, Deletion, Target, Ticket};
+use self::hold::Hold;
+use self::house::House;
+use self::slot::{Slot, Standing};
+use self::state::{BeginRequest, Change, Target};
+use self::wait::{Again, admitted, again};
 use crate::clock::Timestamp;
-use crate::entry::{
-    ChatMessage, Content, Entry, EntryError, TurnInput, check_name, decode, encode,
-};
+use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::rt::{self, Arc, oneshot};
-use crate::store::{DataChange, EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
+use crate::rt::Arc;
+use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
-use crate::tombstone::{GoneReason, Tombstone};
+use crate::tombstone::Tombstone;
 use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
 
 /// The handle to one conversation. Clones name the same one.
@@ -85,16 +86,6 @@ pub enum DeleteOutcome {
     /// It was gone before, or another call deleted it first.
     AlreadyGone(Tombstone),
     /// There is no such session, and none is remembered.
-    Unknown,
-}
-
-/// Which life to ask again.
-enum Again {
-    /// This one.
-    Live(Arc<Slot>),
-    /// It is over.
-    Gone(Tombstone),
-    /// It is over, and not remembered.
     Unknown,
 }
 
@@ -206,100 +197,6 @@ impl<E> Session<E> {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
             Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
             Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
-        }
-    }
-
-    /// The datum `name`, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Content`] if it is not a `T`; otherwise as the store says.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
-        let slot = &self.slot;
-        let found = match slot.engine.store.datum(&slot.id, slot.incarnation, name).await {
-            Ok(found) => found,
-            Err(error) => return Err(self.read_failed(error).await),
-        };
-        found.map(|bytes| decode(&bytes)).transpose().map_err(|error| self.refused(error))
-    }
-
-    /// Puts `value` under `name`; answers the session's version from then on. Counts as use.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Content`] if the value or the name is too large; otherwise as for a turn.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that was polled once has handed the change over, and dropping it takes nothing back.
-    pub async fn insert(&self, name: &str, value: &impl Serialize) -> Result<u64, SessionError> {
-        let max = self.slot.engine.config.limits.max_datum_bytes;
-        let value = encode(value, max).map_err(|error| self.refused(error))?;
-        self.change_datum(name, Some(value)).await
-    }
-
-    /// Removes what is under `name`, if anything is. Otherwise as [`insert`](Self::insert).
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn remove(&self, name: &str) -> Result<u64, SessionError> {
-        self.change_datum(name, None).await
-    }
-
-    /// Sets the line for people that listings show. Counts as use.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn set_label(&self, label: Option<&str>) -> Result<(), SessionError> {
-        if let Some(label) = label {
-            check_name(label, &self.slot.engine.config.limits)
-                .map_err(|error| self.refused(error))?;
-        }
-        self.change(Change::Label(label.map(str::to_owned))).await.map(|_| ())
-    }
-
-    /// Changes one datum.
-    async fn change_datum(
-        &self,
-        name: &str,
-        value: Option<bytes::Bytes>,
-    ) -> Result<u64, SessionError> {
-        check_name(name, &self.slot.engine.config.limits).map_err(|error| self.refused(error))?;
-        let changes = vec![DataChange { name: name.to_owned(), value }];
-        self.change(Change::Data(changes)).await.map(|changed| changed.version)
-    }
-
-    /// Changes the session without a turn.
-    async fn change(&self, change: Change) -> Result<Changed, SessionError> {
-        let mut slot = self.slot.clone();
-        loop {
-            let refusal = match answer(slot.change(change.clone())).await {
-                Ok(changed) => return Ok(changed),
-                Err(refusal) => refusal,
-            };
-            if let Some(error) = SessionError::from_refusal(refusal, &slot.id) {
-                return Err(error);
-            }
-            let id = slot.id.clone();
-            slot = match self.again().await.map_err(|error| self.store_failed(error))? {
-                Again::Live(slot) => slot,
-                Again::Gone(tombstone) => return Err(SessionError::Gone { id, tombstone }),
-                Again::Unknown => return Err(SessionError::Unknown { id }),
-            };
         }
     }
 
@@ -509,114 +406,5 @@ impl<E: Content> Session<E> {
             at: stored.at,
             content,
         }
-    }
-}
-
-/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
-async fn admitted(slot: &Arc<Slot>, request: BeginRequest) -> Result<Hold, state::BeginRefusal> {
-    let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
-    if !waits {
-        return answer(receiver).await;
-    }
-    let place = QueuePlace::take(slot, ticket);
-    let Some(wait) = wait else { return answer(receiver).await };
-    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
-        return answer.unwrap_or(Err(state::BeginRefusal::Draining));
-    }
-    // From here the answer is near: refused as timed out, or admitted in this very moment.
-    drop(place);
-    answer(receiver).await
-}
-
-/// A place in a session's queue; given up when dropped.
-struct QueuePlace<'a> {
-    /// The session.
-    slot: &'a Arc<Slot>,
-    /// Which place.
-    ticket: Ticket,
-    /// Since when.
-    since: crate::clock::Moment,
-}
-
-impl<'a> QueuePlace<'a> {
-    /// Notes that `ticket` waits.
-    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
-        slot.engine.counts.queued();
-        Self { slot, ticket, since: slot.engine.now().moment }
-    }
-}
-
-impl Drop for QueuePlace<'_> {
-    fn drop(&mut self) {
-        let waited = self.slot.engine.now().moment.since(self.since);
-        self.slot.engine.counts.dequeued(waited.as_secs_f64());
-        self.slot.leave_queue(self.ticket);
-    }
-}
-
-/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
-/// with its supervisor does not.
-async fn answer<T, R: FromOver>(receiver: oneshot::Receiver<Result<T, R>>) -> Result<T, R> {
-    receiver.await.unwrap_or_else(|_| Err(R::over()))
-}
-
-/// A refusal for those whose session was dropped with its supervisor.
-trait FromOver {
-    /// That refusal.
-    fn over() -> Self;
-}
-
-impl FromOver for state::BeginRefusal {
-    fn over() -> Self {
-        Self::Draining
-    }
-}
-
-impl FromOver for state::ChangeRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-impl FromOver for DeleteRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-/// The slot that holds the same life as `slot` now.
-async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
-    Ok(match house.reload(&slot.id, slot.incarnation).await? {
-        Reloaded::Live(slot) => Again::Live(slot),
-        Reloaded::Gone(tombstone) => Again::Gone(tombstone),
-        Reloaded::Unknown => Again::Unknown,
-    })
-}
-
-/// Deletes what is in `slot`, wherever it is loaded by now.
-pub(crate) async fn delete(
-    slot: &Arc<Slot>,
-    house: &dyn House,
-) -> Result<DeleteOutcome, DeleteError> {
-    let id = &slot.id;
-    let mut slot = slot.clone();
-    loop {
-        match answer(slot.delete(GoneReason::Deleted)).await {
-            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
-            Ok(Deletion::AlreadyGone(tombstone)) => {
-                return Ok(DeleteOutcome::AlreadyGone(tombstone));
-            }
-            Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: id.clone(), source });
-            }
-            Err(DeleteRefusal::Left) => {}
-        }
-        let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
-            Again::Live(slot) => slot,
-            Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
-            Again::Unknown => return Ok(DeleteOutcome::Unknown),
-        };
     }
 }

@@ -6,6 +6,7 @@ mod builder;
 mod error;
 mod open;
 mod recovery;
+mod seed;
 mod shared;
 mod shutdown;
 
@@ -16,8 +17,9 @@ use std::time::Duration;
 pub use self::audit::{AuditReport, Inspection};
 pub use self::builder::SupervisorBuilder;
 pub use self::error::{CreateError, OpenError, ReadError, StartError};
-pub use self::open::{NewSession, Opened};
+pub use self::open::Opened;
 pub use self::recovery::{RecoveryReport, SettledTurn};
+pub use self::seed::NewSession;
 pub use self::shutdown::ShutdownReport;
 
 use self::shared::{Located, Shared};

@@ -19,7 +19,7 @@ pub use self::running::{RunError, Running};
 use crate::entry::{ChatMessage, Content, EntryError, Reply};
 use crate::id::{SessionId, StreamId};
 use crate::rt::CancellationToken;
-use crate::session::slot::Hold;
+use crate::session::hold::Hold;
 use crate::session::state::Settlement;
 use crate::store::{InputFate, StoreError};
 use crate::stream::{Chunk, Subscription};

@@ -1,13 +1,11 @@
 //! How sessions come to be: by key, by id, and anew.
 
-use bytes::Bytes;
-use serde::Serialize;
-
 use super::Supervisor;
 use super::error::{CreateError, OpenError};
+use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
-use crate::config::{LimitConfig, UnknownPolicy};
-use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
+use crate::config::UnknownPolicy;
+use crate::entry::{ChatMessage, Content};
 use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::rt::Arc;
@@ -17,89 +15,6 @@ use crate::session::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
 use crate::turn::CancelReason;
-
-/// What a new session starts with.
-#[derive(Debug)]
-#[must_use = "it does nothing until a session is created with it"]
-pub struct NewSession<E = ChatMessage> {
-    /// A line for people.
-    label: Option<String>,
-    /// The first entries.
-    entries: Vec<E>,
-    /// The first data.
-    data: Vec<(String, Result<Vec<u8>, serde_json::Error>)>,
-    /// Whether its id may be one that was deleted.
-    allow_reuse: bool,
-}
-
-impl<E> Default for NewSession<E> {
-    fn default() -> Self {
-        Self { label: None, entries: Vec::new(), data: Vec::new(), allow_reuse: false }
-    }
-}
-
-impl<E> NewSession<E> {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an entry, such as a system prompt.
-    pub fn entry(mut self, entry: E) -> Self {
-        self.entries.push(entry);
-        self
-    }
-
-    /// Adds a datum.
-    pub fn insert(mut self, name: &str, value: &impl Serialize) -> Self {
-        self.data.push((name.to_owned(), serde_json::to_vec(value)));
-        self
-    }
-
-    /// Sets the line for people.
-    pub fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
-        self
-    }
-
-    /// Lets the id be one that was deleted. The new life starts empty and is another one: nothing
-    /// that was meant for the old one reaches it.
-    pub fn allow_reuse(mut self) -> Self {
-        self.allow_reuse = true;
-        self
-    }
-}
-
-/// A [`NewSession`] that was checked and encoded.
-struct Seed {
-    label: Option<String>,
-    entries: Vec<Bytes>,
-    data: Vec<(String, Bytes)>,
-    allow_reuse: bool,
-}
-
-impl<E: Content> NewSession<E> {
-    /// Checks and encodes it.
-    fn encode(self, limits: &LimitConfig) -> Result<Seed, EntryError> {
-        if let Some(label) = &self.label {
-            check_name(label, limits)?;
-        }
-        let max = limits.max_entry_bytes;
-        let entries =
-            self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
-        let data = self.data.into_iter().map(|(name, value)| {
-            check_name(&name, limits)?;
-            let value = value.map_err(EntryError::Encode)?;
-            let (bytes, max) = (value.len(), limits.max_datum_bytes);
-            if bytes > max {
-                return Err(EntryError::TooLarge { bytes, max });
-            }
-            Ok((name, value.into()))
-        });
-        let data = data.collect::<Result<_, EntryError>>()?;
-        Ok(Seed { label: self.label, entries, data, allow_reuse: self.allow_reuse })
-    }
-}
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]
