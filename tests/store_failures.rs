@@ -23,9 +23,9 @@ use session_supervisor::store::{
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, Lookup,
-    RecordFilter, RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp,
-    Turn, TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, Lookup, RecordFilter,
+    RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp, Turn,
+    TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, key, poll_once, quiet, read_out, says, settled, texts,
@@ -413,16 +413,32 @@ impl Store for PanickingStore {
     fn bound_to(&self, key: &SessionKey) -> Answer<Option<SessionId>> {
         self.inner.bound_to(key)
     }
-    fn entries(&self, id: &SessionId, life: Incarnation, after: u64, limit: usize) -> Answer<Vec<StoredEntry>> {
+    fn entries(
+        &self,
+        id: &SessionId,
+        life: Incarnation,
+        after: u64,
+        limit: usize,
+    ) -> Answer<Vec<StoredEntry>> {
         self.inner.entries(id, life, after, limit)
     }
     fn datum(&self, id: &SessionId, life: Incarnation, name: &str) -> Answer<Option<Bytes>> {
         self.inner.datum(id, life, name)
     }
-    fn turn(&self, id: &SessionId, life: Incarnation, turn: Generation) -> Answer<Option<TurnRecord>> {
+    fn turn(
+        &self,
+        id: &SessionId,
+        life: Incarnation,
+        turn: Generation,
+    ) -> Answer<Option<TurnRecord>> {
         self.inner.turn(id, life, turn)
     }
-    fn list(&self, filter: RecordFilter, after: Option<Incarnation>, limit: usize) -> Answer<RecordPage> {
+    fn list(
+        &self,
+        filter: RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> Answer<RecordPage> {
         self.inner.list(filter, after, limit)
     }
     fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Answer<usize> {

@@ -19,10 +19,13 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, Clock, CommitOutcome,
-    DeleteOutcome, EntryMark, Lookup, Moment, Now, Parallel, RecordFilter, Session,
-    Timestamp, Turn, TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, Lookup, Moment, Now, Parallel, RecordFilter, Session, Timestamp,
+    Turn, TurnOutcome, TurnPhase,
 };
-use support::{begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says, settled};
+use support::{
+    begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
+    settled,
+};
 use support::{texts, user};
 use tokio::sync::Barrier;
 

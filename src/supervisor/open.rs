@@ -305,6 +305,12 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Attempt, StoreError> {
         let _flight = self.id_flights.join(id).await;
+        // The store goes by the wall clock, and knows nothing of a turn that still runs.
+        if !seed.allow_reuse
+            && let Some(tombstone) = self.grave(id)
+        {
+            return Ok(Attempt::Gone(tombstone));
+        }
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,

@@ -106,7 +106,7 @@ impl Shared {
     }
 
     /// The tombstone under `id`, if it stands.
-    fn grave(&self, id: &SessionId) -> Option<Tombstone> {
+    pub(super) fn grave(&self, id: &SessionId) -> Option<Tombstone> {
         match self.registry.get(id)? {
             Place::Gone(grave) => grave.stands(self.engine.now()).then_some(grave.tombstone),
             Place::Live(_) => None,

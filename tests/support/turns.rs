@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use session_supervisor::testing::{FaultyStore, PausedClock};
 use session_supervisor::{
-    BeginError, BeginOptions, ChatMessage, CommitOutcome, Config, Event, IdSource, MemoryStore, RandomIds, Session, SessionKey, Store,
-    Subscription, Supervisor, Turn, TurnOutcome,
+    BeginError, BeginOptions, ChatMessage, CommitOutcome, Config, Event, IdSource, MemoryStore,
+    RandomIds, Session, SessionKey, Store, Subscription, Supervisor, Turn, TurnOutcome,
 };
 
 /// Which store stands behind.
@@ -200,7 +200,8 @@ pub fn play<F: Future<Output = ()>>(threads: bool, kind: Kind, scenario: impl Fn
     };
     let runtime = builder.worker_threads(4).enable_all().build().unwrap();
     let limit = Duration::from_secs(60);
-    runtime.block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
+    runtime
+        .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
         .expect("the scenario does not end");
     // A task that blocks its thread must not hold up the test.
     runtime.shutdown_background();
@@ -212,7 +213,8 @@ pub fn play_paused<F: Future<Output = ()>>(kind: Kind, scenario: impl FnOnce(Sta
     let runtime = builder.enable_all().start_paused(true).build().unwrap();
     // Of paused time: it is over at once if nobody does anything any more.
     let limit = Duration::from_secs(30 * 24 * 60 * 60);
-    runtime.block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
+    runtime
+        .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
         .expect("the scenario does not end");
 }
 
