@@ -19,7 +19,7 @@ pub(crate) use std::sync::atomic::AtomicUsize;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, Semaphore, oneshot};
-pub(crate) use tokio::task::{AbortHandle, JoinHandle};
+pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
 pub(crate) use tokio_util::task::TaskTracker;
