@@ -1,1 +1,428 @@
+//! The embedded durable store: one SQLite file, owned by one process.
+//!
+//! - **Durable when answered.** The write-ahead log is synced before a write's future resolves, and
+//!   writes of all sessions that wait at that time share the sync ([`queue`], [`writer`]).
+//! - **Owned.** An advisory lock beside the file keeps a second process away, and a killed one
+//!   blocks nobody ([`ownership`]).
+//! - **Checked.** A foreign, newer or broken file is refused and left as it is ([`inspect`]); every
+//!   row has a checksum, and a damaged one is told by name while the rest goes on ([`row`]).
+//! - **Quiet.** Nothing runs while nothing is asked: the disk is worked on by blocking tasks of the
+//!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
+//!
+//! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
+//! [`tombstone`]; [`change`] and [`query`] put them together.
 
+mod binding;
+mod change;
+mod check;
+mod datum;
+mod entry;
+mod failure;
+mod inspect;
+mod life;
+mod options;
+mod ownership;
+mod query;
+mod queue;
+mod reader;
+mod row;
+mod schema;
+mod tombstone;
+mod turn;
+mod writer;
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rusqlite::Connection;
+
+pub use options::{SqliteOptions, Synchronous};
+
+use self::failure::Setback;
+use self::inspect::{Finding, unusable};
+use self::ownership::Ownership;
+use self::queue::{Answer, Job, Operation, Queue};
+use self::reader::Readers;
+use self::writer::Writer;
+use super::{
+    Created, Found, NewRecord, RecordFilter, RecordPage, Store, StoreError, StoreFuture,
+    StoredEntry, TurnRecord, Write,
+};
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, SessionId};
+use crate::key::SessionKey;
+use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Spawner, oneshot};
+
+/// Keeps everything in one SQLite file. A clone is another handle to the same store.
+///
+/// The file belongs to one `SqliteStore` at a time, on this machine, from [`open`](Self::open) until
+/// [`close`](Store::close). Dropping the last handle gives it up as well, but only once the work
+/// that was handed over is done, and perhaps on a thread of the runtime. Files beside it end in `-wal`,
+/// `-shm` and `.lock`; the first two belong to it, so that a backup is made with SQLite's own means
+/// or after a close.
+#[derive(Clone)]
+pub struct SqliteStore {
+    /// What the handles share.
+    shared: Arc<Shared>,
+}
+
+/// What the handles of one store share. Dropped from the top: the lock goes last.
+struct Shared {
+    /// Where the file is.
+    path: PathBuf,
+    /// The runtime whose blocking tasks work on the file.
+    spawner: Spawner,
+    /// The writes that wait.
+    queue: Queue,
+    /// How many transactions were committed.
+    transactions: AtomicU64,
+    /// The connections that read.
+    readers: Arc<Readers>,
+    /// The connection that writes, and the lock; `None` once closed. Held by the flusher while it
+    /// works on a batch.
+    writer: Mutex<Option<Owned>>,
+}
+
+/// What is given up at the close, in this order.
+#[derive(Debug)]
+struct Owned {
+    /// The connection that writes.
+    writer: Writer,
+    /// The lock on the file.
+    ownership: Ownership,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, and makes it if there is nothing or an empty file.
+    ///
+    /// Must be called on a tokio runtime, whose blocking tasks the store uses from then on.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Owned`] if another store has the file open, in this process or another.
+    /// - [`StoreError::Unusable`] if the path cannot be reached or written, or is not a whole file
+    ///   of this library and of a version that it knows. The file was not changed.
+    /// - [`StoreError::Unavailable`] outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// If this future is dropped the file is opened and closed again, and may have been made.
+    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let what = format!("opening {}", path.display());
+        let Some(spawner) = Spawner::current() else {
+            let what = format!("{what}: a tokio runtime is needed");
+            return Err(StoreError::Unavailable { what, source: None });
+        };
+        let runtime = spawner.clone();
+        let opening = spawner.spawn_blocking(move || Shared::open(&path, options, runtime));
+        let shared = opening.await.map_err(|error| StoreError::unavailable(what, error))??;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How many transactions were committed since the store was opened: fewer than writes when many
+    /// come at once.
+    pub fn transactions(&self) -> u64 {
+        self.shared.transactions.load(Ordering::Relaxed)
+    }
+
+    /// Hands over a write; `pick` takes the answer apart.
+    fn push<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        pick: fn(Answer) -> Option<T>,
+    ) -> StoreFuture<Result<T, StoreError>> {
+        let what = operation.to_string();
+        let (reply, answer) = oneshot::channel();
+        match self.shared.queue.push(Job { operation, reply }) {
+            Ok(true) => self.start_flusher(),
+            Ok(false) => {}
+            Err(error) => return StoreFuture::ready(Err(error)),
+        }
+        StoreFuture::pending(async move {
+            match answer.await {
+                Ok(answer) => answer.map(|answer| pick(answer).expect("answers match operations")),
+                // The flusher panicked in the middle of it.
+                Err(lost) => Err(StoreError::outcome_unknown(what, lost)),
+            }
+        })
+    }
+
+    /// Starts the task that takes the queue to the disk. Not under the queue's lock: a runtime that
+    /// has shut down drops the task at once.
+    fn start_flusher(&self) {
+        let flusher = Flusher { shared: Arc::clone(&self.shared), through: false };
+        drop(self.shared.spawner.spawn_blocking(move || flusher.run()));
+    }
+
+    /// Asks a question on a connection that reads. `what` names it in errors.
+    fn ask<T: Send + 'static>(
+        &self,
+        what: String,
+        query: impl FnOnce(&Connection) -> Result<T, Setback> + Send + 'static,
+    ) -> StoreFuture<Result<T, StoreError>> {
+        if self.shared.queue.is_closed() {
+            return StoreFuture::ready(Err(StoreError::Closed));
+        }
+        let readers = Arc::clone(&self.shared.readers);
+        StoreFuture::pending(readers.run(self.shared.spawner.clone(), what, query))
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {
+    fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
+        self.push(Operation::Create(Box::new(new)), |answer| match answer {
+            Answer::Created(created) => Some(*created),
+            Answer::Written | Answer::Forgotten(_) => None,
+        })
+    }
+
+    fn write(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        let operation = Operation::Write { id: id.clone(), incarnation, write };
+        self.push(operation, |answer| match answer {
+            Answer::Written => Some(()),
+            Answer::Created(_) | Answer::Forgotten(_) => None,
+        })
+    }
+
+    fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("looking up session {id}"), move |connection| {
+            query::look_up(connection, &id, now)
+        })
+    }
+
+    fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
+        let key = key.clone();
+        self.ask(format!("looking up key {key}"), move |connection| binding::find(connection, &key))
+    }
+
+    fn entries(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        after: u64,
+        limit: usize,
+    ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the entries of session {id}"), move |connection| {
+            query::entries(connection, &id, incarnation, after, limit)
+        })
+    }
+
+    fn datum(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        name: &str,
+    ) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
+        let (id, name) = (id.clone(), name.to_owned());
+        self.ask(format!("reading {name:?} of session {id}"), move |connection| {
+            query::datum(connection, &id, incarnation, &name)
+        })
+    }
+
+    fn turn(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<TurnRecord>, StoreError>> {
+        let id = id.clone();
+        let what = format!("reading turn {} of session {id}", generation.get());
+        self.ask(what, move |connection| query::turn(connection, &id, incarnation, generation))
+    }
+
+    fn list(
+        &self,
+        filter: RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> StoreFuture<Result<RecordPage, StoreError>> {
+        self.ask("listing sessions".to_owned(), move |connection| {
+            query::list(connection, &filter, after, limit)
+        })
+    }
+
+    fn forget_tombstones(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> StoreFuture<Result<usize, StoreError>> {
+        self.push(Operation::Forget { now, limit }, |answer| match answer {
+            Answer::Forgotten(count) => Some(count),
+            Answer::Created(_) | Answer::Written => None,
+        })
+    }
+
+    fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
+        self.ask("checking the store".to_owned(), check::check)
+    }
+
+    fn close(&self) -> StoreFuture<Result<(), StoreError>> {
+        self.shared.queue.close();
+        let shared = Arc::clone(&self.shared);
+        StoreFuture::pending(async move {
+            if let Some(idle) = shared.queue.idle() {
+                // Its end is what counts, however it comes.
+                drop(idle.await);
+            }
+            let readers = Arc::clone(&shared.readers);
+            let closed = readers.close(shared.spawner.clone(), move || shared.let_go()).await;
+            closed.unwrap_or(Ok(()))
+        })
+    }
+}
+
+impl Shared {
+    /// Opens the file, on a thread that may block.
+    fn open(path: &Path, options: SqliteOptions, spawner: Spawner) -> Result<Self, StoreError> {
+        let options = options.bounded();
+        let path = inspect::resolve(path)?;
+        // Before the lock as well, so that nothing appears beside a foreign file.
+        inspect::look(&path)?;
+        let ownership = Ownership::acquire(&path)?;
+        if inspect::look(&path)? == Finding::Nothing {
+            schema::create(&path).map_err(|error| {
+                let problem = "it cannot be made; check the disk and its directory's permissions";
+                unusable(&path, problem, Some(error))
+            })?;
+        }
+        let version = inspect::examine(&path)?;
+        let (writer, readers) = connect(&path, &options, version).map_err(|error| {
+            let problem = "it cannot be opened for writing; check its permissions and the disk";
+            unusable(&path, problem, Some(error))
+        })?;
+        Ok(Self {
+            spawner,
+            queue: Queue::new(options.max_queued, options.max_batch),
+            transactions: AtomicU64::new(0),
+            readers: Arc::new(Readers::new(readers)),
+            writer: Mutex::new(Some(Owned { writer: Writer::new(writer), ownership })),
+            path,
+        })
+    }
+
+    /// Takes the log over into the file, and gives up the connection and the lock. Nothing is lost
+    /// if that fails: the log stays and is read by the next open.
+    fn let_go(&self) -> Result<(), StoreError> {
+        let Some(owned) = self.writer.lock().take() else { return Ok(()) };
+        let connection = owned.writer.into_connection();
+        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let closed = connection.close().map_err(|(_, error)| error);
+        drop(owned.ownership);
+        let what = || format!("closing {}", self.path.display());
+        checkpoint.and(closed).map_err(|error| StoreError::unavailable(what(), error))
+    }
+}
+
+/// Opens the connections to a file that was found to be a store of `version`.
+fn connect(
+    path: &Path,
+    options: &SqliteOptions,
+    version: u32,
+) -> Result<(Connection, Vec<Connection>), Box<dyn Error + Send + Sync>> {
+    let mut writer = schema::open_writer(path, options)?;
+    schema::migrate(&mut writer, version)?;
+    let readers = (0..options.readers).map(|_| schema::open_reader(path, options));
+    Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
+}
+
+/// The task that takes the queue to the disk.
+struct Flusher {
+    /// The store.
+    shared: Arc<Shared>,
+    /// Whether it saw the queue empty, so that another one may have been started since.
+    through: bool,
+}
+
+impl Flusher {
+    /// Writes batch by batch until nothing waits.
+    fn run(mut self) {
+        while let Some(batch) = self.shared.queue.take() {
+            match &mut *self.shared.writer.lock() {
+                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
+                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
+            }
+        }
+        self.through = true;
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        if self.through {
+            return;
+        }
+        // It panicked, or the runtime has shut down and never ran it.
+        for job in self.shared.queue.abort() {
+            let what = format!("{}: the task that writes has ended", job.operation);
+            job.answer(Err(StoreError::Unavailable { what, source: None }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store, and a job in its queue that no flusher has been started for.
+    async fn with_a_job(
+        path: &Path,
+    ) -> (SqliteStore, oneshot::Receiver<Result<Answer, StoreError>>) {
+        let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
+        let (reply, answer) = oneshot::channel();
+        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        assert!(store.shared.queue.push(Job { operation, reply }).unwrap());
+        (store, answer)
+    }
+
+    #[tokio::test]
+    async fn a_flusher_that_panics_wedges_nothing_and_says_what_it_does_not_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, lost) = with_a_job(&folder.path().join("s.db")).await;
+        let left = store.forget_tombstones(Timestamp::default(), 1);
+        // What a panic does: the batch in hand is dropped unanswered, then the flusher.
+        let mut batch = store.shared.queue.take().unwrap();
+        let (reply, waiting) = oneshot::channel();
+        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
+        assert_eq!(batch.len(), 2);
+        batch.clear();
+        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        assert!(lost.await.is_err());
+        assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
+        assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));
+        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_a_panic_left_open_is_rolled_back_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+        let owned = store.shared.writer.lock().take().unwrap();
+        let connection = owned.writer.into_connection();
+        connection
+            .execute_batch("BEGIN IMMEDIATE; INSERT INTO bindings VALUES ('irc', 'a', 1, 0)")
+            .unwrap();
+        let writer = Writer::new(connection);
+        *store.shared.writer.lock() = Some(Owned { writer, ownership: owned.ownership });
+        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+        let key = "irc".parse::<SessionKey>().unwrap();
+        assert_eq!(store.bound_to(&key).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The rows of a transcript in `entries`.
+
+use bytes::Bytes;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::row::{self, Table, number};
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation};
+use crate::store::{EntryMark, StoredEntry};
+
+/// The number that stands for a mark. Stores write neither `Pending` nor `Damaged`.
+const MARKS: [(u64, EntryMark); 3] =
+    [(0, EntryMark::Kept), (1, EntryMark::Unanswered), (2, EntryMark::Aside)];
+
+/// Writes a row for `entry` of the life `incarnation`.
+pub(super) fn insert(
+    connection: &Connection,
+    incarnation: Incarnation,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO entries (incarnation, seq, generation, mark, at, payload, crc) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(seal(incarnation, entry)).map(drop)
+}
+
+/// Changes the mark of the entry `seq`, whose checksum is over all of it; a damaged one is left
+/// alone.
+pub(super) fn mark(
+    connection: &Connection,
+    incarnation: Incarnation,
+    seq: u64,
+    mark: EntryMark,
+) -> rusqlite::Result<()> {
+    let Some(mut entry) = find(connection, incarnation, seq)? else { return Ok(()) };
+    entry.mark = mark;
+    let mut update = connection.prepare_cached(
+        "UPDATE entries SET generation = ?3, mark = ?4, at = ?5, payload = ?6, crc = ?7 \
+         WHERE incarnation = ?1 AND seq = ?2",
+    )?;
+    update.execute(seal(incarnation, &entry)).map(drop)
+}
+
+/// Removes the entry `seq`; says whether it was there. A damaged one is left alone.
+pub(super) fn remove(
+    connection: &Connection,
+    incarnation: Incarnation,
+    seq: u64,
+) -> rusqlite::Result<bool> {
+    if find(connection, incarnation, seq)?.is_none() {
+        return Ok(false);
+    }
+    let mut delete =
+        connection.prepare_cached("DELETE FROM entries WHERE incarnation = ?1 AND seq = ?2")?;
+    Ok(delete.execute([incarnation.get().cast_signed(), seq.cast_signed()])? > 0)
+}
+
+/// Up to `limit` entries of a life above `after`, damaged ones marked so.
+pub(super) fn list(
+    connection: &Connection,
+    incarnation: Incarnation,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredEntry>> {
+    let mut select = connection.prepare_cached(
+        "SELECT incarnation, seq, generation, mark, at, payload, crc FROM entries \
+         WHERE incarnation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    // Numbers are drawn one by one from 1, so none is above the largest signed one.
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query([incarnation.get().cast_signed(), after, limit])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.push(read(row).unwrap_or_else(|| damaged(row)));
+    }
+    Ok(entries)
+}
+
+/// The entry in `row`; `None` if it is damaged.
+pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
+    row::read(Table::Entries, row, |row| {
+        let mark = row::get_number(row, 3)?;
+        Some(StoredEntry {
+            seq: row::get_number(row, 1)?,
+            generation: row::get_optional_number(row, 2)?.map(Generation::new),
+            mark: MARKS.iter().find(|(found, _)| *found == mark)?.1,
+            at: Timestamp::from_millis(row::get_number(row, 4)?),
+            payload: Bytes::copy_from_slice(row::get_blob(row, 5)?),
+        })
+    })
+}
+
+/// The entry `seq`; `None` if it is not there or damaged.
+fn find(
+    connection: &Connection,
+    incarnation: Incarnation,
+    seq: u64,
+) -> rusqlite::Result<Option<StoredEntry>> {
+    let before = seq.saturating_sub(1);
+    let found = list(connection, incarnation, before, 1)?.pop();
+    Ok(found.filter(|entry| entry.seq == seq && entry.mark != EntryMark::Damaged))
+}
+
+/// What is told of the damaged entry in `row`: its number, as its index has it, and nothing more.
+fn damaged(row: &Row<'_>) -> StoredEntry {
+    StoredEntry {
+        seq: row::get_number(row, 1).unwrap_or_default(),
+        generation: None,
+        mark: EntryMark::Damaged,
+        at: Timestamp::default(),
+        payload: Bytes::new(),
+    }
+}
+
+/// An entry's columns and their checksum.
+fn seal(incarnation: Incarnation, entry: &StoredEntry) -> impl rusqlite::Params {
+    let mark = MARKS.iter().find(|(_, mark)| *mark == entry.mark);
+    let (mark, _) = mark.expect("the other marks are never written");
+    let columns = [
+        number(incarnation.get()),
+        number(entry.seq),
+        entry.generation.map_or(ValueRef::Null, |generation| number(generation.get())),
+        number(*mark),
+        number(entry.at.as_millis()),
+        ValueRef::Blob(&entry.payload),
+    ];
+    row::seal(Table::Entries, columns)
+}

@@ -1,0 +1,209 @@
+//! The row of one life in `sessions`.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row};
+
+use super::failure::Setback;
+use super::row::{self, Table, number, optional_text, text};
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::key::SessionKey;
+use crate::store::{FenceReason, NewRecord, Record, TurnMarker};
+
+/// How many bytes an [`OpenTurn`] takes in its column.
+const OPEN_TURN_BYTES: usize = 40;
+
+/// One life, as its row has it: what a write does not look at is not parsed.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// Which life.
+    pub(super) incarnation: Incarnation,
+    /// Whose.
+    id: String,
+    /// The key under which it was created.
+    key: Option<String>,
+    /// The line for people.
+    pub(super) label: Option<String>,
+    /// When it began.
+    created_at: Timestamp,
+    /// When it was last used.
+    pub(super) active_at: Timestamp,
+    /// The newest turn.
+    pub(super) generation: Generation,
+    /// The counter of changes.
+    pub(super) version: u64,
+    /// The next entry's number.
+    pub(super) next_seq: u64,
+    /// How many entries there are.
+    pub(super) entries: u64,
+    /// The open turns, oldest first.
+    pub(super) open: Vec<OpenTurn>,
+}
+
+/// An open turn, and where its input is, so that its end finds it without a search.
+#[derive(Debug)]
+pub(super) struct OpenTurn {
+    /// The turn.
+    pub(super) marker: TurnMarker,
+    /// The number of its input; 0 if it has none.
+    pub(super) input: u64,
+}
+
+impl Life {
+    /// A life that begins.
+    pub(super) fn new(incarnation: Incarnation, new: &NewRecord) -> Self {
+        Self {
+            incarnation,
+            id: new.id.to_string(),
+            key: new.binding.as_ref().map(|binding| binding.key.to_string()),
+            label: new.label.clone(),
+            created_at: new.at,
+            active_at: new.at,
+            generation: Generation::default(),
+            version: 0,
+            next_seq: 1,
+            entries: 0,
+            open: Vec::new(),
+        }
+    }
+
+    /// The life `incarnation` of `id`; refused if there is no such life or its row is damaged.
+    pub(super) fn load(
+        connection: &Connection,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> Result<Self, Setback> {
+        let mut select = connection.prepare_cached(
+            "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
+             next_seq, entries, open, crc FROM sessions WHERE incarnation = ?1",
+        )?;
+        let mut rows = select.query([incarnation.get().cast_signed()])?;
+        let row = rows.next()?.ok_or(Setback::fenced(FenceReason::NoSuchLife))?;
+        let life = Self::read(row).ok_or_else(|| {
+            let which = format_args!("{id} (life {})", incarnation.get());
+            Setback::Refused(Table::Sessions.damaged(which))
+        })?;
+        if life.id == id.to_string() {
+            Ok(life)
+        } else {
+            Err(Setback::fenced(FenceReason::NoSuchLife))
+        }
+    }
+
+    /// The life in `row`; `None` if it is damaged.
+    pub(super) fn read(row: &Row<'_>) -> Option<Self> {
+        row::read(Table::Sessions, row, |row| {
+            let time = |column| row::get_number(row, column).map(Timestamp::from_millis);
+            Some(Self {
+                incarnation: Incarnation::new(row::get_number(row, 0)?),
+                id: row::get_text(row, 1)?.to_owned(),
+                key: row::get_optional_text(row, 2)?.map(str::to_owned),
+                label: row::get_optional_text(row, 3)?.map(str::to_owned),
+                created_at: time(4)?,
+                active_at: time(5)?,
+                generation: Generation::new(row::get_number(row, 6)?),
+                version: row::get_number(row, 7)?,
+                next_seq: row::get_number(row, 8)?,
+                entries: row::get_number(row, 9)?,
+                open: match row.get_ref(10).ok()?.as_blob_or_null().ok()? {
+                    Some(blob) => decode_open(blob)?,
+                    None => Vec::new(),
+                },
+            })
+        })
+    }
+
+    /// Writes the row of a life that begins.
+    pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO sessions (incarnation, id, key, label, created_at, active_at, \
+             generation, version, next_seq, entries, open, crc) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?;
+        insert.execute(self.seal(&encode_open(&self.open))).map(drop)
+    }
+
+    /// Writes what can change of the row.
+    pub(super) fn update(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut update = connection.prepare_cached(
+            "UPDATE sessions SET label = ?4, active_at = ?6, generation = ?7, version = ?8, \
+             next_seq = ?9, entries = ?10, open = ?11, crc = ?12 WHERE incarnation = ?1",
+        )?;
+        update.execute(self.seal(&encode_open(&self.open))).map(drop)
+    }
+
+    /// The row's columns and their checksum.
+    fn seal<'a>(&'a self, open: &'a [u8]) -> impl Params + 'a {
+        let columns = [
+            number(self.incarnation.get()),
+            text(&self.id),
+            optional_text(self.key.as_deref()),
+            optional_text(self.label.as_deref()),
+            number(self.created_at.as_millis()),
+            number(self.active_at.as_millis()),
+            number(self.generation.get()),
+            number(self.version),
+            number(self.next_seq),
+            number(self.entries),
+            if open.is_empty() { ValueRef::Null } else { ValueRef::Blob(open) },
+        ];
+        row::seal(Table::Sessions, columns)
+    }
+
+    /// What the library makes of it; `None` if its id or its key is not one, which is damage.
+    pub(super) fn into_record(self) -> Option<Record> {
+        Some(Record {
+            id: SessionId::new(&self.id).ok()?,
+            incarnation: self.incarnation,
+            key: match self.key {
+                Some(key) => Some(key.parse::<SessionKey>().ok()?),
+                None => None,
+            },
+            label: self.label,
+            created_at: self.created_at,
+            last_active_at: self.active_at,
+            generation: self.generation,
+            version: self.version,
+            next_seq: self.next_seq,
+            entries: self.entries,
+            open: self.open.into_iter().map(|turn| turn.marker).collect(),
+        })
+    }
+
+    /// Takes the turn `generation` out of the open ones.
+    pub(super) fn take_open(&mut self, generation: Generation) -> Result<OpenTurn, Setback> {
+        let open = self.open.iter().position(|turn| turn.marker.generation == generation);
+        let open = open.ok_or(Setback::fenced(FenceReason::TurnNotOpen))?;
+        Ok(self.open.remove(open))
+    }
+}
+
+/// The column `open`: for each turn its generation, instance, begin and input, big endian.
+fn encode_open(open: &[OpenTurn]) -> Vec<u8> {
+    let mut blob = Vec::with_capacity(open.len() * OPEN_TURN_BYTES);
+    for OpenTurn { marker, input } in open {
+        blob.extend(marker.generation.get().to_be_bytes());
+        blob.extend(marker.instance.as_bits().to_be_bytes());
+        blob.extend(marker.began_at.as_millis().to_be_bytes());
+        blob.extend(input.to_be_bytes());
+    }
+    blob
+}
+
+/// Undoes [`encode_open`]; `None` if `blob` is not something it produces.
+fn decode_open(blob: &[u8]) -> Option<Vec<OpenTurn>> {
+    let (turns, rest) = blob.as_chunks::<OPEN_TURN_BYTES>();
+    let decode = |turn: &[u8; OPEN_TURN_BYTES]| {
+        let (generation, rest) = turn.split_first_chunk::<8>()?;
+        let (instance, rest) = rest.split_first_chunk::<16>()?;
+        let (began_at, rest) = rest.split_first_chunk::<8>()?;
+        let (input, _) = rest.split_first_chunk::<8>()?;
+        let marker = TurnMarker {
+            generation: Generation::new(u64::from_be_bytes(*generation)),
+            instance: InstanceId::from_random(u128::from_be_bytes(*instance)),
+            began_at: Timestamp::from_millis(u64::from_be_bytes(*began_at)),
+        };
+        Some(OpenTurn { marker, input: u64::from_be_bytes(*input) })
+    };
+    if rest.is_empty() { turns.iter().map(decode).collect() } else { None }
+}

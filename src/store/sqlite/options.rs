@@ -1,0 +1,82 @@
+//! The settings of a SQLite store.
+
+/// How a [`SqliteStore`](super::SqliteStore) uses its file. Values outside their bounds are moved to
+/// the nearest one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// What an acknowledged write survives. Default: [`Synchronous::Full`].
+    pub synchronous: Synchronous,
+    /// How many writes, of all sessions together, may wait for the disk; one more is refused with
+    /// [`StoreError::Full`](crate::store::StoreError::Full). Default: 65,536. Bounds: 1 and up.
+    pub max_queued: usize,
+    /// How many waiting writes are gathered into one transaction. Default: 1,024. Bounds: 1 and up.
+    pub max_batch: usize,
+    /// How many reads run at once, each on a connection of its own; a check or a long listing has
+    /// one for all of its time. Default: 2. Bounds: 1 to 64.
+    pub readers: usize,
+    /// Bytes of the file that each connection keeps in memory. Default: 8 MiB. Bounds: 64 KiB to
+    /// 64 GiB.
+    pub cache_bytes: usize,
+    /// How large the file may grow, in bytes, in steps of 4 KiB; beyond it, writes that need room
+    /// are refused with [`StoreError::Full`](crate::store::StoreError::Full). The log beside the
+    /// file is not counted. Default: `None`, which leaves it to the disk. Bounds: 256 KiB and up;
+    /// a file that is larger already does not grow.
+    pub max_file_bytes: Option<u64>,
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Synchronous {
+    /// A power cut: the log is synced before a write is acknowledged.
+    #[default]
+    Full,
+    /// A crash of the process. After a power cut the newest writes may be missing, though none is
+    /// half there.
+    Normal,
+}
+
+impl SqliteOptions {
+    /// The default of `max_queued`.
+    pub const DEFAULT_MAX_QUEUED: usize = 65_536;
+    /// The default of `max_batch`.
+    pub const DEFAULT_MAX_BATCH: usize = 1_024;
+    /// The default of `readers`.
+    pub const DEFAULT_READERS: usize = 2;
+    /// The default of `cache_bytes`.
+    pub const DEFAULT_CACHE_BYTES: usize = 8 << 20;
+
+    /// The same with every value inside its bounds.
+    pub(super) fn bounded(mut self) -> Self {
+        self.max_queued = self.max_queued.max(1);
+        self.max_batch = self.max_batch.max(1);
+        self.readers = self.readers.clamp(1, 64);
+        self.cache_bytes = self.cache_bytes.clamp(64 << 10, 64 << 30);
+        self.max_file_bytes = self.max_file_bytes.map(|bytes| bytes.max(256 << 10));
+        self
+    }
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::default(),
+            max_queued: Self::DEFAULT_MAX_QUEUED,
+            max_batch: Self::DEFAULT_MAX_BATCH,
+            readers: Self::DEFAULT_READERS,
+            cache_bytes: Self::DEFAULT_CACHE_BYTES,
+            max_file_bytes: None,
+        }
+    }
+}
+
+impl Synchronous {
+    /// Its name in SQL.
+    pub(super) const fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+        }
+    }
+}

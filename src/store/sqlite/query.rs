@@ -1,0 +1,184 @@
+//! What each question asks of the rows.
+//!
+//! A question that takes more than one statement asks them inside one transaction, so that it sees
+//! one state of the store.
+
+use bytes::Bytes;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::failure::Setback;
+use super::life::Life;
+use super::row::{self, Table};
+use super::{datum, entry, tombstone, turn};
+use crate::clock::Timestamp;
+use crate::id::{Generation, Incarnation, SessionId};
+use crate::store::{
+    FenceReason, Found, Record, RecordFilter, RecordPage, StoreError, StoredEntry, TurnRecord,
+};
+
+/// [`Store::look_up`](crate::store::Store::look_up).
+pub(super) fn look_up(
+    connection: &Connection,
+    id: &SessionId,
+    now: Timestamp,
+) -> Result<Found, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
+         next_seq, entries, open, crc FROM sessions WHERE id = ?1",
+    )?;
+    let mut rows = select.query([id.to_string()])?;
+    if let Some(row) = rows.next()? {
+        return match record(row) {
+            Some(record) => Ok(Found::Live(record)),
+            None => Err(Setback::Refused(Table::Sessions.damaged(id))),
+        };
+    }
+    let tombstone = tombstone::find(&snapshot, id)?;
+    Ok(tombstone.filter(|found| found.until > now).map_or(Found::Unknown, Found::Gone))
+}
+
+/// [`Store::entries`](crate::store::Store::entries).
+pub(super) fn entries(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEntry>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    Ok(entry::list(&snapshot, incarnation, after, limit)?)
+}
+
+/// [`Store::datum`](crate::store::Store::datum).
+pub(super) fn datum(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    name: &str,
+) -> Result<Option<Bytes>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    intact(datum::find(&snapshot, incarnation, name)?, || {
+        Table::Data.damaged(format_args!("{name:?} of {id} (life {})", incarnation.get()))
+    })
+}
+
+/// [`Store::turn`](crate::store::Store::turn).
+pub(super) fn turn(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    generation: Generation,
+) -> Result<Option<TurnRecord>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    intact(turn::find(&snapshot, incarnation, generation)?, || {
+        let turn = generation.get();
+        Table::Turns.damaged(format_args!("{turn} of {id} (life {})", incarnation.get()))
+    })
+}
+
+/// [`Store::list`](crate::store::Store::list).
+///
+/// SQLite narrows the rows down, and what is shown is decided by [`RecordFilter::matches`]. Damaged
+/// rows count towards `limit`, so that a page stays a page.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &RecordFilter,
+    after: Option<Incarnation>,
+    limit: usize,
+) -> Result<RecordPage, Setback> {
+    let (sql, parameters) = listing(filter, after);
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(parameters))?;
+    let mut page = RecordPage::default();
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let incarnation = row::get_number(row, 0).map(Incarnation::new);
+        let record = record(row);
+        if record.as_ref().is_some_and(|record| !filter.matches(record)) {
+            continue;
+        }
+        if page.records.len() + page.damaged.len() == limit {
+            page.next = last;
+            return Ok(page);
+        }
+        match record {
+            Some(record) => page.records.push(record),
+            None => page.damaged.push(name_damaged(row)),
+        }
+        last = incarnation;
+    }
+    Ok(page)
+}
+
+/// The statement for a listing, and its parameters.
+fn listing(filter: &RecordFilter, after: Option<Incarnation>) -> (String, Vec<Value>) {
+    let mut sql = format!("SELECT {} FROM sessions WHERE 1", Table::Sessions.columns());
+    let mut parameters = Vec::new();
+    if let Some(after) = after {
+        sql.push_str(" AND incarnation > ?");
+        parameters.push(Value::Integer(i64::try_from(after.get()).unwrap_or(i64::MAX)));
+    }
+    if let Some(platform) = &filter.platform {
+        sql.push_str(" AND platform = ?");
+        parameters.push(Value::Text(platform.clone()));
+    }
+    if let Some(since) = filter.active_since {
+        // A time with its highest bit set is stored as a negative number.
+        sql.push_str(" AND (active_at >= ? OR active_at < 0)");
+        parameters.push(Value::Integer(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)));
+    }
+    match filter.replying {
+        Some(true) => sql.push_str(" AND open IS NOT NULL"),
+        Some(false) => sql.push_str(" AND open IS NULL"),
+        None => {}
+    }
+    sql.push_str(" ORDER BY incarnation");
+    (sql, parameters)
+}
+
+/// The record in a row of `sessions`; `None` if it is damaged.
+pub(super) fn record(row: &Row<'_>) -> Option<Record> {
+    Life::read(row).and_then(Life::into_record)
+}
+
+/// A damaged row of `sessions`, by what its columns still say.
+fn name_damaged(row: &Row<'_>) -> String {
+    let id = row::get_text(row, 1).unwrap_or("of an unreadable id");
+    let life = row::get_number(row, 0).unwrap_or_default();
+    format!("`sessions` row {id} (life {life})")
+}
+
+/// Refuses unless there is such a life. Its row may be damaged otherwise: what belongs to it has
+/// checksums of its own and can still be read.
+fn check_life(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+) -> Result<(), Setback> {
+    let mut select = connection.prepare_cached("SELECT id FROM sessions WHERE incarnation = ?1")?;
+    let mut rows = select.query([incarnation.get().cast_signed()])?;
+    let same = match rows.next()? {
+        Some(row) => row::get_text(row, 0) == Some(id.to_string().as_str()),
+        None => return Err(Setback::fenced(FenceReason::NoSuchLife)),
+    };
+    // Another id is another session, or a damaged row: reading all of it tells.
+    if same { Ok(()) } else { Life::load(connection, id, incarnation).map(drop) }
+}
+
+/// What was found, unless it is damaged.
+#[expect(clippy::option_option, reason = "missing and damaged are two answers")]
+fn intact<T>(
+    found: Option<Option<T>>,
+    damaged: impl FnOnce() -> StoreError,
+) -> Result<Option<T>, Setback> {
+    match found {
+        Some(Some(found)) => Ok(Some(found)),
+        Some(None) => Err(Setback::Refused(damaged())),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,235 @@
+//! A flipped bit is told by name, and the rest goes on.
+
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use session_supervisor::Generation;
+use session_supervisor::store::{
+    EntryMark, FenceReason, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store, StoreError,
+    Write,
+};
+
+use crate::{append, at, begin, bound, commit, created, id, key, live, new_record, open};
+
+/// Runs SQL on the file behind the store's back.
+fn tamper(path: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+}
+
+/// Every row of every table as text.
+fn dump(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut lines = Vec::new();
+    for table in ["sessions", "entries", "data", "turns", "bindings", "tombstones"] {
+        let mut select = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = select.column_count();
+        let mut rows = select.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let row: Vec<_> = (0..columns).map(|n| row.get_ref_unwrap(n)).collect();
+            lines.push(format!("{table} {row:?}"));
+        }
+    }
+    lines
+}
+
+/// A store of two sessions with something in every table.
+async fn two_sessions(path: &Path) -> SqliteStore {
+    let store = open(path).await;
+    for name in ["a", "b"] {
+        let new = NewRecord {
+            label: Some("line".to_owned()),
+            data: vec![("d".to_owned(), "datum".into())],
+            ..bound(name, &format!("irc/chat={name}"))
+        };
+        let record = created(&store, new).await;
+        for n in 1..=3 {
+            let payload = Bytes::from(format!("entry {n} of {name}"));
+            store.write(&record.id, record.incarnation, append(n, payload)).await.unwrap();
+        }
+        store.write(&record.id, record.incarnation, begin(1, None)).await.unwrap();
+        let reply = commit(1, 4, vec!["reply".into()]);
+        store.write(&record.id, record.incarnation, reply).await.unwrap();
+        store.write(&record.id, record.incarnation, begin(2, None)).await.unwrap();
+    }
+    store
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_an_entry_is_told_and_the_other_entries_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    two_sessions(&path).await.close().await.unwrap();
+    // On the disk, below SQLite, which does not notice.
+    let mut bytes = fs::read(&path).unwrap();
+    let entry = b"entry 2 of a";
+    let place = bytes.windows(entry.len()).position(|window| window == entry).unwrap();
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    let store = open(&path).await;
+    let a = live(&store, "a").await;
+    let entries = store.entries(&a.id, a.incarnation, 0, 9).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|e| (e.seq, e.mark, e.payload.len())).collect();
+    let kept = |seq, length| (seq, EntryMark::Kept, length);
+    assert_eq!(told, [kept(1, 12), (2, EntryMark::Damaged, 0), kept(3, 12), kept(4, 5)]);
+    let b = live(&store, "b").await;
+    let entries = store.entries(&b.id, b.incarnation, 0, 9).await.unwrap();
+    assert!(entries.iter().all(|entry| entry.mark == EntryMark::Kept));
+    let problems = store.check().await.unwrap();
+    assert_eq!(problems, [format!("`entries` row {}, 2 is damaged", a.incarnation.get())]);
+    // The session goes on.
+    store.write(&a.id, a.incarnation, append(5, "more")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_told_refused_and_never_written_and_the_others_go_on() {
+    for column in [
+        "id = 'c'",
+        "key = 'irc/chat=c'",
+        "label = NULL",
+        "created_at = 2",
+        "active_at = 9",
+        "generation = 3",
+        "version = 9",
+        "next_seq = 6",
+        "entries = 5",
+        "open = NULL",
+        "crc = crc + 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = two_sessions(&path).await;
+        let a = live(&store, "a").await;
+        tamper(&path, &format!("UPDATE sessions SET {column} WHERE id = 'a'"));
+        let before = dump(&path);
+        let page = store.list(RecordFilter::default(), None, 9).await.unwrap();
+        assert_eq!(page.records.len(), 1, "{column}");
+        let [told] = &page.damaged[..] else { panic!("{column}: {:?}", page.damaged) };
+        assert!(told.contains("sessions") && told.contains(&a.incarnation.get().to_string()));
+        for write in [append(5, "x"), Write::Label { label: None }, begin(3, None)] {
+            let refused = store.write(&a.id, a.incarnation, write).await;
+            assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{column}: {refused:?}");
+        }
+        if column != "id = 'c'" {
+            let refused = store.look_up(&a.id, at(1)).await;
+            let Err(StoreError::Damaged { what }) = refused else { panic!("{column}") };
+            assert!(what.contains("sessions") && what.contains(" a"), "{what}");
+        }
+        assert!(!store.check().await.unwrap().is_empty(), "{column}");
+        assert_eq!(dump(&path), before, "{column}: something was written");
+        let b = live(&store, "b").await;
+        store.write(&b.id, b.incarnation, append(5, "x")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn damage_in_the_other_tables_is_told_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let a = live(&store, "a").await;
+    let life = a.incarnation.get();
+    tamper(&path, &format!("UPDATE data SET value = x'00' WHERE incarnation = {life}"));
+    tamper(&path, &format!("UPDATE turns SET outcome = 'failed' WHERE incarnation = {life}"));
+    tamper(&path, "UPDATE bindings SET id = 'b' WHERE key = 'irc/chat=a'");
+    let told = |error: StoreError| {
+        let StoreError::Damaged { what } = error else { panic!("{error:?}") };
+        what
+    };
+    let datum = told(store.datum(&a.id, a.incarnation, "d").await.unwrap_err());
+    assert!(datum.contains("data") && datum.contains("\"d\" of a"), "{datum}");
+    let turn = store.turn(&a.id, a.incarnation, Generation::new(1)).await;
+    let turn = told(turn.unwrap_err());
+    assert!(turn.contains("turns") && turn.contains("1 of a"), "{turn}");
+    let binding = told(store.bound_to(&key("irc/chat=a")).await.unwrap_err());
+    assert!(binding.contains("bindings") && binding.contains("irc/chat=a"), "{binding}");
+    let create = told(store.create(bound("c", "irc/chat=a")).await.unwrap_err());
+    assert!(create.contains("bindings"), "{create}");
+    assert_eq!(store.bound_to(&key("irc/chat=b")).await.unwrap(), Some(id("b")));
+    let problems = store.check().await.unwrap();
+    for table in ["`data`", "`turns`", "`bindings`"] {
+        assert!(problems.iter().any(|line| line.contains(table)), "{table}: {problems:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_tombstone_is_told_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = open(&path).await;
+    for name in ["a", "b"] {
+        let record = created(&store, new_record(name)).await;
+        let delete = crate::delete(record.incarnation);
+        store.write(&record.id, record.incarnation, delete).await.unwrap();
+    }
+    tamper(&path, "UPDATE tombstones SET until = 50 WHERE id = 'a'");
+    assert!(matches!(store.look_up(&id("a"), at(1)).await, Err(StoreError::Damaged { .. })));
+    assert!(matches!(store.create(new_record("a")).await, Err(StoreError::Damaged { .. })));
+    assert_eq!(store.forget_tombstones(at(1_000), 9).await.unwrap(), 1);
+    assert!(store.check().await.unwrap()[0].contains("`tombstones` row a"));
+}
+
+#[tokio::test]
+async fn a_check_tells_rows_that_contradict_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    let a = live(&store, "a").await;
+    tamper(&path, "DELETE FROM entries WHERE payload = CAST('entry 2 of a' AS BLOB)");
+    tamper(&path, "DELETE FROM sessions WHERE id = 'b'");
+    let problems = store.check().await.unwrap().join("\n");
+    for line in [
+        "`sessions` row a counts other entries",
+        "`bindings` row irc/chat=b points to a life",
+        "`entries` has rows of life",
+        "`data` has rows of life",
+        "`turns` has rows of life",
+    ] {
+        assert!(problems.contains(line), "{line}:\n{problems}");
+    }
+    let refused = store.write(&id("b"), a.incarnation, append(1, "x")).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { reason: FenceReason::NoSuchLife })));
+}
+
+/// Whatever a file's pages have become, an open and a full reading end in answers.
+#[tokio::test]
+async fn a_file_with_random_damage_never_makes_anything_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    two_sessions(&path).await.close().await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut refused = 0;
+    for round in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..=round % 8 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let place = usize::try_from(random >> 16).unwrap() % bytes.len();
+            bytes[place] ^= 1 << (random >> 61);
+        }
+        fs::write(&path, bytes).unwrap();
+        drop(fs::remove_file(folder.path().join("s.db-wal")));
+        drop(fs::remove_file(folder.path().join("s.db-shm")));
+        let Ok(store) = SqliteStore::open(&path, SqliteOptions::default()).await else {
+            refused += 1;
+            continue;
+        };
+        for name in ["a", "b"] {
+            drop(store.look_up(&id(name), at(1)).await);
+            drop(store.bound_to(&key(&format!("irc/chat={name}"))).await);
+        }
+        if let Ok(page) = store.list(RecordFilter::default(), None, 9).await {
+            for record in page.records {
+                drop(store.entries(&record.id, record.incarnation, 0, 99).await);
+                let write = append(record.next_seq, "x");
+                drop(store.write(&record.id, record.incarnation, write).await);
+            }
+        }
+        store.check().await.unwrap();
+        drop(store.close().await);
+    }
+    assert!(refused < 75, "{refused} of 150 were refused, so little was read");
+}

@@ -1,0 +1,251 @@
+//! The store answers as the reference does: both are told the same random operations.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use session_supervisor::store::{
+    Binding, Created, DataChange, Found, InputFate, MemoryStore, NewRecord, Record, RecordFilter,
+    SqliteStore, Store, StoreError, TurnMarker, Write,
+};
+use session_supervisor::{
+    Generation, GoneReason, Incarnation, InstanceId, SessionId, Timestamp, Tombstone, TurnOutcome,
+};
+
+use crate::{at, id, key, open};
+
+/// A small generator: the same seed, the same run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) % bound
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn time(&mut self) -> Timestamp {
+        at(if self.chance(2) { u64::MAX - self.below(3) } else { self.below(100) })
+    }
+
+    fn payloads(&mut self, bound: u64) -> Vec<Bytes> {
+        (0..self.below(bound)).map(|n| Bytes::from(format!("{n} {}", self.below(1_000)))).collect()
+    }
+
+    fn id(&mut self) -> SessionId {
+        match self.below(6) {
+            5 => SessionId::from_random(5),
+            n => id(&format!("s{n}")),
+        }
+    }
+}
+
+/// The two stores, and which life of one is which of the other.
+struct Pair {
+    sqlite: SqliteStore,
+    memory: MemoryStore,
+    to_sqlite: HashMap<Incarnation, Incarnation>,
+    to_memory: HashMap<Incarnation, Incarnation>,
+    /// The newest life of each id, in memory, whether it is over or not.
+    lives: HashMap<SessionId, Incarnation>,
+}
+
+/// An error as text: the two stores' errors have no other equality.
+fn told<T>(answer: Result<T, StoreError>) -> Result<T, String> {
+    answer.map_err(|error| format!("{error:?}"))
+}
+
+impl Pair {
+    fn sqlite_life(&self, memory: Incarnation) -> Incarnation {
+        self.to_sqlite.get(&memory).copied().unwrap_or(Incarnation::new(u64::MAX - memory.get()))
+    }
+
+    fn as_memory(&self, mut record: Record) -> Record {
+        record.incarnation = self.to_memory[&record.incarnation];
+        record
+    }
+
+    async fn create(&mut self, new: NewRecord) {
+        let ours = self.sqlite.create(new.clone()).await.unwrap();
+        let theirs = self.memory.create(new.clone()).await.unwrap();
+        match (ours, theirs) {
+            (Created::Created(ours), Created::Created(theirs)) => {
+                self.to_sqlite.insert(theirs.incarnation, ours.incarnation);
+                self.to_memory.insert(ours.incarnation, theirs.incarnation);
+                self.lives.insert(new.id, theirs.incarnation);
+                assert_eq!(self.as_memory(ours), theirs);
+            }
+            (Created::IdGone(ours), Created::IdGone(theirs)) => {
+                assert_eq!(
+                    (ours.at, ours.until, ours.reason),
+                    (theirs.at, theirs.until, theirs.reason)
+                );
+            }
+            (ours, theirs) => assert_eq!(ours, theirs),
+        }
+    }
+
+    async fn write(&self, id: &SessionId, life: Incarnation, write: Write) {
+        let ours = self.sqlite.write(id, self.sqlite_life(life), write.clone()).await;
+        let theirs = self.memory.write(id, life, write.clone()).await;
+        assert_eq!(told(ours), told(theirs), "{write:?}");
+    }
+
+    async fn compare(&self, random: &mut Random) {
+        let now = random.time();
+        for n in 0..4 {
+            let key = key(&format!("p{}/chat={n}", n % 2));
+            let ours = self.sqlite.bound_to(&key).await.unwrap();
+            assert_eq!(ours, self.memory.bound_to(&key).await.unwrap());
+        }
+        for (id, life) in &self.lives {
+            let ours = self.sqlite.look_up(id, now).await.unwrap();
+            match (ours, self.memory.look_up(id, now).await.unwrap()) {
+                (Found::Live(ours), Found::Live(theirs)) => {
+                    assert_eq!(self.as_memory(ours), theirs);
+                }
+                (Found::Gone(ours), Found::Gone(theirs)) => assert_eq!(ours, theirs),
+                (ours, theirs) => assert_eq!(ours, theirs),
+            }
+            let (after, limit) = (random.below(5), usize::try_from(random.below(9)).unwrap());
+            let sqlite = self.sqlite_life(*life);
+            let ours = told(self.sqlite.entries(id, sqlite, after, limit).await);
+            assert_eq!(ours, told(self.memory.entries(id, *life, after, limit).await));
+            let ours = told(self.sqlite.datum(id, sqlite, "d1").await);
+            assert_eq!(ours, told(self.memory.datum(id, *life, "d1").await));
+            let turn = Generation::new(random.below(4));
+            let ours = told(self.sqlite.turn(id, sqlite, turn).await);
+            assert_eq!(ours, told(self.memory.turn(id, *life, turn).await));
+        }
+        self.compare_lists(random).await;
+    }
+
+    async fn compare_lists(&self, random: &mut Random) {
+        let mut filter = RecordFilter::default();
+        filter.platform = random.chance(30).then(|| "p1".to_owned());
+        filter.active_since = random.chance(30).then(|| random.time());
+        filter.replying = random.chance(60).then(|| random.chance(50));
+        let limit = usize::try_from(random.below(4)).unwrap();
+        let mut after = None;
+        loop {
+            let ours =
+                self.sqlite.list(filter.clone(), after.map(|life| self.sqlite_life(life)), limit);
+            let ours = ours.await.unwrap();
+            let theirs = self.memory.list(filter.clone(), after, limit).await.unwrap();
+            assert!(ours.damaged.is_empty());
+            assert_eq!(ours.next.map(|life| self.to_memory[&life]), theirs.next);
+            let ours: Vec<_> = ours.records.into_iter().map(|r| self.as_memory(r)).collect();
+            assert_eq!(ours, theirs.records);
+            after = theirs.next;
+            if after.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// A write that is right more often than not.
+fn random_write(random: &mut Random, record: &Record) -> Write {
+    let next = if random.chance(90) { record.next_seq } else { random.below(5) };
+    let open = record.open.first().map_or(Generation::new(9), |marker| marker.generation);
+    let (at, version) = (random.time(), random.below(100));
+    match random.below(100) {
+        0..25 => Write::Begin {
+            marker: TurnMarker {
+                generation: Generation::new(record.generation.get() + u64::from(random.chance(90))),
+                instance: InstanceId::from_random(u128::from(random.below(9)) << 100),
+                began_at: random.time(),
+            },
+            input: random.chance(80).then(|| (next, Bytes::from_static(b"input"))),
+            at,
+        },
+        25..45 => Write::Commit {
+            generation: open,
+            first_seq: next,
+            entries: random.payloads(3),
+            data: changes(random),
+            version,
+            at,
+        },
+        45..65 => Write::Settle {
+            generation: open,
+            outcome: TurnOutcome::ALL[usize::try_from(1 + random.below(11)).unwrap()],
+            input: [InputFate::Keep, InputFate::Drop, InputFate::Aside]
+                [usize::try_from(random.below(3)).unwrap()],
+            at,
+        },
+        65..75 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },
+        75..85 => Write::PutData { changes: changes(random), version, at },
+        85..90 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
+        _ => Write::Delete {
+            tombstone: Tombstone {
+                incarnation: record.incarnation,
+                reason: GoneReason::Deleted,
+                at,
+                until: random.time(),
+            },
+        },
+    }
+}
+
+fn changes(random: &mut Random) -> Vec<DataChange> {
+    (0..random.below(3))
+        .map(|_| DataChange {
+            name: format!("d{}", random.below(2)),
+            value: random.chance(70).then(|| Bytes::from(format!("{}", random.below(9)))),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn it_answers_as_the_memory_store_does() {
+    for seed in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut random = Random(seed);
+        let mut pair = Pair {
+            sqlite: open(&folder.path().join("s.db")).await,
+            memory: MemoryStore::new(),
+            to_sqlite: HashMap::new(),
+            to_memory: HashMap::new(),
+            lives: HashMap::new(),
+        };
+        for step in 0..250 {
+            let id = random.id();
+            let found = pair.memory.look_up(&id, at(0)).await.unwrap();
+            match found {
+                Found::Live(record) if random.chance(90) => {
+                    let write = random_write(&mut random, &record);
+                    let stale = random.chance(5);
+                    let life = record.incarnation.get() - u64::from(stale);
+                    pair.write(&id, Incarnation::new(life), write).await;
+                }
+                Found::Live(_) | Found::Gone(_) | Found::Unknown => {
+                    let key = random.below(4);
+                    let key = key_of(key);
+                    let bound_to = pair.memory.bound_to(&key).await.unwrap();
+                    let expected = if random.chance(80) { bound_to } else { Some(random.id()) };
+                    let new = NewRecord {
+                        id,
+                        allow_reuse: random.chance(30),
+                        binding: random.chance(70).then_some(Binding { key, expected }),
+                        label: random.chance(50).then(|| "line".to_owned()),
+                        entries: random.payloads(3),
+                        data: vec![("d1".to_owned(), "0".into()), ("d1".to_owned(), "1".into())],
+                        at: random.time(),
+                    };
+                    pair.create(new).await;
+                }
+            }
+            if step % 5 == 0 {
+                pair.compare(&mut random).await;
+            }
+        }
+        assert_eq!(pair.sqlite.check().await.unwrap(), Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+fn key_of(n: u64) -> session_supervisor::SessionKey {
+    key(&format!("p{}/chat={n}", n % 2))
+}
