@@ -189,10 +189,11 @@ impl<E> Session<E> {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),
         };
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
         match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
-            Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
-            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
+            Found::Gone(tombstone) => Err(SessionError::Gone { id, tombstone, instance }),
+            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id, instance }),
         }
     }
 
@@ -213,10 +214,10 @@ impl<E> Session<E> {
         if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
             return self.store_failed(source);
         }
-        let id = self.slot.id.clone();
+        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
         match self.again().await {
-            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone },
-            Ok(Again::Unknown) => SessionError::Unknown { id },
+            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
+            Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
             Err(error) => self.store_failed(error),
         }
@@ -315,18 +316,22 @@ impl<E: Content> Session<E> {
             };
             let waited = engine.now().moment.since(began);
             let expected = options.expect_version;
-            if let Some(error) = BeginError::from_refusal(refusal, &slot.id, waited, expected) {
+            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, expected) {
                 if matches!(error, BeginError::Gone { .. }) {
                     engine.counts.gone_hit();
                 }
                 return Err(error);
             }
-            let id = slot.id.clone();
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
             slot = match self.again().await {
                 Ok(Again::Live(slot)) => slot,
-                Ok(Again::Gone(tombstone)) => return Err(BeginError::Gone { id, tombstone }),
-                Ok(Again::Unknown) => return Err(BeginError::Unknown { id }),
-                Err(source) if slot.engine.is_over(&source) => return Err(BeginError::Draining),
+                Ok(Again::Gone(tombstone)) => {
+                    return Err(BeginError::Gone { id, tombstone, instance });
+                }
+                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
+                Err(source) if slot.engine.is_over(&source) => {
+                    return Err(BeginError::Draining { instance });
+                }
                 Err(source) => return Err(BeginError::Store { id, source }),
             };
         }

@@ -252,9 +252,9 @@ impl<E: Content> Supervisor<E> {
             return Err(BeginError::Input(error));
         }
         let session = self.open(key).await.map_err(|error| match error {
-            OpenError::Draining => BeginError::Draining,
+            OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
-            OpenError::IdCollision { id } => BeginError::Unknown { id },
+            OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         })?;
         session.begin(input, options).await

@@ -551,7 +551,7 @@ everywhere! {
         support::until("it drains", || supervisor.is_draining()).await;
         for policy in [BusyPolicy::Reject, QUEUE, BusyPolicy::interrupt(), PARALLEL] {
             let draining = session.begin(&user("x"), policy).await.unwrap_err();
-            assert!(matches!(draining, BeginError::Draining), "{draining:?}");
+            assert!(matches!(draining, BeginError::Draining { .. }), "{draining:?}");
         }
         assert_eq!(turn.cancelled_by(), None, "a refused newcomer interrupts nobody");
         let gate = Gate::new();
