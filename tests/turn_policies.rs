@@ -141,7 +141,7 @@ everywhere! {
             let input = user("second");
             let refused = session.run(&input, BusyPolicy::Reject, work);
             let error = refused.await.unwrap_err();
-            let BeginError::Busy { id, holder, queued } = &error else { panic!("{error:?}") };
+            let BeginError::Busy { id, holder, queued, .. } = &error else { panic!("{error:?}") };
             assert_eq!((id, holder.stream, *queued), (session.id(), turn.stream(), 0));
             assert_eq!(holder.phase, TurnPhase::Running);
             assert!(error.to_string().contains(&turn.stream().to_string()), "{error}");
