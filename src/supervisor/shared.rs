@@ -8,7 +8,7 @@ use ractor::{ActorCell, ActorRef};
 use super::actor::SupervisorMessage;
 use crate::engine::Engine;
 use crate::flight::Flights;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
@@ -31,6 +31,9 @@ pub(crate) struct Shared {
     pub(crate) key_flights: Flights<SessionKey>,
     /// Who loads or creates an id.
     pub(crate) id_flights: Flights<SessionId>,
+    /// The newest turn of each life whose slot was left and that was not loaded since. Its begin may
+    /// have failed, and its number is not given again: somebody may have seen it.
+    left_at: ShardedMap<SessionId, (Incarnation, Generation)>,
     /// The parent of all session actors, until the shutdown.
     pub(super) actor: Mutex<Option<ActorRef<SupervisorMessage>>>,
     /// Notified when something ended during a shutdown.
@@ -59,6 +62,7 @@ impl Shared {
             keys: ShardedMap::new(),
             key_flights: Flights::new(),
             id_flights: Flights::new(),
+            left_at: ShardedMap::new(),
             actor: Mutex::new(None),
             stirred: Notify::new(),
             myself: myself.clone(),
@@ -77,7 +81,7 @@ impl Shared {
                     continue;
                 }
                 Some((_, Standing::Gone(tombstone))) => return Ok(self.gone(tombstone)),
-                Some((slot, Standing::Left)) => self.registry.remove(&slot),
+                Some((slot, Standing::Left)) => self.remove(&slot),
                 None => {}
             }
             if let Some(grave) = self.grave(id) {
@@ -146,12 +150,19 @@ impl Shared {
     }
 
     /// Makes a session live. Called under the flight of its id.
-    pub(crate) fn publish(&self, record: Record) -> Result<Arc<Slot>, Tombstone> {
+    pub(crate) fn publish(&self, mut record: Record) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
+        if let Some((incarnation, newest)) = self.left_at.get(&record.id)
+            && incarnation == record.incarnation
+        {
+            record.generation = record.generation.max(newest);
+        }
         let house: Weak<dyn House> = self.myself.clone();
         let slot = Slot::new(record, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
+                // From here on the slot knows.
+                self.left_at.remove_if(&slot.id, |(life, _)| *life <= slot.incarnation);
                 self.engine.counts.loaded();
                 tracing::debug!(session = %slot.id, repairs, to = "live", "a session is loaded");
                 slot.start();
@@ -160,6 +171,13 @@ impl Shared {
             Published::Existing(slot) => Ok(slot),
             Published::Gone(tombstone) => Err(tombstone),
         }
+    }
+
+    /// Takes out a slot that was left, if it still stands. Its successor goes on with its numbers.
+    fn remove(&self, slot: &Arc<Slot>) {
+        let newest = (slot.incarnation, slot.newest());
+        self.left_at.alter(&slot.id, |noted| *noted = (*noted).max(Some(newest)));
+        self.registry.remove(slot);
     }
 
     /// Takes a slot's key off the loaded ones.
@@ -179,7 +197,7 @@ impl House for Shared {
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.registry.remove(slot);
+        self.remove(slot);
         self.forget_key(slot);
     }
 
