@@ -212,11 +212,6 @@ impl Slot {
         Some((self.stream_id(generation), stream))
     }
 
-    /// The newest turn of this life, whether the store has heard of it or not.
-    pub(crate) fn newest(&self) -> Generation {
-        self.state.lock().newest()
-    }
-
     /// Whether turn `generation` is open.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.state.lock().is_open(generation)

@@ -206,11 +206,6 @@ impl<P: Ports> SessionState<P> {
         self.turns.is_empty() && self.queue.is_empty() && self.outbox.is_empty()
     }
 
-    /// The newest turn.
-    pub(crate) fn newest(&self) -> Generation {
-        self.generation
-    }
-
     /// Whether turn `generation` runs.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.turns.iter().any(|turn| turn.generation == generation)

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use session_supervisor::testing::{Fault, Gate, StoreCall, drop_at_every_await};
 use session_supervisor::{
-    BusyPolicy, CancelReason, Chunk, CommitOutcome, Event, FailedInput, Parallel, Subscription, TurnOutcome,
+    BusyPolicy, CancelReason, Chunk, CommitOutcome, Event, FailedInput, Parallel, Subscription,
+    TurnOutcome,
 };
 use support::{commit, committed, everywhere, in_paused_time, poll_once, quiet, read_out, user};
 

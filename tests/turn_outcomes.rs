@@ -18,9 +18,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_supervisor::testing::{Fault, Gate, StoreCall, drop_at_every_await};
 use session_supervisor::{
-    BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError,
-    CommitOutcome, EntryMark, FailedInput, Reply, RunError, Supervisor, Turn,
-    TurnInput, TurnOutcome, TurnPhase,
+    BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
+    EntryMark, FailedInput, Reply, RunError, Supervisor, Turn, TurnInput, TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
