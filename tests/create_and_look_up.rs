@@ -190,7 +190,7 @@ everywhere! {
         let supervisor = stage.start_drawing(FixedIds::new([7]), |_| {}).await;
         let first = supervisor.create(NewSession::new()).await.unwrap();
         let error = supervisor.create(NewSession::new()).await.unwrap_err();
-        assert!(matches!(&error, CreateError::Exists { id } if id == first.id()), "{error:?}");
+        assert!(matches!(&error, CreateError::Exists { id, .. } if id == first.id()), "{error:?}");
         first.delete().await.unwrap();
         let error = supervisor.create(NewSession::new()).await.unwrap_err();
         assert!(matches!(error, CreateError::Gone { .. }), "not while it is a tombstone: {error:?}");
@@ -214,7 +214,7 @@ everywhere! {
         for caller in callers {
             match caller.await.unwrap() {
                 Ok(_) => won += 1,
-                Err(CreateError::Exists { id }) if id.to_string() == "mine" => lost += 1,
+                Err(CreateError::Exists { id, .. }) if id.to_string() == "mine" => lost += 1,
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -258,7 +258,7 @@ everywhere! {
                     committed(session.begin(&user("hello"), ()).await.unwrap(), "hi").await;
                     assert_eq!(supervisor.counts().created, 1);
                 }
-                (UnknownPolicy::NotFound, Err(CreateError::Unknown { id: told })) => {
+                (UnknownPolicy::NotFound, Err(CreateError::Unknown { id: told, .. })) => {
                     assert_eq!(told, id);
                     assert_eq!(supervisor.counts().created, 0);
                 }
@@ -328,10 +328,10 @@ everywhere! {
             supervisor.create_id(&id("b"), NewSession::new()).await,
             supervisor.open_id(&id("b")).await,
         ] {
-            assert!(matches!(result, Err(CreateError::Draining)), "{result:?}");
+            assert!(matches!(result, Err(CreateError::Draining { .. })), "{result:?}");
         }
         let error = supervisor.begin(&key("b"), &user("x"), ()).await.unwrap_err();
-        assert!(matches!(error, BeginError::Draining), "{error:?}");
+        assert!(matches!(error, BeginError::Draining { .. }), "{error:?}");
         assert_eq!((supervisor.loaded(), supervisor.counts().created), (1, 1));
         drop(turn);
         assert!(ending.await.unwrap().unwrap().clean);

@@ -329,13 +329,13 @@ everywhere! {
         support::until("it drains", || supervisor.is_draining()).await;
         assert_eq!(supervisor.open(&key("#rust")).await.unwrap().id(), session.id());
         let error = supervisor.open(&key("#other")).await.unwrap_err();
-        assert!(matches!(error, OpenError::Draining), "{error:?}");
+        assert!(matches!(error, OpenError::Draining { .. }), "{error:?}");
         let error = supervisor.reset(&key("#rust"), NewSession::new()).await.unwrap_err();
-        assert!(matches!(error, OpenError::Draining), "{error:?}");
+        assert!(matches!(error, OpenError::Draining { .. }), "{error:?}");
         let error = supervisor.begin(&key("#other"), &user("hello"), ()).await.unwrap_err();
-        assert!(matches!(error, BeginError::Draining), "{error:?}");
+        assert!(matches!(error, BeginError::Draining { .. }), "{error:?}");
         let error = supervisor.begin(&key("#rust"), &user("hello"), ()).await.unwrap_err();
-        assert!(matches!(error, BeginError::Draining), "draining comes before busy: {error:?}");
+        assert!(matches!(error, BeginError::Draining { .. }), "draining comes before busy: {error:?}");
         committed(turn, "answer").await;
         assert_eq!(reader.next().await, Some(Event::Ended(TurnOutcome::Committed)));
         assert!(ending.await.unwrap().unwrap().clean);
@@ -346,11 +346,11 @@ everywhere! {
         let (supervisor, session) = stage.session().await;
         assert!(supervisor.shutdown(std::time::Duration::from_secs(5)).await.unwrap().clean);
         let error = session.begin(&user("hello"), ()).await.unwrap_err();
-        assert!(matches!(error, BeginError::Draining), "{error:?}");
+        assert!(matches!(error, BeginError::Draining { .. }), "{error:?}");
         let error = supervisor.open(&key("#other")).await.unwrap_err();
-        assert!(matches!(error, OpenError::Draining), "{error:?}");
+        assert!(matches!(error, OpenError::Draining { .. }), "{error:?}");
         let error = supervisor.begin(&key("#other"), &user("hello"), ()).await.unwrap_err();
-        assert!(matches!(error, BeginError::Draining), "{error:?}");
+        assert!(matches!(error, BeginError::Draining { .. }), "{error:?}");
     }
 }
 

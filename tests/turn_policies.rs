@@ -146,7 +146,7 @@ everywhere! {
             let input = user("second");
             let refused = session.run(&input, BusyPolicy::Reject, work);
             let error = refused.await.unwrap_err();
-            let BeginError::Busy { id, holder, queued } = &error else { panic!("{error:?}") };
+            let BeginError::Busy { id, holder, queued, .. } = &error else { panic!("{error:?}") };
             assert_eq!((id, holder.stream, *queued), (session.id(), turn.stream(), 0));
             assert_eq!(holder.phase, TurnPhase::Running);
             assert!(error.to_string().contains(&turn.stream().to_string()), "{error}");
@@ -570,7 +570,7 @@ everywhere! {
         support::until("it drains", || supervisor.is_draining()).await;
         for policy in [BusyPolicy::Reject, QUEUE, BusyPolicy::interrupt(), PARALLEL] {
             let draining = session.begin(&user("x"), policy).await.unwrap_err();
-            assert!(matches!(draining, BeginError::Draining), "{draining:?}");
+            assert!(matches!(draining, BeginError::Draining { .. }), "{draining:?}");
         }
         assert_eq!(turn.cancelled_by(), None, "a refused newcomer interrupts nobody");
         let gate = Gate::new();

@@ -2,12 +2,12 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
-use super::hold::Hold;
-use super::house::{House, Reloaded};
-use super::slot::Slot;
-use super::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
 use crate::clock::Moment;
 use crate::rt::{self, Arc, oneshot};
+use crate::slot::Slot;
+use crate::slot::hold::Hold;
+use crate::slot::house::{House, Reloaded};
+use crate::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
 use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 

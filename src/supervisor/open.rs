@@ -8,13 +8,13 @@ use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::session::slot::{Slot, Standing};
-use crate::session::state::Target;
+use crate::slot::{Slot, Standing};
+use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::CancelReason;
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl<E: Content> Supervisor<E> {
                 Resolved::Nothing { bound_to } => bound_to,
             };
             if shared.engine.is_draining() {
-                return Err(OpenError::Draining);
+                return Err(OpenError::Draining { instance: self.instance() });
             }
             if let Some(new) = new.take() {
                 seed = Some(self.seed(new(), key)?);
@@ -117,7 +117,7 @@ impl<E: Content> Supervisor<E> {
     ) -> Result<Opened<E>, OpenError> {
         let shared = &self.shared;
         if shared.engine.is_draining() {
-            return Err(OpenError::Draining);
+            return Err(OpenError::Draining { instance: self.instance() });
         }
         let seed = self.seed(new, key)?;
         let _flight = shared.key_flights.join(key).await;
@@ -171,14 +171,19 @@ impl<E: Content> Supervisor<E> {
     ) -> Result<Session<E>, CreateError> {
         let shared = &self.shared;
         if shared.engine.is_draining() {
-            return Err(CreateError::Draining);
+            return Err(CreateError::Draining { instance: self.instance() });
         }
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
-        let failed = |source| CreateError::Store { id: id.clone(), source };
+        let (instance, failed) =
+            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
         match shared.attempt(id, None, &seed).await.map_err(failed)? {
             Attempt::Created(slot) => Ok(self.session(slot)),
-            Attempt::Taken | Attempt::KeyMoved => Err(CreateError::Exists { id: id.clone() }),
-            Attempt::Gone(tombstone) => Err(CreateError::Gone { id: id.clone(), tombstone }),
+            Attempt::Taken | Attempt::KeyMoved => {
+                Err(CreateError::Exists { id: id.clone(), instance })
+            }
+            Attempt::Gone(tombstone) => {
+                Err(CreateError::Gone { id: id.clone(), tombstone, instance })
+            }
         }
     }
 
@@ -193,17 +198,20 @@ impl<E: Content> Supervisor<E> {
     ///
     /// As [`create_id`](Self::create_id).
     pub async fn open_id(&self, id: &SessionId) -> Result<Session<E>, CreateError> {
-        let failed = |source| CreateError::Store { id: id.clone(), source };
+        let (instance, failed) =
+            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
         loop {
             match self.shared.locate(id).await.map_err(failed)? {
                 Located::Live(slot) => return Ok(self.session(slot)),
                 Located::Gone(tombstone) => {
-                    return Err(CreateError::Gone { id: id.clone(), tombstone });
+                    return Err(CreateError::Gone { id: id.clone(), tombstone, instance });
                 }
                 Located::Unknown => {}
             }
             match self.shared.engine.config.unknown {
-                UnknownPolicy::NotFound => return Err(CreateError::Unknown { id: id.clone() }),
+                UnknownPolicy::NotFound => {
+                    return Err(CreateError::Unknown { id: id.clone(), instance });
+                }
                 UnknownPolicy::Create => match self.create_id(id, NewSession::new()).await {
                     // Somebody else was faster: theirs is as good.
                     Err(CreateError::Exists { .. }) => {}
@@ -234,7 +242,7 @@ impl Shared {
     fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
         |source| {
             if self.engine.is_over(&source) {
-                OpenError::Draining
+                OpenError::Draining { instance: self.engine.instance }
             } else {
                 OpenError::Store { key: key.clone(), source }
             }
@@ -305,6 +313,12 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Attempt, StoreError> {
         let _flight = self.id_flights.join(id).await;
+        // The store goes by the wall clock, and knows nothing of a turn that still runs.
+        if !seed.allow_reuse
+            && let Some(tombstone) = self.grave(id)
+        {
+            return Ok(Attempt::Gone(tombstone));
+        }
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,

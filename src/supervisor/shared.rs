@@ -8,14 +8,21 @@ use ractor::{ActorCell, ActorRef};
 use super::actor::SupervisorMessage;
 use crate::engine::Engine;
 use crate::flight::Flights;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::session::house::{House, Reloaded};
-use crate::session::slot::{Slot, Standing};
+use crate::slot::house::{House, Reloaded};
+use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
+
+/// How many turns' numbers are skipped when a session is loaded from the store.
+///
+/// Turns whose begins the store never heard of, because it failed or the process died, had numbers,
+/// too, and somebody may have seen one start. Those are not given again, so that a late cancel of
+/// such a turn hits nobody. There were never so many at once, since each held an input in memory.
+const UNHEARD_TURNS: u64 = 1 << 20;
 
 /// What the handles of one supervisor share. Dropped with the last of them.
 #[derive(Debug)]
@@ -31,9 +38,6 @@ pub(crate) struct Shared {
     pub(crate) key_flights: Flights<SessionKey>,
     /// Who loads or creates an id.
     pub(crate) id_flights: Flights<SessionId>,
-    /// The newest turn of each life whose slot was left and that was not loaded since. Its begin may
-    /// have failed, and its number is not given again: somebody may have seen it.
-    left_at: ShardedMap<SessionId, (Incarnation, Generation)>,
     /// The parent of all session actors, until the shutdown.
     pub(super) actor: Mutex<Option<ActorRef<SupervisorMessage>>>,
     /// Notified when something ended during a shutdown.
@@ -62,7 +66,6 @@ impl Shared {
             keys: ShardedMap::new(),
             key_flights: Flights::new(),
             id_flights: Flights::new(),
-            left_at: ShardedMap::new(),
             actor: Mutex::new(None),
             stirred: Notify::new(),
             myself: myself.clone(),
@@ -81,7 +84,7 @@ impl Shared {
                     continue;
                 }
                 Some((_, Standing::Gone(tombstone))) => return Ok(self.gone(tombstone)),
-                Some((slot, Standing::Left)) => self.remove(&slot),
+                Some((slot, Standing::Left)) => self.registry.remove(&slot),
                 None => {}
             }
             if let Some(grave) = self.grave(id) {
@@ -110,7 +113,7 @@ impl Shared {
     }
 
     /// The tombstone under `id`, if it stands.
-    fn grave(&self, id: &SessionId) -> Option<Tombstone> {
+    pub(super) fn grave(&self, id: &SessionId) -> Option<Tombstone> {
         match self.registry.get(id)? {
             Place::Gone(grave) => grave.stands(self.engine.now()).then_some(grave.tombstone),
             Place::Live(_) => None,
@@ -125,7 +128,7 @@ impl Shared {
 
     /// Waits until the delete of `slot` is through.
     async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
-        use crate::session::state::DeleteRefusal;
+        use crate::state::DeleteRefusal;
         match slot.await_delete().await {
             Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
             Ok(Err(DeleteRefusal::Store(error))) => Err(error),
@@ -140,29 +143,25 @@ impl Shared {
             return Ok(None);
         }
         match self.engine.store.look_up(id, self.engine.now().wall).await? {
-            Found::Live(record) => Ok(match self.publish(record) {
-                Ok(slot) => Some(Located::Live(slot)),
-                Err(tombstone) => Some(self.gone(tombstone)),
-            }),
+            Found::Live(mut record) => {
+                record.generation = record.generation.skip(UNHEARD_TURNS);
+                Ok(match self.publish(record) {
+                    Ok(slot) => Some(Located::Live(slot)),
+                    Err(tombstone) => Some(self.gone(tombstone)),
+                })
+            }
             Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
             Found::Unknown => Ok(Some(Located::Unknown)),
         }
     }
 
     /// Makes a session live. Called under the flight of its id.
-    pub(crate) fn publish(&self, mut record: Record) -> Result<Arc<Slot>, Tombstone> {
+    pub(crate) fn publish(&self, record: Record) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
-        if let Some((incarnation, newest)) = self.left_at.get(&record.id)
-            && incarnation == record.incarnation
-        {
-            record.generation = record.generation.max(newest);
-        }
         let house: Weak<dyn House> = self.myself.clone();
         let slot = Slot::new(record, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
-                // From here on the slot knows.
-                self.left_at.remove_if(&slot.id, |(life, _)| *life <= slot.incarnation);
                 self.engine.counts.loaded();
                 tracing::debug!(session = %slot.id, repairs, to = "live", "a session is loaded");
                 slot.start();
@@ -171,13 +170,6 @@ impl Shared {
             Published::Existing(slot) => Ok(slot),
             Published::Gone(tombstone) => Err(tombstone),
         }
-    }
-
-    /// Takes out a slot that was left, if it still stands. Its successor goes on with its numbers.
-    fn remove(&self, slot: &Arc<Slot>) {
-        let newest = (slot.incarnation, slot.newest());
-        self.left_at.alter(&slot.id, |noted| *noted = (*noted).max(Some(newest)));
-        self.registry.remove(slot);
     }
 
     /// Takes a slot's key off the loaded ones.
@@ -197,7 +189,7 @@ impl House for Shared {
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.remove(slot);
+        self.registry.remove(slot);
         self.forget_key(slot);
     }
 

@@ -10,7 +10,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    clippy::wildcard_enum_match_arm,
     clippy::disallowed_types,
     reason = "helpers of tests, which do not run on the library's seam"
 )]
@@ -200,7 +199,7 @@ pub fn play<F: Future<Output = ()>>(threads: bool, kind: Kind, scenario: impl Fn
         tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.worker_threads(4).enable_all().build().unwrap();
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     runtime
         .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
         .expect("the scenario does not end");
