@@ -251,12 +251,14 @@ impl<E: Content> Supervisor<E> {
             self.shared.engine.counts.refused("input");
             return Err(BeginError::Input(error));
         }
-        let session = self.open(key).await.map_err(|error| match error {
+        let opened = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
-        })?;
+        });
+        let counts = &self.shared.engine.counts;
+        let session = opened.inspect_err(|error| counts.refused(error.name()))?;
         session.begin(input, options).await
     }
 }

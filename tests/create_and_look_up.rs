@@ -333,6 +333,8 @@ everywhere! {
         let error = supervisor.begin(&key("b"), &user("x"), ()).await.unwrap_err();
         assert!(matches!(error, BeginError::Draining { .. }), "{error:?}");
         assert_eq!((supervisor.loaded(), supervisor.counts().created), (1, 1));
+        // L5: a begin that is refused before it has a session counts as well.
+        assert_eq!(supervisor.counts().begins_refused, 1);
         drop(turn);
         assert!(ending.await.unwrap().unwrap().clean);
     }
