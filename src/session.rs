@@ -108,7 +108,12 @@ impl<E> Session<E> {
 
     /// What is happening in it now. Never waits, never counts as use.
     pub fn status(&self) -> SessionStatus {
-        SessionStatus::of(&self.current())
+        let current = self.current();
+        let mut status = SessionStatus::of(&current);
+        if current.standing() == Standing::Left {
+            status.gone = self.house.tombstone(&current.id, current.incarnation);
+        }
+        status
     }
 
     /// Tells the turn `stream` to end, as somebody asked for it. A stale id never hits a newer turn.

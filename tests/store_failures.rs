@@ -263,6 +263,21 @@ everywhere! {
         quiet(&supervisor, &session).await;
     }
 
+    // A5: the handle that was there before the failure hears of a delete through another one
+    async fn a_handle_from_before_a_failure_knows_that_its_session_is_gone(stage) {
+        let (supervisor, session) = stage.session().await;
+        stage.store.fail_next_of(StoreCall::Append, Fault::Unavailable);
+        assert!(session.append(&[user("notice")]).await.is_err());
+        let other = supervisor.open(&key("#rust")).await.unwrap();
+        assert_eq!(session.status().gone, None);
+        other.delete().await.unwrap();
+        let gone = session.status().gone;
+        assert_eq!((gone, gone.is_some()), (other.status().gone, true));
+        assert!(matches!(session.begin(&user("x"), ()).await, Err(BeginError::Gone { .. })));
+        assert!(matches!(session.delete().await.unwrap(), DeleteOutcome::AlreadyGone(_)));
+        settled(&supervisor).await;
+    }
+
     // C2, D3: "the first turn's id hit the second": a begin that failed gave its number back
     async fn a_turn_number_is_not_used_again_after_its_begin_has_failed(stage) {
         let (supervisor, session) = stage.session().await;

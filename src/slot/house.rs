@@ -24,6 +24,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// Something ended while the supervisor shuts down.
     fn stirred(&self);
 
+    /// The tombstone of this life of the session, if it stands in memory.
+    fn tombstone(&self, id: &SessionId, incarnation: Incarnation) -> Option<Tombstone>;
+
     /// The slot that holds this life of the session, if it is loaded.
     fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
 

@@ -197,6 +197,10 @@ impl House for Shared {
         self.stirred.notify_waiters();
     }
 
+    fn tombstone(&self, id: &SessionId, incarnation: Incarnation) -> Option<Tombstone> {
+        self.grave(id).filter(|tombstone| tombstone.incarnation == incarnation)
+    }
+
     fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>> {
         Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
     }
