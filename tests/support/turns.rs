@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     clippy::disallowed_types,
     reason = "helpers of tests, which do not run on the library's seam"
 )]
