@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::turn::BusyPolicy;
+use crate::policy::BusyPolicy;
 
 /// The settings of a supervisor. Every field has a default; a file needs only what differs.
 ///

@@ -79,9 +79,13 @@ mod flight;
 mod id;
 mod key;
 pub mod metrics;
+mod outcome;
+mod policy;
 mod registry;
 mod rt;
 mod session;
+mod slot;
+mod state;
 pub mod store;
 mod stream;
 mod supervisor;
@@ -101,6 +105,8 @@ pub use id::{
 };
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
+pub use outcome::{CancelReason, TurnOutcome};
+pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
 };
@@ -114,7 +120,6 @@ pub use supervisor::{
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{
-    BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DEFAULT_GRACE, DEFAULT_QUEUE_MAX, EmitError, FailedInput, Holder, Parallel, RunError, Running,
-    Turn, TurnOutcome, TurnPhase,
+    BeginOptions, CancelOutcome, CommitError, CommitOutcome, EmitError, FailedInput, RunError,
+    Running, Turn,
 };

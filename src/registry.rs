@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::id::SessionId;
 use crate::rt::{Arc, Mutex, ShardedMap, Weak};
-use crate::session::slot::{Slot, Standing};
+use crate::slot::{Slot, Standing};
 use crate::tombstone::Tombstone;
 
 /// Every loaded session and every tombstone that is held in memory.

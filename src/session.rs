@@ -3,13 +3,8 @@
 //! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
 //! while: what it names is loaded again on use. Only deletion ends it.
 
-pub(crate) mod actor;
 mod data;
 mod error;
-pub(crate) mod hold;
-pub(crate) mod house;
-pub(crate) mod slot;
-pub(crate) mod state;
 mod status;
 mod wait;
 
@@ -21,20 +16,21 @@ pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::delete;
 
-use self::hold::Hold;
-use self::house::House;
-use self::slot::{Slot, Standing};
-use self::state::{BeginRequest, Change, Target};
 use self::wait::{Again, admitted, again};
 use crate::clock::Timestamp;
 use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::Arc;
+use crate::slot::hold::Hold;
+use crate::slot::house::House;
+use crate::slot::{Slot, Standing};
+use crate::state::{BeginRequest, Change, Target};
 use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
 use crate::tombstone::Tombstone;
-use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
+use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
 
 /// The handle to one conversation. Clones name the same one.
 ///
@@ -193,10 +189,11 @@ impl<E> Session<E> {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),
         };
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
         match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
-            Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
-            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
+            Found::Gone(tombstone) => Err(SessionError::Gone { id, tombstone, instance }),
+            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id, instance }),
         }
     }
 
@@ -217,10 +214,10 @@ impl<E> Session<E> {
         if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
             return self.store_failed(source);
         }
-        let id = self.slot.id.clone();
+        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
         match self.again().await {
-            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone },
-            Ok(Again::Unknown) => SessionError::Unknown { id },
+            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
+            Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
             Err(error) => self.store_failed(error),
         }
@@ -319,17 +316,22 @@ impl<E: Content> Session<E> {
             };
             let waited = engine.now().moment.since(began);
             let expected = options.expect_version;
-            if let Some(error) = BeginError::from_refusal(refusal, &slot.id, waited, expected) {
+            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, expected) {
                 if matches!(error, BeginError::Gone { .. }) {
                     engine.counts.gone_hit();
                 }
                 return Err(error);
             }
-            let id = slot.id.clone();
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
             slot = match self.again().await {
                 Ok(Again::Live(slot)) => slot,
-                Ok(Again::Gone(tombstone)) => return Err(BeginError::Gone { id, tombstone }),
-                Ok(Again::Unknown) => return Err(BeginError::Unknown { id }),
+                Ok(Again::Gone(tombstone)) => {
+                    return Err(BeginError::Gone { id, tombstone, instance });
+                }
+                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
+                Err(source) if slot.engine.is_over(&source) => {
+                    return Err(BeginError::Draining { instance });
+                }
                 Err(source) => return Err(BeginError::Store { id, source }),
             };
         }

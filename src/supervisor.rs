@@ -29,9 +29,9 @@ use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
 use crate::rt::Arc;
-use crate::session::house::House;
-use crate::session::slot::Slot;
 use crate::session::{BeginError, DeleteError, DeleteOutcome, Session};
+use crate::slot::Slot;
+use crate::slot::house::House;
 use crate::store::{RecordFilter, RecordPage, StoreError};
 use crate::tombstone::Tombstone;
 use crate::turn::{BeginOptions, Turn};
@@ -252,9 +252,9 @@ impl<E: Content> Supervisor<E> {
             return Err(BeginError::Input(error));
         }
         let session = self.open(key).await.map_err(|error| match error {
-            OpenError::Draining => BeginError::Draining,
+            OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
-            OpenError::IdCollision { id } => BeginError::Unknown { id },
+            OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         })?;
         session.begin(input, options).await

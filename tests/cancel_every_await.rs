@@ -409,7 +409,7 @@ fn shutdown() {
                     let World { supervisor, session, .. } = world;
                     assert!(supervisor.is_draining());
                     let error = session.begin(&user("in"), ()).await.unwrap_err();
-                    assert!(matches!(error, BeginError::Draining), "{error}");
+                    assert!(matches!(error, BeginError::Draining { .. }), "{error}");
                     assert!(supervisor.open(&key("#other")).await.is_err());
                     let again = supervisor.shutdown(Duration::from_millis(1)).await.unwrap();
                     assert!(again.clean && output.is_none_or(|report| report.clean));

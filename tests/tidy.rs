@@ -89,8 +89,7 @@ fn no_actor_is_called_and_waited_for() {
 
 #[test]
 fn the_actor_library_stays_inside() {
-    let inside =
-        ["session/actor.rs", "session/house.rs", "supervisor/actor.rs", "supervisor/shared.rs"];
+    let inside = ["slot/actor.rs", "slot/house.rs", "supervisor/actor.rs", "supervisor/shared.rs"];
     let builder = "supervisor/builder.rs";
     forbid("ractor outside of the actors", |path, line| {
         line.contains("ractor") && !inside.iter().chain([&builder]).any(|it| path.ends_with(it))

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use super::error::SessionError;
-use super::state::{Change, Changed};
 use super::wait::{Again, answer};
 use crate::entry::{check_name, decode, encode};
+use crate::state::{Change, Changed};
 use crate::store::DataChange;
 
 impl<E> Session<E> {
@@ -90,14 +90,16 @@ impl<E> Session<E> {
                 Ok(changed) => return Ok(changed),
                 Err(refusal) => refusal,
             };
-            if let Some(error) = SessionError::from_refusal(refusal, &slot.id) {
+            if let Some(error) = SessionError::from_refusal(refusal, &slot) {
                 return Err(error);
             }
-            let id = slot.id.clone();
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
             slot = match self.again().await.map_err(|error| self.store_failed(error))? {
                 Again::Live(slot) => slot,
-                Again::Gone(tombstone) => return Err(SessionError::Gone { id, tombstone }),
-                Again::Unknown => return Err(SessionError::Unknown { id }),
+                Again::Gone(tombstone) => {
+                    return Err(SessionError::Gone { id, tombstone, instance });
+                }
+                Again::Unknown => return Err(SessionError::Unknown { id, instance }),
             };
         }
     }

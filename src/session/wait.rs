@@ -2,12 +2,12 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
-use super::hold::Hold;
-use super::house::{House, Reloaded};
-use super::slot::Slot;
-use super::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
 use crate::clock::Moment;
 use crate::rt::{self, Arc, oneshot};
+use crate::slot::Slot;
+use crate::slot::hold::Hold;
+use crate::slot::house::{House, Reloaded};
+use crate::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
 use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -125,6 +125,13 @@ pub(crate) async fn delete(
                 return Err(DeleteError { id: id.clone(), source });
             }
             Err(DeleteRefusal::Left) => {}
+        }
+        // Without waiting where it is loaded: a delete that has failed is to be tried again.
+        if let Some(now) = house.loaded(id, slot.incarnation)
+            && !Arc::ptr_eq(&now, &slot)
+        {
+            slot = now;
+            continue;
         }
         let now = again(&slot, house).await;
         slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {

@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::store::{FenceReason, InputFate, Record, RecordFilter, StoreError, TurnMarker, Write};
-use crate::turn::TurnOutcome;
 
 /// How many sessions are looked at together.
 const PAGE: usize = 256;

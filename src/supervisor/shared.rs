@@ -12,8 +12,8 @@ use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::session::house::{House, Reloaded};
-use crate::session::slot::{Slot, Standing};
+use crate::slot::house::{House, Reloaded};
+use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -121,7 +121,7 @@ impl Shared {
 
     /// Waits until the delete of `slot` is through.
     async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
-        use crate::session::state::DeleteRefusal;
+        use crate::state::DeleteRefusal;
         match slot.await_delete().await {
             Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
             Ok(Err(DeleteRefusal::Store(error))) => Err(error),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::clock::Moment;
+use crate::outcome::CancelReason;
 use crate::rt::{self, Arc};
-use crate::session::state::Target;
+use crate::state::Target;
 use crate::store::StoreError;
-use crate::turn::CancelReason;
 
 /// How long the last actors have to end once nothing is left for them to do.
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::store::{
     DataChange, EntryMark, FenceReason, InputFate, Record, StoreError, StoredEntry, TurnRecord,
     Write,
 };
-use crate::turn::TurnOutcome;
 
 /// One life of a session.
 #[derive(Debug)]

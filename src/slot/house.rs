@@ -1,0 +1,53 @@
+//! What a slot asks of the supervisor that keeps it.
+//!
+//! The dependency points upwards only through this trait, and weakly: a session does not keep its
+//! supervisor alive.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::Slot;
+use crate::id::{Incarnation, SessionId};
+use crate::rt::{Arc, Weak};
+use crate::store::StoreError;
+use crate::tombstone::Tombstone;
+
+/// Keeps slots.
+pub(crate) trait House: fmt::Debug + Send + Sync {
+    /// The slot's session was deleted: its place becomes the tombstone.
+    fn bury(&self, slot: &Arc<Slot>, tombstone: Tombstone);
+
+    /// The slot is over and its session is not: its place is freed.
+    fn leave(&self, slot: &Arc<Slot>);
+
+    /// Something ended while the supervisor shuts down.
+    fn stirred(&self);
+
+    /// The slot that holds this life of the session, if it is loaded.
+    fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
+
+    /// The slot that holds this life of the session, loaded if it is not.
+    fn reload<'a>(
+        &'a self,
+        id: &'a SessionId,
+        incarnation: Incarnation,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
+
+    /// Links a new session actor to the supervisor's; `None` once that has ended.
+    fn parent(&self) -> Option<ractor::ActorCell>;
+
+    /// The actor of `slot` has ended, however.
+    fn actor_ended(&self, slot: &Weak<Slot>, tenure: u64);
+}
+
+/// What is under an id whose slot was left.
+#[derive(Debug)]
+pub(crate) enum Reloaded {
+    /// The same life, in a new slot.
+    Live(Arc<Slot>),
+    /// That life is over.
+    Gone(Tombstone),
+    /// That life is over, and it is not known since when.
+    Unknown,
+}

@@ -1,0 +1,194 @@
+//! What the store is still to be told, and what follows when it answers.
+
+use super::{
+    BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
+};
+use crate::id::Generation;
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
+
+/// One write, and who waits for it. `write` is `None` once the store has it.
+#[derive(Debug)]
+pub(crate) enum Pending<P: Ports> {
+    /// Opens a turn.
+    Begin { write: Option<Write>, generation: Generation, port: P::Begin, stream: P::Stream },
+    /// Ends one.
+    Settle {
+        write: Option<Write>,
+        generation: Generation,
+        /// `None` for the repair of a turn that an earlier state or process left open.
+        stream: Option<P::Stream>,
+        outcome: TurnOutcome,
+        /// Who ended it and is told; nobody after a drop, a fence or a repair.
+        then: Option<(P::Settle, Settlement)>,
+    },
+    /// Changes the session without a turn.
+    Change { write: Option<Write>, port: P::Change, version: u64, last_seq: u64 },
+    /// Deletes it. Who waits stands in [`Phase::Closing`].
+    Delete { write: Option<Write> },
+}
+
+impl<P: Ports> Pending<P> {
+    /// The settling of a turn that the record calls open and that nobody holds.
+    pub(super) fn repair(marker: &TurnMarker, record: &Record) -> Self {
+        let generation = marker.generation;
+        let outcome = TurnOutcome::Interrupted;
+        let (input, at) = (InputFate::Keep, record.last_active_at);
+        let write = Some(Write::Settle { generation, outcome, input, at });
+        Self::Settle { write, generation, stream: None, outcome, then: None }
+    }
+
+    /// Its write, which is taken out.
+    fn take_write(&mut self) -> Option<Write> {
+        match self {
+            Self::Begin { write, .. }
+            | Self::Settle { write, .. }
+            | Self::Change { write, .. }
+            | Self::Delete { write } => write.take(),
+        }
+    }
+}
+
+impl<P: Ports> SessionState<P> {
+    /// The write that the store is to be told next, if it is not busy with one.
+    ///
+    /// Whoever gets it has to bring the store's answer back as `Input::Stored`.
+    pub(crate) fn next_write(&mut self) -> Option<Write> {
+        if self.writing {
+            return None;
+        }
+        let write = self.outbox.front_mut()?.take_write();
+        self.writing = write.is_some();
+        write
+    }
+
+    /// Whether a write waits that nobody has handed to the store.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.writing && !self.outbox.is_empty()
+    }
+
+    /// Takes in the store's answer for the write at the front.
+    pub(super) fn stored(&mut self, result: Result<(), StoreError>, step: &mut Step<'_, P>) {
+        self.writing = false;
+        let Some(pending) = self.outbox.pop_front() else { return };
+        match (pending, result) {
+            (Pending::Begin { generation, port, stream, .. }, Ok(())) => {
+                self.begun(generation, port, stream, step);
+            }
+            (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
+                step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
+                step.effects.extend(
+                    then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
+                );
+            }
+            (Pending::Change { port, version, last_seq, .. }, Ok(())) => {
+                step.effects
+                    .push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
+            }
+            (
+                Pending::Delete { .. },
+                // Gone already: an earlier try, whose outcome was not known, had done it.
+                Ok(()) | Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }),
+            ) => self.buried(step),
+            (Pending::Delete { .. }, Err(error)) => self.delete_failed(&error, step),
+            (failed, Err(error)) => {
+                self.fail_pending(failed, &error, step);
+                self.lose(&error, step);
+            }
+        }
+    }
+
+    /// A turn's begin is stored: its holder gets it, unless it was ended meanwhile.
+    fn begun(
+        &mut self,
+        generation: Generation,
+        port: P::Begin,
+        stream: P::Stream,
+        step: &mut Step<'_, P>,
+    ) {
+        let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
+        let stopping = open.map(|turn| {
+            turn.opened = true;
+            turn.stopping
+        });
+        let refusal = match stopping {
+            Some(None) => {
+                step.effects.push(Effect::Begun { port, generation, stream });
+                return;
+            }
+            Some(Some(stopping)) => {
+                self.dropped(generation, false, step);
+                BeginRefusal::Cancelled(stopping.reason)
+            }
+            None => match &self.phase {
+                Phase::Gone(tombstone) => BeginRefusal::Gone(*tombstone),
+                Phase::Closing(_) => BeginRefusal::Closing,
+                Phase::Live | Phase::Left => BeginRefusal::Cancelled(self.cancelled_by(generation)),
+            },
+        };
+        step.effects.push(Effect::Refused { port, refusal });
+    }
+
+    /// Why a turn that is being settled was told to end.
+    fn cancelled_by(&self, wanted: Generation) -> CancelReason {
+        let reason = self.outbox.iter().find_map(|pending| match pending {
+            Pending::Settle { generation, outcome: TurnOutcome::Cancelled(reason), .. }
+                if *generation == wanted =>
+            {
+                Some(*reason)
+            }
+            Pending::Settle { .. }
+            | Pending::Begin { .. }
+            | Pending::Change { .. }
+            | Pending::Delete { .. } => None,
+        });
+        reason.unwrap_or(CancelReason::Stopped)
+    }
+
+    /// Gives up this state after a write failed: everybody is told, and nothing is written from it
+    /// any more. The record is the truth, and the next use loads it.
+    fn lose(&mut self, error: &StoreError, step: &mut Step<'_, P>) {
+        let open: Vec<_> = self.turns.iter().map(|turn| turn.generation).collect();
+        for generation in open {
+            let Some(turn) = self.fence(generation, CancelReason::StoreFailed, step) else {
+                continue;
+            };
+            let outcome = TurnOutcome::Interrupted;
+            step.effects.push(Effect::End { stream: turn.stream, outcome });
+        }
+        for pending in std::mem::take(&mut self.outbox) {
+            self.fail_pending(pending, error, step);
+        }
+        for queued in std::mem::take(&mut self.queue) {
+            let refusal = BeginRefusal::Store(error.clone());
+            step.effects.push(Effect::Refused { port: queued.port, refusal });
+        }
+        if matches!(self.phase, Phase::Live) {
+            self.phase = Phase::Left;
+            step.effects.push(Effect::Leave);
+        }
+    }
+
+    /// Tells whoever waits for a write that it failed.
+    fn fail_pending(&mut self, pending: Pending<P>, error: &StoreError, step: &mut Step<'_, P>) {
+        match pending {
+            // Its turn's end is told by whoever took the turn.
+            Pending::Begin { port, .. } => {
+                let refusal = BeginRefusal::Store(error.clone());
+                step.effects.push(Effect::Refused { port, refusal });
+            }
+            Pending::Settle { stream, then, .. } => {
+                let outcome = TurnOutcome::Interrupted;
+                step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
+                step.effects.extend(
+                    then.map(|(port, _)| Effect::Settled { port, answer: Err(error.clone()) }),
+                );
+            }
+            Pending::Change { port, .. } => {
+                let answer = Err(ChangeRefusal::Store(error.clone()));
+                step.effects.push(Effect::Changed { port, answer });
+            }
+            Pending::Delete { .. } => self.delete_failed(error, step),
+        }
+    }
+}
