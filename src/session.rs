@@ -262,7 +262,7 @@ impl<E: Content> Session<E> {
             Ok(input) => self.begin_encoded(input, options.into()).await,
             Err(error) => Err(BeginError::Input(error)),
         };
-        begun.inspect_err(|error| self.slot.engine.counts.refused(error.name())).map(Turn::new)
+        begun.inspect_err(|error| error.note(&self.slot.engine)).map(Turn::new)
     }
 
     /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the

@@ -247,16 +247,19 @@ impl<E: Content> Supervisor<E> {
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
         let input = input.into();
-        if let Err(error) = input.encode(&self.shared.engine.config.limits) {
-            self.shared.engine.counts.refused("input");
-            return Err(BeginError::Input(error));
+        let engine = &self.shared.engine;
+        if let Err(error) = input.encode(&engine.config.limits) {
+            let error = BeginError::Input(error);
+            error.note(engine);
+            return Err(error);
         }
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
-        })?;
+        });
+        let session = session.inspect_err(|error| error.note(engine))?;
         session.begin(input, options).await
     }
 }

@@ -233,7 +233,10 @@ fn nothing_is_admitted_once_a_session_closes_and_who_waited_is_told() {
         assert!(session.status().closing);
         for begin in waiting {
             let error = begin.await.unwrap_err();
-            assert!(matches!(&error, BeginError::Closing { id, .. } if id == session.id()), "{error}");
+            assert!(
+                matches!(&error, BeginError::Closing { id, .. } if id == session.id()),
+                "{error}"
+            );
         }
         let counts = supervisor.counts();
         assert_eq!((counts.begins_queued, counts.begins_dequeued), (5, 5));

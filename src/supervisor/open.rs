@@ -333,7 +333,7 @@ impl Shared {
         Ok(match created {
             Created::Created(record) => {
                 self.engine.counts.created();
-                tracing::info!(session = %record.id, from = "unknown", to = "live", "a session is created");
+                tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
                 match self.publish(record) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),

@@ -153,7 +153,7 @@ impl Shared {
         match self.registry.publish(&slot) {
             Published::New => {
                 self.engine.counts.loaded();
-                tracing::debug!(session = %slot.id, repairs, to = "live", "a session is loaded");
+                tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 Ok(slot)
             }
