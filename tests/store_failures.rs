@@ -493,9 +493,10 @@ everywhere! {
             goes_on(&supervisor, &session).await;
             // A turn that is dropped, so that the panic comes out of a drop or out of the actor.
             let turn = session.begin(&user("drops"), ()).await.unwrap();
+            let reader = turn.subscribe();
             store.next.store(at, Ordering::SeqCst);
             drop(tokio::spawn(async move { drop(turn) }).await);
-            support::until("it was met", || store.next.load(Ordering::SeqCst) == 0).await;
+            assert_eq!(read_out(reader).await.1, TurnOutcome::Interrupted);
             goes_on(&supervisor, &session).await;
             // A delete stays to be finished.
             store.next.store(at, Ordering::SeqCst);

@@ -79,7 +79,7 @@ async fn crowd(session: &Session, policy: BusyPolicy) -> (usize, usize) {
                     tokio::task::yield_now().await;
                 }
                 overlap.leave();
-                drop(commit(turn, "reply").await);
+                drop(turn.commit(&says("reply")).await);
                 1
             })
         })
@@ -176,7 +176,7 @@ everywhere! {
                 2 => drop(running),
                 3 => {
                     assert!(matches!(session.cancel(running.stream()), CancelOutcome::Cancelling { .. }));
-                    commit(running, "late").await;
+                    assert!(matches!(commit(running, "late").await, CommitOutcome::Stale { .. }));
                 }
                 _ => {
                     let task = tokio::spawn(async move {

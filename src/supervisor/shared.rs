@@ -17,6 +17,13 @@ use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
 
+/// How many turns' numbers are skipped when a session is loaded from the store.
+///
+/// Turns whose begins the store never heard of, because it failed or the process died, had numbers,
+/// too, and somebody may have seen one start. Those are not given again, so that a late cancel of
+/// such a turn hits nobody. There were never so many at once, since each held an input in memory.
+const UNHEARD_TURNS: u64 = 1 << 20;
+
 /// What the handles of one supervisor share. Dropped with the last of them.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -136,10 +143,13 @@ impl Shared {
             return Ok(None);
         }
         match self.engine.store.look_up(id, self.engine.now().wall).await? {
-            Found::Live(record) => Ok(match self.publish(record) {
-                Ok(slot) => Some(Located::Live(slot)),
-                Err(tombstone) => Some(self.gone(tombstone)),
-            }),
+            Found::Live(mut record) => {
+                record.generation = record.generation.skip(UNHEARD_TURNS);
+                Ok(match self.publish(record) {
+                    Ok(slot) => Some(Located::Live(slot)),
+                    Err(tombstone) => Some(self.gone(tombstone)),
+                })
+            }
             Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
             Found::Unknown => Ok(Some(Located::Unknown)),
         }

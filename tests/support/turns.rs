@@ -4,7 +4,7 @@
 //! [`in_paused_time!`], and becomes a module of tests, one for each store and runtime. Nothing in
 //! here sleeps to wait: what cannot be awaited is looked at between two turns of the scheduler.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 #![allow(unused_macros, unused_imports, reason = "each test file uses its own part")]
 #![allow(
     clippy::unwrap_used,
