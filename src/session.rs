@@ -219,7 +219,7 @@ impl<E> Session<E> {
             Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
             Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
-            Err(error) => self.store_failed(error),
+            Err(source) => SessionError::Store { id, source },
         }
     }
 

@@ -121,7 +121,7 @@ impl<E> Supervisor<E> {
     ///
     /// Cancel safe.
     pub async fn look_up(&self, id: &SessionId) -> Result<Lookup<E>, ReadError> {
-        let located = self.shared.locate(id).await.map_err(|source| self.read_failed(source))?;
+        let located = self.shared.locate(id).await?;
         Ok(match located {
             Located::Live(slot) => Lookup::Live(self.session(slot)),
             Located::Gone(tombstone) => Lookup::Gone(tombstone),

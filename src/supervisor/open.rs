@@ -275,7 +275,9 @@ impl Shared {
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
             }
         }
-        let Some(id) = self.engine.store.bound_to(key).await? else {
+        let bound = self.engine.store.bound_to(key).await;
+        let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
+        let Some(id) = bound else {
             return Ok(Resolved::Nothing { bound_to: None });
         };
         Ok(match self.locate(&id).await? {
