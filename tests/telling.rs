@@ -36,7 +36,7 @@ const AT_ONCE: BusyPolicy = BusyPolicy::Interrupt { grace: Duration::ZERO, max: 
 /// `session stream: from -> to (reason)`, in order; streams by the number of their turn.
 fn told(kind: Kind, scenario: impl AsyncFnOnce(&Stage, &Supervisor)) -> Vec<String> {
     let events = Events::default();
-    tracing::subscriber::with_default(events.clone(), || {
+    events.during(|| {
         runtime(1).block_on(async {
             let stage = Stage::new(kind).await;
             let supervisor = stage.start().await;
@@ -159,7 +159,7 @@ fn a_store_that_fails_and_the_session_that_is_given_up_for_it_are_told() {
 #[test]
 fn what_a_start_settles_is_told() {
     let events = Events::default();
-    tracing::subscriber::with_default(events.clone(), || {
+    events.during(|| {
         runtime(1).block_on(async {
             let stage = Stage::new(Kind::Memory).await;
             let supervisor = stage.start().await;
@@ -184,7 +184,7 @@ fn what_a_start_settles_is_told() {
 #[test]
 fn an_input_that_waits_or_is_refused_leaves_a_line_that_names_the_holder() {
     let events = Events::default();
-    tracing::subscriber::with_default(events.clone(), || {
+    events.during(|| {
         runtime(1).block_on(async {
             let stage = Stage::new(Kind::Memory).await;
             let supervisor = stage.start().await;
@@ -343,28 +343,6 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
             });
         });
     }
-}
-
-// L5, E8: only one that leaves before its time counts as evicted early, and the gauge is what is held.
-#[test]
-fn a_tombstone_whose_id_is_used_again_is_not_held_any_more() {
-    let numbers = Numbers::default();
-    metrics::with_local_recorder(&numbers, || {
-        runtime(1).block_on(async {
-            let mut config = Config::default();
-            config.tombstones.max_in_memory = 2;
-            let supervisor: Supervisor =
-                Supervisor::builder().config(config).start().await.unwrap();
-            for _ in 0..10 {
-                let new = NewSession::new().allow_reuse();
-                let session = supervisor.create_id(&id("s"), new).await.unwrap();
-                session.delete().await.unwrap();
-            }
-            assert_eq!(supervisor.counts().tombstones_evicted, 0);
-            assert_eq!(numbers.get("session_tombstones"), 1);
-            assert_clean(&supervisor).await;
-        });
-    });
 }
 
 // L5: every begin that is answered with an error is counted, wherever it is refused.

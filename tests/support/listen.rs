@@ -1,9 +1,10 @@
 //! Listening to what the library says: events of `tracing`, numbers of `metrics`, of this thread.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use tracing::field::{Field, Visit};
@@ -37,7 +38,28 @@ impl Visit for Fields<'_> {
     }
 }
 
-impl Subscriber for Events {
+/// Hands each event to whoever listens on its thread. One for the process: what `tracing` remembers
+/// of the places that emit is shared by all threads, and would race with tests that come and go.
+struct Router;
+
+thread_local! {
+    /// Who listens on this thread.
+    static HERE: RefCell<Option<Events>> = const { RefCell::new(None) };
+}
+
+impl Events {
+    /// Listens to this thread during `work`.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        static ROUTER: Once = Once::new();
+        ROUTER.call_once(|| tracing::subscriber::set_global_default(Router).unwrap());
+        HERE.set(Some(self.clone()));
+        let done = work();
+        HERE.set(None);
+        done
+    }
+}
+
+impl Subscriber for Router {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
         metadata.target().starts_with("session_supervisor")
     }
@@ -53,7 +75,11 @@ impl Subscriber for Events {
     fn event(&self, event: &Event<'_>) {
         let mut fields = BTreeMap::new();
         event.record(&mut Fields(&mut fields));
-        self.kept.lock().unwrap().push(fields);
+        HERE.with_borrow(|here| {
+            if let Some(events) = here {
+                events.kept.lock().unwrap().push(fields);
+            }
+        });
     }
 
     fn enter(&self, _span: &Id) {}
