@@ -291,12 +291,12 @@ fn stress(kind: Kind, rounds: u64, default_seed: u64) {
         })
         .await;
         assert_clean(supervisor).await;
-        let (seen, deleted) =
+        let (lives, deleted) =
             (world.seen.lock().unwrap().len(), world.deleted.lock().unwrap().len());
         let counts = supervisor.counts();
         println!("{counts:?}");
         // Loaded once per key: each life was created by one caller, and never loaded beside it.
-        assert_eq!(counts.created, seen as u64);
+        assert_eq!(counts.created, lives as u64);
         assert_eq!(counts.loaded, counts.created);
         assert_eq!(counts.deleted, deleted as u64);
         assert_eq!(counts.unloaded, 0);
