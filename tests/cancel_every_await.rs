@@ -381,6 +381,12 @@ fn a_begin_that_is_granted_the_slot_and_dropped_passes_it_on() {
         drop(first);
         let second = second.await.unwrap();
         assert_eq!(session.status().queued, 1);
+        // Who gives up while it waits leaves the queue at once, and is never begun.
+        let mut fourth = queue("4");
+        assert!(poll_once(&mut fourth).is_pending());
+        assert_eq!(session.status().queued, 2);
+        drop(fourth);
+        assert_eq!(session.status().queued, 1);
         drop(second);
         let third = third.await.unwrap();
         assert!(matches!(third.commit(&reply("yes")).await, Ok(CommitOutcome::Committed { .. })));
