@@ -224,7 +224,7 @@ impl<E> Session<E> {
             Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
             Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
-            Err(error) => self.store_failed(error),
+            Err(source) => SessionError::Store { id, source },
         }
     }
 
@@ -267,7 +267,7 @@ impl<E: Content> Session<E> {
             Ok(input) => self.begin_encoded(input, options.into()).await,
             Err(error) => Err(BeginError::Input(error)),
         };
-        begun.inspect_err(|error| self.slot.engine.counts.refused(error.name())).map(Turn::new)
+        begun.inspect_err(|error| error.note(&self.slot.engine)).map(Turn::new)
     }
 
     /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the

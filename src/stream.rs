@@ -93,6 +93,8 @@ pub enum Event {
 pub(crate) struct Stream {
     /// When its turn was asked for.
     since: Moment,
+    /// Its name, once its turn has taken the slot.
+    name: OnceLock<StreamId>,
     /// What was said.
     ring: Mutex<Ring>,
     /// Wakes the readers: something was said, or the turn is over.
@@ -108,6 +110,7 @@ impl Stream {
     pub(crate) fn new(since: Moment, max_items: usize, max_bytes: usize) -> Self {
         Self {
             since,
+            name: OnceLock::new(),
             ring: Mutex::new(Ring::new(max_items, max_bytes)),
             readers: Notify::new(),
             orders: Notify::new(),
@@ -149,6 +152,17 @@ impl Stream {
         if self.ring.lock().end(outcome) {
             self.readers.notify_waiters();
         }
+    }
+
+    /// Its turn has taken the slot, and so it has a name.
+    pub(crate) fn set_name(&self, name: StreamId) {
+        // A turn takes the slot once.
+        self.name.get_or_init(|| name);
+    }
+
+    /// Its name, for logs.
+    pub(crate) fn name(&self) -> Option<StreamId> {
+        self.name.get().copied()
     }
 
     /// When its turn was asked for.

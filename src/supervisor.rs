@@ -121,7 +121,7 @@ impl<E> Supervisor<E> {
     ///
     /// Cancel safe.
     pub async fn look_up(&self, id: &SessionId) -> Result<Lookup<E>, ReadError> {
-        let located = self.shared.locate(id).await.map_err(|source| self.read_failed(source))?;
+        let located = self.shared.locate(id).await?;
         Ok(match located {
             Located::Live(slot) => Lookup::Live(self.session(slot)),
             Located::Gone(tombstone) => Lookup::Gone(tombstone),
@@ -247,18 +247,19 @@ impl<E: Content> Supervisor<E> {
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
         let input = input.into();
-        if let Err(error) = input.encode(&self.shared.engine.config.limits) {
-            self.shared.engine.counts.refused("input");
-            return Err(BeginError::Input(error));
+        let engine = &self.shared.engine;
+        if let Err(error) = input.encode(&engine.config.limits) {
+            let error = BeginError::Input(error);
+            error.note(engine);
+            return Err(error);
         }
-        let opened = self.open(key).await.map_err(|error| match error {
+        let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
-        let counts = &self.shared.engine.counts;
-        let session = opened.inspect_err(|error| counts.refused(error.name()))?;
+        let session = session.inspect_err(|error| error.note(engine))?;
         session.begin(input, options).await
     }
 }

@@ -8,6 +8,7 @@
     clippy::disallowed_types,
     clippy::indexing_slicing,
     clippy::too_many_lines,
+    clippy::unchecked_time_subtraction,
     clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]

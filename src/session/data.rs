@@ -94,7 +94,8 @@ impl<E> Session<E> {
                 return Err(error);
             }
             let (id, instance) = (slot.id.clone(), slot.engine.instance);
-            slot = match self.again().await.map_err(|error| self.store_failed(error))? {
+            let again = self.again().await;
+            slot = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
                 Again::Live(slot) => slot,
                 Again::Gone(tombstone) => {
                     return Err(SessionError::Gone { id, tombstone, instance });

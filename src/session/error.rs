@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::Engine;
 use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
@@ -134,8 +135,15 @@ fn held_by(holder: Option<&Holder>) -> String {
 }
 
 impl BeginError {
+    /// Counts it and logs it: an input that nobody will answer leaves a trace.
+    pub(crate) fn note(&self, engine: &Engine) {
+        engine.counts.refused(self.name());
+        let source = std::error::Error::source(self).map(tracing::field::display);
+        tracing::debug!(reason = self.name(), refusal = %self, source, "a begin is refused");
+    }
+
     /// Its name in metrics; stable.
-    pub(crate) const fn name(&self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Input(_) => "input",
             Self::Gone { .. } => "gone",

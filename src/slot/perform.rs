@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Callers, Slot};
-use crate::id::Generation;
+use crate::id::{Generation, StreamId};
 use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
 use crate::slot::actor;
@@ -19,6 +19,8 @@ impl Slot {
         for effect in effects {
             match effect {
                 Effect::Begun { port, generation, stream } => {
+                    tracing::debug!(session = %self.id, stream = name(&stream), from = "starting",
+                        to = "running", "a turn has begun");
                     // If nobody waits any more the hold comes back and is dropped: abandoned.
                     drop(port.send(Ok(Hold::new(self.clone(), generation, stream))));
                 }
@@ -37,14 +39,15 @@ impl Slot {
                     tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
                         phase = %holder.phase, "a begin waits");
                 }
-                Effect::Opened { generation } => self.opened(generation),
+                Effect::Opened { generation, stream } => self.opened(generation, &stream),
                 Effect::Tell { stream, reason } => {
-                    tracing::debug!(session = %self.id, %reason, from = "running", to = "cancelling",
-                        "a turn is told to end");
+                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                        from = "running", to = "cancelling", "a turn is told to end");
                     stream.tell(reason);
                 }
                 Effect::Fence { stream, reason } => {
-                    tracing::debug!(session = %self.id, %reason, to = "fenced", "a turn is fenced");
+                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                        from = phase(&stream), to = "fenced", "a turn is fenced");
                     self.engine.counts.fenced(reason);
                     stream.fence(reason);
                 }
@@ -60,17 +63,19 @@ impl Slot {
     }
 
     /// A turn took the slot.
-    fn opened(&self, generation: Generation) {
+    fn opened(&self, generation: Generation, stream: &Stream) {
         self.engine.counts.begun();
-        tracing::debug!(session = %self.id, stream = %self.stream_id(generation), from = "idle",
-            to = "starting", "a turn takes the slot");
+        stream.set_name(self.stream_id(generation));
+        tracing::debug!(session = %self.id, stream = name(stream), from = "idle", to = "starting",
+            "a turn takes the slot");
     }
 
     /// A turn is over.
     fn ended(&self, stream: &Stream, outcome: TurnOutcome) {
         let took = self.engine.now().moment.since(stream.since());
         self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
-        tracing::debug!(session = %self.id, %outcome, ?took, to = "ended", "a turn is over");
+        tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
+            from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
     }
 
@@ -90,7 +95,8 @@ impl Slot {
 
     /// The session is gone.
     fn bury(self: &Arc<Self>, tombstone: Tombstone) {
-        tracing::info!(session = %self.id, reason = %tombstone.reason, to = "gone", "a session is deleted");
+        tracing::info!(session = %self.id, reason = %tombstone.reason, from = "closing", to = "gone",
+            "a session is deleted");
         self.engine.counts.deleted();
         self.with_house(|house, slot| house.bury(slot, tombstone));
         actor::retire(self);
@@ -98,7 +104,8 @@ impl Slot {
 
     /// This state is over, and the session is not.
     fn leave(self: &Arc<Self>) {
-        tracing::warn!(session = %self.id, to = "left", "the store failed, the session is loaded anew on the next use");
+        tracing::warn!(session = %self.id, reason = "the store failed", from = "live", to = "left",
+            "a session is loaded anew on the next use");
         self.engine.counts.unloaded();
         self.with_house(|house, slot| house.leave(slot));
         actor::retire(self);
@@ -110,4 +117,14 @@ impl Slot {
             tell(house.as_ref(), self);
         }
     }
+}
+
+/// The name of a stream, as a field of an event.
+fn name(stream: &Stream) -> Option<tracing::field::DisplayValue<StreamId>> {
+    stream.name().map(tracing::field::display)
+}
+
+/// What a turn that is about to end was doing.
+fn phase(stream: &Stream) -> &'static str {
+    if stream.told().is_some() { "cancelling" } else { "running" }
 }

@@ -3,7 +3,7 @@
 use super::{Callers, Slot};
 use crate::rt::Arc;
 use crate::slot::actor;
-use crate::state::{Effects, Input};
+use crate::state::{Effects, Input, Phase};
 use crate::store::{StoreError, StoreFuture, Write};
 
 /// A write that the store has not answered yet.
@@ -21,8 +21,14 @@ impl Slot {
         let now = self.engine.now();
         let mut effects = Effects::new();
         let mut state = self.state.lock();
+        let was_live = matches!(state.phase(), Phase::Live);
         state.apply(input, now, &mut effects);
         let write = state.next_write();
+        let closes = was_live && matches!(state.phase(), Phase::Closing(_));
+        drop(state);
+        if closes {
+            tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
+        }
         (effects, write)
     }
 

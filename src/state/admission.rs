@@ -112,8 +112,8 @@ impl<P: Ports> SessionState<P> {
             stopping: None,
         });
         let write = Write::Begin { marker, input, at: step.now.wall };
+        step.effects.push(Effect::Opened { generation, stream: stream.clone() });
         self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
-        step.effects.push(Effect::Opened { generation });
     }
 
     /// Numbers for `count` entries; answers the first.

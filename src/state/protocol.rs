@@ -112,7 +112,7 @@ pub(crate) enum Effect<P: Ports> {
     /// A begin has to wait behind this turn.
     Waiting { holder: Holder },
     /// A turn was opened: counts as accepted, and will get one `End`.
-    Opened { generation: Generation },
+    Opened { generation: Generation, stream: P::Stream },
     /// Tell a turn to end; its stream takes no more chunks.
     Tell { stream: P::Stream, reason: CancelReason },
     /// A turn was ended over its holder's head.

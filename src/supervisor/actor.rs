@@ -3,6 +3,8 @@
 //! It is on no request's path. What it does when a session's actor has ended is to see whether
 //! something was left in the slot, and to start a successor for it.
 
+use std::time::Duration;
+
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
@@ -119,6 +121,35 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
                 tracing::warn!(%error, "tombstones could not be swept");
                 return;
             }
+        }
+    }
+}
+
+/// Stops it and every session's, each given as long as `most`; whether they ended.
+pub(super) async fn stop(shared: &Arc<Shared>, most: Duration) -> bool {
+    let Some(actor) = shared.actor.lock().take() else { return true };
+    let mut stopping = Stopping { shared, actor: Some(actor.clone()) };
+    actor.stop_children_and_wait(None, Some(most)).await;
+    // Refused if it was told before, by a shutdown that was dropped.
+    actor.stop(None);
+    let ended = actor.wait(Some(most)).await.is_ok();
+    stopping.actor = None;
+    ended
+}
+
+/// The supervisor's actor while it is being stopped: out of reach, so that nothing is linked to it
+/// any more. Dropped in the middle it is put back for the next shutdown to finish.
+struct Stopping<'a> {
+    /// Where it stood.
+    shared: &'a Arc<Shared>,
+    /// The actor; `None` once it has ended.
+    actor: Option<ActorRef<SupervisorMessage>>,
+}
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        if let Some(actor) = self.actor.take() {
+            *self.shared.actor.lock() = Some(actor);
         }
     }
 }

@@ -275,7 +275,9 @@ impl Shared {
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
             }
         }
-        let Some(id) = self.engine.store.bound_to(key).await? else {
+        let bound = self.engine.store.bound_to(key).await;
+        let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
+        let Some(id) = bound else {
             return Ok(Resolved::Nothing { bound_to: None });
         };
         Ok(match self.locate(&id).await? {
@@ -333,7 +335,7 @@ impl Shared {
         Ok(match created {
             Created::Created(record) => {
                 self.engine.counts.created();
-                tracing::info!(session = %record.id, from = "unknown", to = "live", "a session is created");
+                tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
                 match self.publish(record) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),

@@ -142,7 +142,8 @@ impl Shared {
         if self.standing(id).is_some() || self.grave(id).is_some() {
             return Ok(None);
         }
-        match self.engine.store.look_up(id, self.engine.now().wall).await? {
+        let found = self.engine.store.look_up(id, self.engine.now().wall).await;
+        match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
             Found::Live(mut record) => {
                 record.generation = record.generation.skip(UNHEARD_TURNS);
                 Ok(match self.publish(record) {
@@ -163,7 +164,7 @@ impl Shared {
         match self.registry.publish(&slot) {
             Published::New => {
                 self.engine.counts.loaded();
-                tracing::debug!(session = %slot.id, repairs, to = "live", "a session is loaded");
+                tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 Ok(slot)
             }

@@ -51,7 +51,7 @@ fn effect(effect: &Effect<Test>) -> String {
             }
         }
         Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
-        Effect::Opened { generation } => format!("opened(t{})", generation.get()),
+        Effect::Opened { generation, .. } => format!("opened(t{})", generation.get()),
         Effect::Tell { stream, reason } => format!("tell(~{stream} {})", why(*reason)),
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),

@@ -12,7 +12,7 @@ impl Model {
     /// Holds an effect against what may be.
     pub(in super::super) fn effect(&mut self, effect: Effect<Test>) {
         match effect {
-            Effect::Opened { generation } => self.opened(generation),
+            Effect::Opened { generation, .. } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
                 self.answered(port);
                 assert_eq!((self.starting.remove(&generation), stream), (Some(port), port));
