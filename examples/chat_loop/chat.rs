@@ -57,6 +57,8 @@ pub(crate) struct Chat {
     news: mpsc::Sender<Began>,
     /// The other end.
     began: mpsc::Receiver<Began>,
+    /// What is told once the reply that is shown is over: that lines which waited were dropped.
+    later: Vec<Done>,
     /// Commands of a script that wait until what was said before is answered.
     held: VecDeque<Command>,
     /// Whether the next Ctrl-C leaves.
@@ -110,6 +112,7 @@ impl Chat {
             asking: JoinSet::new(),
             news,
             began,
+            later: Vec::new(),
             held: VecDeque::new(),
             interrupted: false,
             ending: false,
@@ -239,6 +242,7 @@ impl Chat {
         }
         match done.stream {
             Some(stream) if self.following.shows(stream) => self.following.note(stream, done),
+            None if self.following.is_showing() && done.was_dropped() => self.later.push(done),
             _ => self.tell(&done),
         }
     }
@@ -248,6 +252,11 @@ impl Chat {
         loop {
             while let Some(done) = self.following.finished() {
                 self.tell(&done);
+            }
+            if !self.following.is_showing() {
+                for done in std::mem::take(&mut self.later) {
+                    self.tell(&done);
+                }
             }
             let Some(text) = self.following.go_on() else { break };
             self.screen.begin_reply(&text);
@@ -270,7 +279,7 @@ impl Chat {
                 let what = told(*reason);
                 self.screen.note(&format!("{place}{what}"));
             }
-            Err(AskError::Begin(BeginError::Cancelled { .. })) => {
+            Err(_) if done.was_dropped() => {
                 self.screen.note(&format!("{place}dropped before it was answered: “{quoted}”"));
             }
             Err(AskError::Begin(BeginError::Busy { .. })) => {
@@ -299,11 +308,12 @@ impl Chat {
             return Leave::Within(Duration::ZERO);
         }
         self.held.clear();
-        let typed = self.screen.clear_line();
         if self.session.status().is_busy() {
             // Its end tells the rest.
             drop(self.session.stop());
-        } else if !typed {
+        } else if self.screen.clear_line() {
+            self.interrupted = false;
+        } else {
             self.screen.note("Ctrl-C again leaves, and so do Ctrl-D and /quit");
         }
         Leave::Stay

@@ -6,9 +6,9 @@ use session_supervisor::{
 
 use crate::chat::Chat;
 use crate::command::{Command, HELP};
+use crate::said;
 use crate::sessions::{self, Named, short};
 use crate::words::{age, chain};
-use crate::said;
 
 /// How many entries are repeated when a session is opened.
 const REPEATED: u64 = 4;
@@ -170,7 +170,7 @@ impl Chat {
         let record = self.session.record().await?;
         let after = record.next_seq.saturating_sub(1 + REPEATED);
         let entries = self.session.entries(after, usize::MAX).await?;
-        self.screen.block(&said::history(&entries, self.supervisor.now()));
+        self.screen.block(&said::repeated(&entries, self.supervisor.now()));
         Ok(())
     }
 }

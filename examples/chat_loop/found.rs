@@ -46,6 +46,7 @@ async fn what_was_said(
     let label = session.record().await?.label;
     let entries = session.entries(0, usize::MAX).await?;
     let input = entries.into_iter().find(|entry| entry.stream == Some(settled.stream));
-    let said = input.and_then(|entry| entry.content.ok()).map(|ChatMessage { content, .. }| content);
+    let said =
+        input.and_then(|entry| entry.content.ok()).map(|ChatMessage { content, .. }| content);
     Ok((label, said))
 }

@@ -44,5 +44,9 @@ fn key() -> io::Result<Input> {
 fn line() -> io::Result<Input> {
     let mut line = Vec::new();
     let read = io::stdin().lock().read_until(b'\n', &mut line)?;
-    Ok(if read == 0 { Input::End } else { Input::Line(String::from_utf8_lossy(&line).into_owned()) })
+    Ok(if read == 0 {
+        Input::End
+    } else {
+        Input::Line(String::from_utf8_lossy(&line).into_owned())
+    })
 }

@@ -77,7 +77,8 @@ fn main() -> ExitCode {
 async fn chat(flags: Flags) -> Result<(), Box<dyn Error>> {
     let responder = flags.responder()?;
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-    let key = SessionKey::builder("terminal").user(user.as_deref().unwrap_or("somebody")).build()?;
+    let key =
+        SessionKey::builder("terminal").user(user.as_deref().unwrap_or("somebody")).build()?;
     let supervisor: Supervisor = store(Supervisor::builder(), &flags).await?.start().await?;
     let mut screen = Screen::new(flags.history_file())?;
     screen.note(&flags.greeting(&responder));

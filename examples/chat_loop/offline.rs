@@ -93,7 +93,8 @@ fn introduced(text: &str) -> Option<String> {
 
 /// Whether `text` has `phrase` in it as whole words.
 fn has_words(text: &str, phrase: &str) -> bool {
-    let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<_> =
+        text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let phrase: Vec<_> = phrase.split(' ').collect();
     words.windows(phrase.len()).any(|window| window == phrase)
 }

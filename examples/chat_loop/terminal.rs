@@ -60,8 +60,7 @@ impl Style {
         match self {
             Self::Said | Self::Waits => PROMPT,
             Self::Note | Self::Warning => "* ",
-            Self::Block => "",
-            Self::Reply => INDENT,
+            Self::Block | Self::Reply => INDENT,
         }
     }
 }
@@ -93,7 +92,7 @@ impl Terminal {
         enable_raw_mode()?;
         let mut terminal = Self {
             editor: Editor::new(history),
-            columns: size().map_or(80, |(columns, _)| usize::from(columns)).max(MIN_COLUMNS),
+            columns: columns().unwrap_or(80),
             growing: None,
             cursor: 0,
             said: None,
@@ -113,6 +112,7 @@ impl Terminal {
 
     /// Prints something above the line being typed.
     pub(crate) fn print(&mut self, text: &str, style: Style) {
+        self.adapt();
         let (prefix, text) = (style.prefix(), harmless(text));
         let mut rows = Vec::new();
         for line in text.lines() {
@@ -137,6 +137,7 @@ impl Terminal {
 
     /// Prints a piece of a reply.
     pub(crate) fn reply(&mut self, piece: &str) {
+        self.adapt();
         self.said = None;
         let above = self.rows_above();
         let mut rows = Vec::new();
@@ -187,8 +188,8 @@ impl Terminal {
                 self.editor.paste(&text);
                 Edited::Typed
             }
-            Event::Resize(columns, _) => {
-                self.resize(usize::from(columns).max(MIN_COLUMNS));
+            Event::Resize(..) => {
+                self.adapt();
                 return None;
             }
             _ => return None,
@@ -200,6 +201,14 @@ impl Terminal {
         }
         self.draw(self.rows_above(), Vec::new());
         Some(edited)
+    }
+
+    /// Finds out how wide the terminal is. Asked before anything is drawn, since the event comes late.
+    fn adapt(&mut self) {
+        match columns() {
+            Some(columns) if columns != self.columns => self.resize(columns),
+            _ => {}
+        }
     }
 
     /// The terminal has wrapped what no longer fits; draws the growing row and the line anew.
@@ -278,6 +287,11 @@ impl Drop for Terminal {
         drop(crossterm::execute!(io::stdout(), DisableBracketedPaste));
         drop(disable_raw_mode());
     }
+}
+
+/// How wide the terminal is now.
+fn columns() -> Option<usize> {
+    size().ok().map(|(columns, _)| usize::from(columns).max(MIN_COLUMNS))
 }
 
 /// Cuts a line at its spaces into rows of at most `columns`; the last row apart.
