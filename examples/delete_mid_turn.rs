@@ -7,6 +7,7 @@
 //! You will see what the delete answers while the reply still runs, and then what the reader of the
 //! reply, the one who produces it, the next look-up and the next message get.
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "enums of another crate may grow")]
 
 use std::error::Error;
 use std::time::Duration;

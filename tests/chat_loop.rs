@@ -3,7 +3,7 @@
 //! Nothing sleeps to wait: everything waits for what the program prints. What it prints in one turn
 //! of its loop comes in that order, so a line that is there says that what came before it happened.
 #![cfg(feature = "sqlite")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod chat {
     pub(crate) mod program;

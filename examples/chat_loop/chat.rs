@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::asking::{AskError, Began, Done, Ended, ask};
 use crate::command::Command;
 use crate::editor::Edited;
+use crate::flags::MAX_WAITING;
 use crate::following::Following;
 use crate::input::{self, Input};
 use crate::responder::Responder;
@@ -138,7 +139,7 @@ impl Chat {
             let wake = tokio::select! {
                 biased;
                 signal = signals.next() => Wake::Signal(signal),
-                Some(input) = input.recv() => Wake::Input(input),
+                Some(input) = input.recv(), if self.has_room() => Wake::Input(input),
                 Some(began) = self.began.recv() => Wake::Began(began),
                 event = self.following.next() => Wake::Reply(event),
                 Some(done) = self.asking.join_next() => Wake::Done(done),
@@ -185,6 +186,11 @@ impl Chat {
         }
     }
 
+    /// Whether more is read. A script may be faster than any reply; a person is heard always.
+    fn has_room(&self) -> bool {
+        self.screen.is_terminal() || self.asking.len() + self.held.len() < MAX_WAITING
+    }
+
     /// Whether a command waits for what was said before. A script hands over its lines at once and
     /// means them one after the other; a person means now.
     fn must_wait(&self, command: &Command) -> bool {
@@ -227,7 +233,9 @@ impl Chat {
             Event::Chunk { chunk, .. } => self.screen.reply(chunk.as_str()),
             Event::Lagged { missed } => {
                 let missed = count(*missed, "piece", "pieces");
-                self.screen.note(&format!("{missed} of this reply came too fast to be shown"));
+                self.screen.note(&format!(
+                    "{missed} of this reply came too fast to be shown; /history has it"
+                ));
             }
             // What it came to is told when that is known.
             _ => self.screen.end_reply(),

@@ -111,10 +111,9 @@ impl Chat {
 
     /// `/stop`
     fn stop(&mut self) {
-        match self.session.stop() {
-            CancelOutcome::NotRunning => self.screen.note("nothing is running"),
-            // Its end tells the rest.
-            _ => {}
+        // If something was, its end tells the rest.
+        if self.session.stop() == CancelOutcome::NotRunning {
+            self.screen.note("nothing is running");
         }
     }
 

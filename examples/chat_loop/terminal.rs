@@ -250,11 +250,8 @@ impl Terminal {
     /// Goes up over `above` rows, which are drawn anew or were replaced, and draws `rows`, the
     /// growing row and the line being typed. The terminal is asked to show all of it at once.
     fn draw(&mut self, above: usize, rows: Vec<String>) {
-        let mut text = "\x1b[?2026h\r".to_owned();
-        if above > 0 {
-            text.push_str(&format!("\x1b[{above}A"));
-        }
-        text.push_str("\x1b[J");
+        let up = if above > 0 { format!("\x1b[{above}A") } else { String::new() };
+        let mut text = format!("\x1b[?2026h\r{up}\x1b[J");
         let growing = self.growing.as_ref().map(|row| self.styled(Style::Reply, INDENT, row));
         for row in rows.into_iter().chain(growing) {
             text.push_str(&row);
@@ -264,13 +261,9 @@ impl Terminal {
             if self.busy { (BUSY_PROMPT, "\x1b[33m") } else { (PROMPT, "\x1b[32m") };
         let (shown, cursor) = window(self.editor.line(), self.room(prompt));
         self.cursor = prompt.width() + cursor;
-        if self.colours {
-            text.push_str(&format!("{code}{prompt}\x1b[0m"));
-        } else {
-            text.push_str(prompt);
-        }
-        text.push_str(&format!("{shown}\r\x1b[{}C\x1b[?2026l", self.cursor));
-        self.put(&text);
+        let prompt =
+            if self.colours { format!("{code}{prompt}\x1b[0m") } else { prompt.to_owned() };
+        self.put(&format!("{text}{prompt}{shown}\r\x1b[{}C\x1b[?2026l", self.cursor));
     }
 
     /// Prints at once.
