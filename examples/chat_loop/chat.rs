@@ -127,7 +127,7 @@ impl Chat {
         let mut signals = Signals::new()?;
         let mut input = input::start(self.screen.is_terminal());
         loop {
-            if self.asking.is_empty() {
+            if self.is_quiet() {
                 if let Some(command) = self.held.pop_front() {
                     self.perform(command).await;
                     continue;
@@ -186,6 +186,11 @@ impl Chat {
         }
     }
 
+    /// Whether everything that was said is answered, and every answer shown.
+    fn is_quiet(&self) -> bool {
+        self.asking.is_empty() && !self.following.is_showing()
+    }
+
     /// Whether more is read. A script may be faster than any reply; a person is heard always.
     fn has_room(&self) -> bool {
         self.screen.is_terminal() || self.asking.len() + self.held.len() < MAX_WAITING
@@ -196,7 +201,7 @@ impl Chat {
     fn must_wait(&self, command: &Command) -> bool {
         let in_order = matches!(self.policy, BusyPolicy::Queue { .. });
         let script = in_order && !self.screen.is_terminal();
-        let idle = self.held.is_empty() && self.asking.is_empty();
+        let idle = self.held.is_empty() && self.is_quiet();
         // What is said waits inside the session; only behind a held command it has to wait here.
         let said = matches!(command, Command::Say(_)) && self.held.is_empty();
         script && !idle && !said && !command.is_urgent()
@@ -204,10 +209,12 @@ impl Chat {
 
     /// Says something to the bot.
     pub(crate) async fn say(&mut self, text: String) {
-        let waits = self.session.status().is_busy();
+        let busy = self.session.status().is_busy();
         match self.policy {
-            BusyPolicy::Queue { .. } if waits => self.screen.waits(&text),
-            _ => self.screen.said(&text),
+            _ if !busy => self.screen.said(&text),
+            BusyPolicy::Queue { .. } => self.screen.waits(&text),
+            // It is repeated in a moment: where its reply begins, or as one that was refused.
+            _ => {}
         }
         let (session, responder) = (self.session.clone(), self.responder.clone());
         let asked = ask(session, text, self.policy, responder, self.news.clone());

@@ -161,8 +161,9 @@ impl Terminal {
     pub(crate) fn end_reply(&mut self) {
         let above = self.rows_above();
         let Some(last) = self.growing.take() else { return };
-        let last = self.styled(Style::Reply, INDENT, last.trim_end());
-        self.draw(above, vec![last]);
+        let last = last.trim_end();
+        let rows = (!last.is_empty()).then(|| self.styled(Style::Reply, INDENT, last));
+        self.draw(above, rows.into_iter().collect());
     }
 
     /// Shows whether a reply is being produced.
