@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::turn::BusyPolicy;
+use crate::policy::BusyPolicy;
 
 /// The settings of a supervisor. Every field has a default; a file needs only what differs.
 ///
@@ -164,7 +164,7 @@ impl Config {
         let at_least_one = "it must be at least 1";
         let positive = |field, value: usize| refuse(value < 1, field, value, at_least_one);
         let span = |field, value: Duration, low: Duration, high: Duration, rule| {
-            let printed = humantime::format_duration(value);
+            let printed = humantime::format_duration(value).to_string();
             refuse(value < low || value > high, field, printed, rule)
         };
         let grace = "it must be at most 1h";
@@ -188,7 +188,7 @@ impl Config {
 fn refuse(
     wrong: bool,
     field: &'static str,
-    value: impl ToString,
+    value: impl std::fmt::Display,
     rule: &'static str,
 ) -> Result<(), ConfigError> {
     if wrong { Err(ConfigError { field, value: value.to_string(), rule }) } else { Ok(()) }

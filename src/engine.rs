@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
 use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::stream::Stream;
 
 /// Shared by a supervisor and its sessions.
@@ -77,6 +77,11 @@ impl Engine {
     /// Whether nothing new is admitted.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether `error` only says that the supervisor has ended.
+    pub(crate) fn is_over(&self, error: &StoreError) -> bool {
+        self.is_draining() && matches!(error, StoreError::Closed)
     }
 
     /// Admits nothing new from here on; answers whether it did before.

@@ -126,14 +126,17 @@ impl<E: Content> TurnInput<'_, E> {
     }
 }
 
+/// A datum as JSON, `None` to remove it; a problem is kept for the commit to tell.
+type EncodedDatum = Result<Option<Vec<u8>>, serde_json::Error>;
+
 /// The reply of a turn: entries, and data that change with them, all or nothing.
 #[derive(Debug)]
 #[must_use = "a reply does nothing until it is committed"]
 pub struct Reply<'a, E> {
     /// The entries, in order.
     entries: &'a [E],
-    /// The data; the first problem of one is kept for the commit.
-    data: Vec<(String, Result<Option<Vec<u8>>, serde_json::Error>)>,
+    /// The data.
+    data: Vec<(String, EncodedDatum)>,
 }
 
 impl<'a, E> From<&'a E> for Reply<'a, E> {

@@ -50,7 +50,7 @@ impl SessionKey {
     /// Its segments after the platform, in order.
     pub fn segments(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let pairs = self.0.split('/').skip(1).filter_map(|pair| pair.split_once('='));
-        pairs.map(|(name, value)| (name, decode(value).expect("a key's text was checked")))
+        pairs.filter_map(|(name, value)| Some((name, decode(value)?)))
     }
 
     /// Its canonical text.
@@ -208,8 +208,6 @@ fn check_name(name: &str) -> Result<(), KeyError> {
 
 /// Appends `value` to `text`, escaped.
 fn encode(value: &str, text: &mut String) {
-    const HEX: &[char; 16] =
-        &['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric()
             || matches!(byte, b'.' | b'_' | b'~' | b'-' | b'@' | b':' | b'+')
@@ -217,8 +215,9 @@ fn encode(value: &str, text: &mut String) {
             text.push(char::from(byte));
         } else {
             text.push('%');
-            text.push(HEX[usize::from(byte >> 4)]);
-            text.push(HEX[usize::from(byte & 15)]);
+            for digit in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(digit.into(), 16).map(|it| it.to_ascii_uppercase()));
+            }
         }
     }
 }

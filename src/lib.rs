@@ -1,4 +1,75 @@
-//! Supervises conversations: one turn at a time, deletes that stick, nothing lost in a crash.
+//! Supervises conversations for chat gateways in front of language models: one turn at a time, deletes
+//! that stick, nothing lost in a crash.
+//!
+//! A gateway bot embeds it and stops writing the part that everybody gets wrong. It is not a model
+//! client, not a bot framework and not a server.
+//!
+//! # A program
+//!
+//! ```
+//! use session_supervisor::{BusyPolicy, ChatMessage, SessionKey, Supervisor};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let supervisor: Supervisor = Supervisor::builder().start().await?;
+//!     let key = SessionKey::builder("telegram").chat("42").build()?;
+//!     let session = supervisor.open(&key).await?;
+//!
+//!     let reply = session
+//!         .run(&ChatMessage::user("hello"), BusyPolicy::queue(), |turn| async move {
+//!             turn.emit("hi")?;
+//!             turn.commit(&ChatMessage::assistant("hi")).await.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+//!         })
+//!         .await?;
+//!     println!("{:?}", reply.await?);
+//!     assert_eq!(session.transcript().await?.len(), 2);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The five nouns
+//!
+//! - [`Supervisor`]: the handle to everything. Open, create, look up, list, delete, shut down.
+//! - [`Session`]: the handle to one conversation. Only deletion ends it.
+//! - [`Turn`]: the right to produce one reply. Emit chunks, then commit or fail.
+//! - [`Subscription`]: a reader of a turn's stream.
+//! - [`Store`]: where records live. [`MemoryStore`], `SqliteStore`, or your own.
+//!
+//! [`SessionKey`] says who talks where and is stable for years; [`SessionId`] says which conversation.
+//! A key is bound to one session at a time, and [`Supervisor::reset`] binds it to a fresh one.
+//!
+//! # What is guaranteed
+//!
+//! | when | then | shown in |
+//! | --- | --- | --- |
+//! | two turns are begun at once | one runs; what happens to the other is [`BusyPolicy`] | `tests/turn_policies.rs` |
+//! | a turn's code panics, or its future is dropped | the turn ends, the slot is free at once, the input is kept | `tests/turn_outcomes.rs` |
+//! | a turn ignores that it was told to end | it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs` |
+//! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
+//! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
+//! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept | `tests/crash.rs`, `tests/recovery.rs` |
+//! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
+//! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
+//! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
+//!
+//! Not guaranteed: that a turn's code stops (a thread that blocks cannot be stopped, only fenced), that
+//! a reader sees every chunk, and anything about a store's file that another program has written to.
+//!
+//! # Where several reasons hold
+//!
+//! A begin is refused for the first of: gone, being deleted, shutting down, busy, queue full, another
+//! version than expected.
+//!
+//! # Features
+//!
+//! - `sqlite` (default): `SqliteStore`.
+//! - `testing`: the tools for testing stores and bots; see `testing`.
+//! - `cluster`, `async-trait`: pass through to `ractor`. Its features change its traits for the whole
+//!   build, so set the one of the same name here if anything in your build sets it there.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod clock;
 mod config;
@@ -8,9 +79,13 @@ mod flight;
 mod id;
 mod key;
 pub mod metrics;
+mod outcome;
+mod policy;
 mod registry;
 mod rt;
 mod session;
+mod slot;
+mod state;
 pub mod store;
 mod stream;
 mod supervisor;
@@ -30,6 +105,8 @@ pub use id::{
 };
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
+pub use outcome::{CancelReason, TurnOutcome};
+pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
 };
@@ -43,7 +120,6 @@ pub use supervisor::{
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{
-    BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DEFAULT_GRACE, DEFAULT_QUEUE_MAX, EmitError, FailedInput, Holder, Parallel, RunError, Running,
-    Turn, TurnOutcome, TurnPhase,
+    BeginOptions, CancelOutcome, CommitError, CommitOutcome, EmitError, FailedInput, RunError,
+    Running, Turn,
 };

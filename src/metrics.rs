@@ -32,8 +32,8 @@
 
 use metrics::{counter, gauge, histogram};
 
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::rt::{AtomicU64, Ordering};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]

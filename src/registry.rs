@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::id::SessionId;
 use crate::rt::{Arc, Mutex, ShardedMap, Weak};
-use crate::session::slot::{Slot, Standing};
+use crate::slot::{Slot, Standing};
 use crate::tombstone::Tombstone;
 
 /// Every loaded session and every tombstone that is held in memory.
@@ -22,6 +22,9 @@ pub(crate) struct Registry {
     buried: Mutex<VecDeque<(SessionId, Moment)>>,
     /// The most tombstones that are held.
     max_tombstones: usize,
+    /// Slots that were taken out while turns of theirs still ran, under their ids: such a turn pins
+    /// the tombstone of its life, too.
+    ghosts: ShardedMap<SessionId, Vec<Weak<Slot>>>,
 }
 
 /// What stands under an id.
@@ -40,8 +43,8 @@ pub(crate) struct Grave {
     pub(crate) tombstone: Tombstone,
     /// Until when it stands, by the clock that does not jump.
     until: Moment,
-    /// The slot, if a turn of that life still ran when it was buried.
-    pin: Option<Weak<Slot>>,
+    /// The slots whose turns still ran when it was buried.
+    pins: Vec<Weak<Slot>>,
 }
 
 impl Grave {
@@ -52,14 +55,19 @@ impl Grave {
 
     /// Whether a turn of that life still runs.
     fn is_pinned(&self) -> bool {
-        self.pin.as_ref().and_then(Weak::upgrade).is_some_and(|slot| slot.has_holders())
+        self.pins.iter().any(is_haunting)
     }
 }
 
 impl Registry {
     /// An empty one.
     pub(crate) fn new(max_tombstones: usize) -> Self {
-        Self { places: ShardedMap::new(), buried: Mutex::new(VecDeque::new()), max_tombstones }
+        Self {
+            places: ShardedMap::new(),
+            buried: Mutex::new(VecDeque::new()),
+            max_tombstones,
+            ghosts: ShardedMap::new(),
+        }
     }
 
     /// What stands under `id`.
@@ -94,7 +102,9 @@ impl Registry {
         now: Now,
     ) -> usize {
         let until = now.moment.plus(keep_for);
-        let pin = slot.has_holders().then(|| Arc::downgrade(slot));
+        let ghosts = self.ghosts.remove_if(&slot.id, |_| true).unwrap_or_default();
+        let haunting = ghosts.into_iter().chain([Arc::downgrade(slot)]);
+        let pins: Vec<_> = haunting.filter(is_haunting).collect();
         self.places.alter(&slot.id, |place| {
             let newer = match place {
                 Some(Place::Live(there)) => there.incarnation > slot.incarnation,
@@ -102,7 +112,7 @@ impl Registry {
                 None => false,
             };
             if !newer {
-                *place = Some(Place::Gone(Grave { tombstone, until, pin }));
+                *place = Some(Place::Gone(Grave { tombstone, until, pins }));
             }
         });
         self.buried.lock().push_back((slot.id.clone(), until));
@@ -134,6 +144,11 @@ impl Registry {
 
     /// Removes up to `limit` tombstones whose time is over.
     pub(crate) fn sweep(&self, now: Now, limit: usize) {
+        let ended =
+            self.ghosts.collect(|id, ghosts| (!ghosts.iter().any(is_haunting)).then(|| id.clone()));
+        for id in ended {
+            self.ghosts.remove_if(&id, |ghosts| !ghosts.iter().any(is_haunting));
+        }
         for _ in 0..limit {
             let due = {
                 let mut buried = self.buried.lock();
@@ -165,6 +180,13 @@ impl Registry {
 
     /// Takes out a slot, if it is this one that stands there.
     pub(crate) fn remove(&self, slot: &Arc<Slot>) {
+        if slot.has_holders() {
+            self.ghosts.alter(&slot.id, |ghosts| {
+                let ghosts = ghosts.get_or_insert_default();
+                ghosts.retain(is_haunting);
+                ghosts.push(Arc::downgrade(slot));
+            });
+        }
         self.places.remove_if(&slot.id, |place| match place {
             Place::Live(there) => Arc::ptr_eq(there, slot),
             Place::Gone(_) => false,
@@ -205,6 +227,11 @@ impl Registry {
         }
         broken
     }
+}
+
+/// Whether a turn of that slot still runs.
+fn is_haunting(slot: &Weak<Slot>) -> bool {
+    slot.upgrade().is_some_and(|slot| slot.has_holders())
 }
 
 /// What came of publishing a slot.

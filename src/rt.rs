@@ -18,8 +18,10 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::AtomicUsize;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
-pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, Semaphore, oneshot};
-pub(crate) use tokio::task::{AbortHandle, JoinHandle};
+#[cfg(feature = "sqlite")]
+pub(crate) use tokio::sync::Semaphore;
+pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
+pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
 pub(crate) use tokio_util::task::TaskTracker;
@@ -44,6 +46,7 @@ impl Spawner {
     }
 
     /// Starts work that blocks its thread: the disk, and nothing else.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -73,6 +76,7 @@ pub(crate) async fn timeout<F: Future>(
 }
 
 /// Lets the other tasks of this thread run once.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) async fn yield_now() {
     tokio::task::yield_now().await;
 }

@@ -3,37 +3,34 @@
 //! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
 //! while: what it names is loaded again on use. Only deletion ends it.
 
-pub(crate) mod actor;
+mod data;
 mod error;
-pub(crate) mod house;
-pub(crate) mod slot;
-pub(crate) mod state;
 mod status;
+mod wait;
 
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::status::{SessionStatus, TurnStatus};
+pub(crate) use self::wait::delete;
 
-use self::house::{House, Reloaded};
-use self::slot::{Hold, Slot};
-use self::state::{BeginRequest, Change, Changed, DeleteRefusal, Deletion, Target, Ticket};
+use self::wait::{Again, admitted, again};
 use crate::clock::Timestamp;
-use crate::entry::{
-    ChatMessage, Content, Entry, EntryError, TurnInput, check_name, decode, encode,
-};
+use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::rt::{self, Arc, oneshot};
-use crate::store::{DataChange, EntryMark, Found, Record, StoreError, StoredEntry};
+use crate::outcome::CancelReason;
+use crate::rt::Arc;
+use crate::slot::hold::Hold;
+use crate::slot::house::House;
+use crate::slot::{Slot, Standing};
+use crate::state::{BeginRequest, Change, Target};
+use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
 use crate::stream::Subscription;
-use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::{BeginOptions, CancelOutcome, CancelReason, Running, Turn};
+use crate::tombstone::Tombstone;
+use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
 
 /// The handle to one conversation. Clones name the same one.
 ///
@@ -88,16 +85,6 @@ pub enum DeleteOutcome {
     Unknown,
 }
 
-/// Which life to ask again.
-enum Again {
-    /// This one.
-    Live(Arc<Slot>),
-    /// It is over.
-    Gone(Tombstone),
-    /// It is over, and not remembered.
-    Unknown,
-}
-
 impl<E> Session<E> {
     /// The handle to what is in `slot`.
     pub(crate) fn new(slot: Arc<Slot>, house: Arc<dyn House>) -> Self {
@@ -121,7 +108,7 @@ impl<E> Session<E> {
 
     /// What is happening in it now. Never waits, never counts as use.
     pub fn status(&self) -> SessionStatus {
-        SessionStatus::of(&self.slot)
+        SessionStatus::of(&self.current())
     }
 
     /// Tells the turn `stream` to end, as somebody asked for it. A stale id never hits a newer turn.
@@ -146,7 +133,7 @@ impl<E> Session<E> {
     /// Tells turns to end.
     fn cancel_target(&self, target: Target) -> CancelOutcome {
         let grace = self.slot.engine.config.turns.cancel_grace;
-        let (streams, already) = self.slot.cancel(target, CancelReason::Stopped, grace);
+        let (streams, already) = self.current().cancel(target, CancelReason::Stopped, grace);
         match (streams.is_empty(), already) {
             (true, _) => CancelOutcome::NotRunning,
             (false, true) => CancelOutcome::AlreadyCancelling { streams: streams.to_vec() },
@@ -158,13 +145,13 @@ impl<E> Session<E> {
     ///
     /// It starts with the oldest chunk that is kept. Does not count as use.
     pub fn subscribe(&self) -> Option<Subscription> {
-        self.slot.stream(None).map(|(id, stream)| Subscription::new(id, stream))
+        self.current().stream(None).map(|(id, stream)| Subscription::new(id, stream))
     }
 
     /// A reader of the turn `stream`; `None` if that is not open.
     pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
         let ours = stream.incarnation() == self.slot.incarnation;
-        let found = ours.then(|| self.slot.stream(Some(stream.generation()))).flatten();
+        let found = ours.then(|| self.current().stream(Some(stream.generation()))).flatten();
         found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
@@ -198,108 +185,42 @@ impl<E> Session<E> {
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
         let found = engine.store.look_up(&slot.id, engine.now().wall).await;
-        match found.map_err(|error| self.store_failed(error))? {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
-            Found::Gone(tombstone) => Err(SessionError::Gone { id: slot.id.clone(), tombstone }),
-            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id: slot.id.clone() }),
+            Found::Gone(tombstone) => Err(SessionError::Gone { id, tombstone, instance }),
+            Found::Live(_) | Found::Unknown => Err(SessionError::Unknown { id, instance }),
         }
     }
 
-    /// The datum `name`, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Content`] if it is not a `T`; otherwise as the store says.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
-        let slot = &self.slot;
-        let found = slot.engine.store.datum(&slot.id, slot.incarnation, name).await;
-        let found = found.map_err(|error| self.store_failed(error))?;
-        found.map(|bytes| decode(&bytes)).transpose().map_err(|error| self.refused(error))
+    /// The slot that holds this life now, or the last that did.
+    fn current(&self) -> Arc<Slot> {
+        let left = self.slot.standing() == Standing::Left;
+        let now = left.then(|| self.house.loaded(&self.slot.id, self.slot.incarnation)).flatten();
+        now.unwrap_or_else(|| self.slot.clone())
     }
 
-    /// Puts `value` under `name`; answers the session's version from then on. Counts as use.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Content`] if the value or the name is too large; otherwise as for a turn.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that was polled once has handed the change over, and dropping it takes nothing back.
-    pub async fn insert(&self, name: &str, value: &impl Serialize) -> Result<u64, SessionError> {
-        let max = self.slot.engine.config.limits.max_datum_bytes;
-        let value = encode(value, max).map_err(|error| self.refused(error))?;
-        self.change_datum(name, Some(value)).await
-    }
-
-    /// Removes what is under `name`, if anything is. Otherwise as [`insert`](Self::insert).
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn remove(&self, name: &str) -> Result<u64, SessionError> {
-        self.change_datum(name, None).await
-    }
-
-    /// Sets the line for people that listings show. Counts as use.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn set_label(&self, label: Option<&str>) -> Result<(), SessionError> {
-        if let Some(label) = label {
-            check_name(label, &self.slot.engine.config.limits)
-                .map_err(|error| self.refused(error))?;
-        }
-        self.change(Change::Label(label.map(str::to_owned))).await.map(|_| ())
-    }
-
-    /// Changes one datum.
-    async fn change_datum(
-        &self,
-        name: &str,
-        value: Option<bytes::Bytes>,
-    ) -> Result<u64, SessionError> {
-        check_name(name, &self.slot.engine.config.limits).map_err(|error| self.refused(error))?;
-        let changes = vec![DataChange { name: name.to_owned(), value }];
-        self.change(Change::Data(changes)).await.map(|changed| changed.version)
-    }
-
-    /// Changes the session without a turn.
-    async fn change(&self, change: Change) -> Result<Changed, SessionError> {
-        let mut slot = self.slot.clone();
-        loop {
-            let refusal = match answer(slot.change(change.clone())).await {
-                Ok(changed) => return Ok(changed),
-                Err(refusal) => refusal,
-            };
-            if let Some(error) = SessionError::from_refusal(refusal, &slot.id) {
-                return Err(error);
-            }
-            let id = slot.id.clone();
-            slot = match self.again().await.map_err(|error| self.store_failed(error))? {
-                Again::Live(slot) => slot,
-                Again::Gone(tombstone) => return Err(SessionError::Gone { id, tombstone }),
-                Again::Unknown => return Err(SessionError::Unknown { id }),
-            };
-        }
-    }
-
-    /// The slot that holds this life now.
+    /// The slot that holds this life now, loaded if it is not.
     async fn again(&self) -> Result<Again, StoreError> {
         again(&self.slot, self.house.as_ref()).await
+    }
+
+    /// What a failed read means to a caller: a life that is over is told as what it is.
+    async fn read_failed(&self, source: StoreError) -> SessionError {
+        if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
+            return self.store_failed(source);
+        }
+        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        match self.again().await {
+            Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
+            Ok(Again::Unknown) => SessionError::Unknown { id, instance },
+            Ok(Again::Live(_)) => self.store_failed(source),
+            Err(error) => self.store_failed(error),
+        }
     }
 
     /// What a store's failure means to a caller.
@@ -395,17 +316,22 @@ impl<E: Content> Session<E> {
             };
             let waited = engine.now().moment.since(began);
             let expected = options.expect_version;
-            if let Some(error) = BeginError::from_refusal(refusal, &slot.id, waited, expected) {
+            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, expected) {
                 if matches!(error, BeginError::Gone { .. }) {
                     engine.counts.gone_hit();
                 }
                 return Err(error);
             }
-            let id = slot.id.clone();
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
             slot = match self.again().await {
                 Ok(Again::Live(slot)) => slot,
-                Ok(Again::Gone(tombstone)) => return Err(BeginError::Gone { id, tombstone }),
-                Ok(Again::Unknown) => return Err(BeginError::Unknown { id }),
+                Ok(Again::Gone(tombstone)) => {
+                    return Err(BeginError::Gone { id, tombstone, instance });
+                }
+                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
+                Err(source) if slot.engine.is_over(&source) => {
+                    return Err(BeginError::Draining { instance });
+                }
                 Err(source) => return Err(BeginError::Store { id, source }),
             };
         }
@@ -441,9 +367,13 @@ impl<E: Content> Session<E> {
     /// Cancel safe: it only reads.
     pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry<E>>, SessionError> {
         let slot = &self.slot;
-        let stored = slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await;
-        let stored = stored.map_err(|error| self.store_failed(error))?;
-        Ok(stored.into_iter().map(|entry| self.decode_entry(entry)).collect())
+        let stored = match slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await
+        {
+            Ok(stored) => stored,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
+        let slot = self.current();
+        Ok(stored.iter().map(|entry| Self::decode_entry(&slot, entry)).collect())
     }
 
     /// The whole transcript: [`entries`](Self::entries) without those beside it.
@@ -462,8 +392,8 @@ impl<E: Content> Session<E> {
     }
 
     /// An entry as its reader sees it.
-    fn decode_entry(&self, stored: StoredEntry) -> Entry<E> {
-        let open = stored.generation.is_some_and(|turn| self.slot.is_open(turn));
+    fn decode_entry(slot: &Slot, stored: &StoredEntry) -> Entry<E> {
+        let open = stored.generation.is_some_and(|turn| slot.is_open(turn));
         let pending = open && stored.mark == EntryMark::Kept;
         let content = match stored.mark {
             EntryMark::Damaged => Err(EntryError::Damaged),
@@ -473,119 +403,10 @@ impl<E: Content> Session<E> {
         };
         Entry {
             seq: stored.seq,
-            stream: stored.generation.map(|generation| self.slot.stream_id(generation)),
+            stream: stored.generation.map(|generation| slot.stream_id(generation)),
             mark: if pending { EntryMark::Pending } else { stored.mark },
             at: stored.at,
             content,
         }
-    }
-}
-
-/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
-async fn admitted(slot: &Arc<Slot>, request: BeginRequest) -> Result<Hold, state::BeginRefusal> {
-    let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
-    if !waits {
-        return answer(receiver).await;
-    }
-    let place = QueuePlace::take(slot, ticket);
-    let Some(wait) = wait else { return answer(receiver).await };
-    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
-        return answer.unwrap_or(Err(state::BeginRefusal::Draining));
-    }
-    // From here the answer is near: refused as timed out, or admitted in this very moment.
-    drop(place);
-    answer(receiver).await
-}
-
-/// A place in a session's queue; given up when dropped.
-struct QueuePlace<'a> {
-    /// The session.
-    slot: &'a Arc<Slot>,
-    /// Which place.
-    ticket: Ticket,
-    /// Since when.
-    since: crate::clock::Moment,
-}
-
-impl<'a> QueuePlace<'a> {
-    /// Notes that `ticket` waits.
-    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
-        slot.engine.counts.queued();
-        Self { slot, ticket, since: slot.engine.now().moment }
-    }
-}
-
-impl Drop for QueuePlace<'_> {
-    fn drop(&mut self) {
-        let waited = self.slot.engine.now().moment.since(self.since);
-        self.slot.engine.counts.dequeued(waited.as_secs_f64());
-        self.slot.leave_queue(self.ticket);
-    }
-}
-
-/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
-/// with its supervisor does not.
-async fn answer<T, R: FromOver>(receiver: oneshot::Receiver<Result<T, R>>) -> Result<T, R> {
-    receiver.await.unwrap_or_else(|_| Err(R::over()))
-}
-
-/// A refusal for those whose session was dropped with its supervisor.
-trait FromOver {
-    /// That refusal.
-    fn over() -> Self;
-}
-
-impl FromOver for state::BeginRefusal {
-    fn over() -> Self {
-        Self::Draining
-    }
-}
-
-impl FromOver for state::ChangeRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-impl FromOver for DeleteRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-/// The slot that holds the same life as `slot` now.
-async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
-    Ok(match house.reload(&slot.id, slot.incarnation).await? {
-        Reloaded::Live(slot) => Again::Live(slot),
-        Reloaded::Gone(tombstone) => Again::Gone(tombstone),
-        Reloaded::Unknown => Again::Unknown,
-    })
-}
-
-/// Deletes what is in `slot`, wherever it is loaded by now.
-pub(crate) async fn delete(
-    slot: &Arc<Slot>,
-    house: &dyn House,
-) -> Result<DeleteOutcome, DeleteError> {
-    let id = &slot.id;
-    let mut slot = slot.clone();
-    loop {
-        match answer(slot.delete(GoneReason::Deleted)).await {
-            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
-            Ok(Deletion::AlreadyGone(tombstone)) => {
-                return Ok(DeleteOutcome::AlreadyGone(tombstone));
-            }
-            Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: id.clone(), source });
-            }
-            Err(DeleteRefusal::Left) => {}
-        }
-        let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
-            Again::Live(slot) => slot,
-            Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
-            Again::Unknown => return Ok(DeleteOutcome::Unknown),
-        };
     }
 }

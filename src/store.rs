@@ -151,7 +151,7 @@ impl<T> StoreFuture<T> {
     pub(crate) fn now(self) -> Result<T, Self> {
         match self.0 {
             Answer::Ready(Some(answer)) => Ok(answer),
-            other => Err(Self(other)),
+            pending @ (Answer::Ready(None) | Answer::Pending(_)) => Err(Self(pending)),
         }
     }
 }

@@ -14,8 +14,8 @@ use std::fmt;
 use self::ring::{Look, Ring};
 use crate::clock::Moment;
 use crate::id::StreamId;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// A piece of a reply: text, shared between the readers and never copied.
 #[derive(Clone, PartialEq, Eq, Hash)]

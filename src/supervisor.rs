@@ -6,6 +6,7 @@ mod builder;
 mod error;
 mod open;
 mod recovery;
+mod seed;
 mod shared;
 mod shutdown;
 
@@ -16,8 +17,9 @@ use std::time::Duration;
 pub use self::audit::{AuditReport, Inspection};
 pub use self::builder::SupervisorBuilder;
 pub use self::error::{CreateError, OpenError, ReadError, StartError};
-pub use self::open::{NewSession, Opened};
+pub use self::open::Opened;
 pub use self::recovery::{RecoveryReport, SettledTurn};
+pub use self::seed::NewSession;
 pub use self::shutdown::ShutdownReport;
 
 use self::shared::{Located, Shared};
@@ -27,9 +29,9 @@ use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
 use crate::rt::Arc;
-use crate::session::house::House;
-use crate::session::slot::Slot;
 use crate::session::{BeginError, DeleteError, DeleteOutcome, Session};
+use crate::slot::Slot;
+use crate::slot::house::House;
 use crate::store::{RecordFilter, RecordPage, StoreError};
 use crate::tombstone::Tombstone;
 use crate::turn::{BeginOptions, Turn};
@@ -250,9 +252,9 @@ impl<E: Content> Supervisor<E> {
             return Err(BeginError::Input(error));
         }
         let session = self.open(key).await.map_err(|error| match error {
-            OpenError::Draining => BeginError::Draining,
+            OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
-            OpenError::IdCollision { id } => BeginError::Unknown { id },
+            OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         })?;
         session.begin(input, options).await

@@ -4,23 +4,21 @@
 //! dropping it ends it as abandoned, at once. Every turn has exactly one outcome, whatever races:
 //! the first that reaches the session decides, and the others are told.
 
-mod outcome;
-mod policy;
 mod running;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-pub use self::outcome::{CancelReason, TurnOutcome};
-pub use self::policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
 pub use self::running::{RunError, Running};
 
 use crate::entry::{ChatMessage, Content, EntryError, Reply};
 use crate::id::{SessionId, StreamId};
+use crate::outcome::CancelReason;
+use crate::policy::BusyPolicy;
 use crate::rt::CancellationToken;
-use crate::session::slot::Hold;
-use crate::session::state::Settlement;
+use crate::slot::hold::Hold;
+use crate::state::Settlement;
 use crate::store::{InputFate, StoreError};
 use crate::stream::{Chunk, Subscription};
 

@@ -40,6 +40,51 @@ async fn the_memory_store_has_its_own_answers_from_many_seeds() {
     }
 }
 
-/// The place of the SQLite store: `conformance` on both runtimes, over files in a temporary folder.
+/// Every store is a file of its own, in a folder that goes with the test.
 #[cfg(feature = "sqlite")]
-mod sqlite {}
+mod sqlite {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use session_supervisor::store::{SqliteOptions, SqliteStore};
+    use session_supervisor::testing::{conformance, differential};
+    use tempfile::TempDir;
+
+    /// A folder for the stores of one test.
+    struct Folder {
+        dir: TempDir,
+        files: AtomicU64,
+    }
+
+    impl Folder {
+        fn new() -> Self {
+            let dir = TempDir::new().expect("a folder for temporary files");
+            Self { dir, files: AtomicU64::new(0) }
+        }
+
+        async fn store(&self) -> SqliteStore {
+            let name = format!("{}.db", self.files.fetch_add(1, Ordering::Relaxed));
+            let opened = SqliteStore::open(self.dir.path().join(name), SqliteOptions::default());
+            opened.await.expect("a fresh file")
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sqlite_store_conforms() {
+        let folder = Folder::new();
+        conformance(|| folder.store()).await.assert();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_sqlite_store_conforms_on_several_threads() {
+        let folder = Folder::new();
+        conformance(|| folder.store()).await.assert();
+    }
+
+    #[tokio::test]
+    async fn the_sqlite_store_answers_as_the_memory_store_from_many_seeds() {
+        let folder = Folder::new();
+        for seed in 100..=105 {
+            differential(|| folder.store(), seed, 400).await.expect("they answer alike");
+        }
+    }
+}

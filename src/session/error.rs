@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::state::{BeginRefusal, ChangeRefusal};
 use crate::entry::EntryError;
-use crate::id::SessionId;
+use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
+use crate::policy::Holder;
+use crate::slot::Slot;
+use crate::state::{BeginRefusal, ChangeRefusal};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
-use crate::turn::{CancelReason, Holder};
 
 /// Why a turn was not begun. Where several reasons hold, the earlier variant is told.
 #[derive(Debug, thiserror::Error)]
@@ -24,16 +26,23 @@ pub enum BeginError {
         id: SessionId,
         /// When and why.
         tombstone: Tombstone,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The session is being deleted.
     #[error("session {id} is being deleted")]
     Closing {
         /// Which session.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The supervisor shuts down and admits nothing.
     #[error("the supervisor shuts down")]
-    Draining,
+    Draining {
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// Another turn runs, and the policy was to reject.
     #[error("session {id} is busy: turn {} has been {} for {:?}, {queued} wait", .holder.stream, .holder.phase, .holder.age)]
     Busy {
@@ -43,6 +52,8 @@ pub enum BeginError {
         holder: Holder,
         /// How many wait for it.
         queued: usize,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// As many wait as may.
     #[error("session {id} is busy with turn {} and {queued} wait, which is the limit", .holder.stream)]
@@ -53,6 +64,8 @@ pub enum BeginError {
         holder: Holder,
         /// How many wait for it.
         queued: usize,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// It waited as long as the policy says.
     #[error("session {id} did not get free in {waited:?}{}", held_by(.holder.as_ref()))]
@@ -63,6 +76,8 @@ pub enum BeginError {
         waited: Duration,
         /// The turn that ran when the wait was over.
         holder: Option<Holder>,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The session has changed since the caller saw it. Nothing was run.
     #[error("session {id} is at version {version}, the caller expected {expected}")]
@@ -73,6 +88,8 @@ pub enum BeginError {
         expected: u64,
         /// What it is.
         version: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// It was told to end while it waited or started. An input that was stored is kept.
     #[error("the turn was told to end before it began: {reason}")]
@@ -85,6 +102,8 @@ pub enum BeginError {
     Unknown {
         /// Which session.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The store failed while the key was followed; no session was created, unless the store does
     /// not know.
@@ -121,7 +140,7 @@ impl BeginError {
             Self::Input(_) => "input",
             Self::Gone { .. } => "gone",
             Self::Closing { .. } => "closing",
-            Self::Draining => "draining",
+            Self::Draining { .. } => "draining",
             Self::Busy { .. } => "busy",
             Self::QueueFull { .. } => "queue_full",
             Self::TimedOut { .. } => "timed_out",
@@ -135,21 +154,23 @@ impl BeginError {
     /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
     pub(super) fn from_refusal(
         refusal: BeginRefusal,
-        id: &SessionId,
+        slot: &Slot,
         waited: Duration,
         expected: Option<u64>,
     ) -> Option<Self> {
-        let id = id.clone();
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
             BeginRefusal::Left => return None,
-            BeginRefusal::Gone(tombstone) => Self::Gone { id, tombstone },
-            BeginRefusal::Closing => Self::Closing { id },
-            BeginRefusal::Draining => Self::Draining,
-            BeginRefusal::Busy { holder, queued } => Self::Busy { id, holder, queued },
-            BeginRefusal::QueueFull { holder, queued } => Self::QueueFull { id, holder, queued },
-            BeginRefusal::TimedOut { holder } => Self::TimedOut { id, waited, holder },
+            BeginRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
+            BeginRefusal::Closing => Self::Closing { id, instance },
+            BeginRefusal::Draining => Self::Draining { instance },
+            BeginRefusal::Busy { holder, queued } => Self::Busy { id, holder, queued, instance },
+            BeginRefusal::QueueFull { holder, queued } => {
+                Self::QueueFull { id, holder, queued, instance }
+            }
+            BeginRefusal::TimedOut { holder } => Self::TimedOut { id, waited, holder, instance },
             BeginRefusal::Conflict { version } => {
-                Self::Conflict { id, expected: expected.unwrap_or(version), version }
+                Self::Conflict { id, expected: expected.unwrap_or(version), version, instance }
             }
             BeginRefusal::Cancelled(reason) => Self::Cancelled { reason },
             BeginRefusal::Store(source) => Self::Store { id, source },
@@ -177,18 +198,24 @@ pub enum SessionError {
         id: SessionId,
         /// When and why.
         tombstone: Tombstone,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The session is being deleted.
     #[error("session {id} is being deleted")]
     Closing {
         /// Which session.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The session does not exist any more, and its tombstone neither.
     #[error("session {id} does not exist")]
     Unknown {
         /// Which session.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The store failed. [`StoreError::OutcomeUnknown`] means that it may have happened.
     #[error("session {id} could not be used")]
@@ -203,12 +230,12 @@ pub enum SessionError {
 
 impl SessionError {
     /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
-    pub(super) fn from_refusal(refusal: ChangeRefusal, id: &SessionId) -> Option<Self> {
-        let id = id.clone();
+    pub(super) fn from_refusal(refusal: ChangeRefusal, slot: &Slot) -> Option<Self> {
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
             ChangeRefusal::Left => return None,
-            ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone },
-            ChangeRefusal::Closing => Self::Closing { id },
+            ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
+            ChangeRefusal::Closing => Self::Closing { id, instance },
             ChangeRefusal::Store(source) => Self::Store { id, source },
         })
     }

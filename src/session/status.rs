@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::slot::{Slot, Standing};
 use crate::clock::Timestamp;
 use crate::id::{Generation, StreamId};
+use crate::policy::{Holder, TurnPhase};
 use crate::rt::Arc;
+use crate::slot::{Slot, Standing};
 use crate::tombstone::Tombstone;
-use crate::turn::{Holder, TurnPhase};
 
 /// What is happening in a session, at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,21 +1,23 @@
 //! The store that forgets with the process: for tests and throw-away bots, and the reference that
 //! the conformance suite is written against.
 
+mod life;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use bytes::Bytes;
 
+use self::life::Life;
 use super::error::{FenceReason, StoreError};
-use super::record::{EntryMark, Found, Record, RecordFilter, RecordPage, StoredEntry, TurnRecord};
-use super::write::{Created, DataChange, InputFate, NewRecord, Write};
+use super::record::{Found, Record, RecordFilter, RecordPage, StoredEntry, TurnRecord};
+use super::write::{Created, NewRecord, Write};
 use super::{Store, StoreFuture};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap};
 use crate::tombstone::Tombstone;
-use crate::turn::TurnOutcome;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
 const DEFAULT_MAX_TOMBSTONES: usize = 1_000_000;
@@ -59,21 +61,6 @@ enum Entry {
     Gone(Tombstone),
 }
 
-/// One life of a session.
-#[derive(Debug)]
-struct Life {
-    /// Its metadata.
-    record: Record,
-    /// Its transcript, by number.
-    entries: Vec<StoredEntry>,
-    /// Its data.
-    data: BTreeMap<String, Bytes>,
-    /// How its turns ended, in that order.
-    turns: Vec<TurnRecord>,
-    /// The keys that were bound to it; some may have moved on.
-    keys: Vec<SessionKey>,
-}
-
 /// The other ways in.
 #[derive(Debug, Default)]
 struct Index {
@@ -94,7 +81,7 @@ impl MemoryStore {
     /// An empty store that keeps `max_tombstones` at most: beyond that the one that would end first is
     /// dropped early, and counted by [`tombstones_evicted`](Self::tombstones_evicted).
     pub fn with_max_tombstones(max_tombstones: usize) -> Self {
-        let start = u64::try_from(rt::random_u128() >> 80).expect("48 bits fit");
+        let start = u64::try_from(rt::random_u128() >> 80).unwrap_or_default();
         Self {
             shared: Arc::new(Shared {
                 lives: ShardedMap::new(),
@@ -144,7 +131,12 @@ impl Store for MemoryStore {
     ) -> StoreFuture<Result<(), StoreError>> {
         self.answer(|shared| match write {
             Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            write => shared.with_life(id, incarnation, |life| life.apply(write)),
+            write @ (Write::Begin { .. }
+            | Write::Commit { .. }
+            | Write::Settle { .. }
+            | Write::Append { .. }
+            | Write::PutData { .. }
+            | Write::Label { .. }) => shared.with_life(id, incarnation, |life| life.apply(write)),
         })
     }
 
@@ -381,120 +373,5 @@ impl Shared {
             }
         }
         problems
-    }
-}
-
-impl Life {
-    /// Applies one operation after checking all of it; a refusal changes nothing.
-    fn apply(&mut self, write: Write) -> Result<(), StoreError> {
-        match write {
-            Write::Begin { marker, input, at } => {
-                if marker.generation <= self.record.generation {
-                    return Err(StoreError::fenced(FenceReason::OldTurn));
-                }
-                if let Some((seq, input)) = input {
-                    self.check_next(seq)?;
-                    self.push(vec![input], Some(marker.generation), at);
-                }
-                self.record.generation = marker.generation;
-                self.record.open.push(marker);
-                self.record.last_active_at = at;
-            }
-            Write::Commit { generation, first_seq, entries, data, version, at } => {
-                self.check_next(first_seq)?;
-                self.settle(generation, TurnOutcome::Committed, at)?;
-                self.push(entries, Some(generation), at);
-                self.change(data);
-                self.touch(version, at);
-            }
-            Write::Settle { generation, outcome, input, at } => {
-                self.settle(generation, outcome, at)?;
-                self.mark_input(generation, input);
-                if outcome != TurnOutcome::Interrupted {
-                    self.record.last_active_at = at;
-                }
-            }
-            Write::Append { first_seq, entries, version, at } => {
-                self.check_next(first_seq)?;
-                self.push(entries, None, at);
-                self.touch(version, at);
-            }
-            Write::PutData { changes, version, at } => {
-                self.change(changes);
-                self.touch(version, at);
-            }
-            Write::Label { label } => self.record.label = label,
-            Write::Delete { .. } => unreachable!("a delete goes through the index"),
-        }
-        Ok(())
-    }
-
-    /// Whether `seq` is the number that the next entry gets.
-    fn check_next(&self, seq: u64) -> Result<(), StoreError> {
-        if seq == self.record.next_seq {
-            Ok(())
-        } else {
-            Err(StoreError::fenced(FenceReason::OutOfOrder))
-        }
-    }
-
-    /// Appends entries.
-    fn push(&mut self, payloads: Vec<Bytes>, generation: Option<Generation>, at: Timestamp) {
-        for payload in payloads {
-            let seq = self.record.next_seq;
-            self.entries.push(StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload });
-            self.record.next_seq += 1;
-            self.record.entries += 1;
-        }
-    }
-
-    /// Ends a turn's marker and records its outcome.
-    fn settle(
-        &mut self,
-        generation: Generation,
-        outcome: TurnOutcome,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let open = self.record.open.iter().position(|marker| marker.generation == generation);
-        let open = open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?;
-        self.record.open.remove(open);
-        self.turns.push(TurnRecord { generation, outcome, settled_at: at });
-        Ok(())
-    }
-
-    /// Does with a turn's input what its end asks for.
-    fn mark_input(&mut self, generation: Generation, fate: InputFate) {
-        // The input is near the end: nothing but what came since its turn began is behind it.
-        let input = self.entries.iter().rposition(|entry| entry.generation == Some(generation));
-        let Some(input) = input else { return };
-        match fate {
-            InputFate::Drop => {
-                self.entries.remove(input);
-                self.record.entries -= 1;
-            }
-            InputFate::Keep | InputFate::Aside => {
-                let mark =
-                    if fate == InputFate::Keep { EntryMark::Unanswered } else { EntryMark::Aside };
-                if let Some(entry) = self.entries.get_mut(input) {
-                    entry.mark = mark;
-                }
-            }
-        }
-    }
-
-    /// Changes data.
-    fn change(&mut self, changes: Vec<DataChange>) {
-        for change in changes {
-            match change.value {
-                Some(value) => self.data.insert(change.name, value),
-                None => self.data.remove(&change.name),
-            };
-        }
-    }
-
-    /// Takes over the counters of a write.
-    fn touch(&mut self, version: u64, at: Timestamp) {
-        self.record.version = version;
-        self.record.last_active_at = at;
     }
 }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::tombstone::Tombstone;
-use crate::turn::TurnOutcome;
 
 /// The metadata of one life of a session. Its entries and data are read apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

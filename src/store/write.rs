@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::tombstone::Tombstone;
-use crate::turn::TurnOutcome;
 
 use super::record::{Record, TurnMarker};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Chunk, Event};
-use crate::turn::{CancelReason, TurnOutcome};
+use crate::outcome::{CancelReason, TurnOutcome};
 
 /// What a turn's readers see, and whether it may add to it.
 #[derive(Debug)]

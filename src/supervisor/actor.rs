@@ -7,8 +7,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
 use crate::rt::{Arc, JoinHandle, Weak};
-use crate::session::actor::succeed;
-use crate::session::slot::Slot;
+use crate::slot::Slot;
+use crate::slot::actor::succeed;
 
 /// How many tombstones are removed at a time.
 const SWEEP_SLICE: usize = 1_024;

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::entry::EntryError;
-use crate::id::SessionId;
+use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
@@ -43,7 +43,10 @@ pub enum OpenError {
     },
     /// The supervisor shuts down and creates nothing.
     #[error("the supervisor shuts down")]
-    Draining,
+    Draining {
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The id source gave an id that is in use. Nothing was created.
     #[error("the id source repeats itself: {id} is in use")]
     IdCollision {
@@ -70,12 +73,17 @@ pub enum CreateError {
     Content(#[source] EntryError),
     /// The supervisor shuts down and creates nothing.
     #[error("the supervisor shuts down")]
-    Draining,
+    Draining {
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// A live session has the id. Nothing was changed.
     #[error("session {id} exists")]
     Exists {
         /// The id.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The id was deleted, and reuse was not asked for.
     #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
@@ -84,12 +92,16 @@ pub enum CreateError {
         id: SessionId,
         /// When and why.
         tombstone: Tombstone,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// Nobody knows the id, and the policy is not to create it.
     #[error("session {id} does not exist")]
     Unknown {
         /// The id.
         id: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
     },
     /// The store failed.
     #[error("session {id} could not be created")]

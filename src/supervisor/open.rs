@@ -1,105 +1,20 @@
 //! How sessions come to be: by key, by id, and anew.
 
-use bytes::Bytes;
-use serde::Serialize;
-
 use super::Supervisor;
 use super::error::{CreateError, OpenError};
+use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
-use crate::config::{LimitConfig, UnknownPolicy};
-use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
+use crate::config::UnknownPolicy;
+use crate::entry::{ChatMessage, Content};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::session::slot::{Slot, Standing};
-use crate::session::state::Target;
+use crate::slot::{Slot, Standing};
+use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::CancelReason;
-
-/// What a new session starts with.
-#[derive(Debug)]
-#[must_use = "it does nothing until a session is created with it"]
-pub struct NewSession<E = ChatMessage> {
-    /// A line for people.
-    label: Option<String>,
-    /// The first entries.
-    entries: Vec<E>,
-    /// The first data.
-    data: Vec<(String, Result<Vec<u8>, serde_json::Error>)>,
-    /// Whether its id may be one that was deleted.
-    allow_reuse: bool,
-}
-
-impl<E> Default for NewSession<E> {
-    fn default() -> Self {
-        Self { label: None, entries: Vec::new(), data: Vec::new(), allow_reuse: false }
-    }
-}
-
-impl<E> NewSession<E> {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an entry, such as a system prompt.
-    pub fn entry(mut self, entry: E) -> Self {
-        self.entries.push(entry);
-        self
-    }
-
-    /// Adds a datum.
-    pub fn insert(mut self, name: &str, value: &impl Serialize) -> Self {
-        self.data.push((name.to_owned(), serde_json::to_vec(value)));
-        self
-    }
-
-    /// Sets the line for people.
-    pub fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
-        self
-    }
-
-    /// Lets the id be one that was deleted. The new life starts empty and is another one: nothing
-    /// that was meant for the old one reaches it.
-    pub fn allow_reuse(mut self) -> Self {
-        self.allow_reuse = true;
-        self
-    }
-}
-
-/// A [`NewSession`] that was checked and encoded.
-struct Seed {
-    label: Option<String>,
-    entries: Vec<Bytes>,
-    data: Vec<(String, Bytes)>,
-    allow_reuse: bool,
-}
-
-impl<E: Content> NewSession<E> {
-    /// Checks and encodes it.
-    fn encode(self, limits: &LimitConfig) -> Result<Seed, EntryError> {
-        if let Some(label) = &self.label {
-            check_name(label, limits)?;
-        }
-        let max = limits.max_entry_bytes;
-        let entries =
-            self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
-        let data = self.data.into_iter().map(|(name, value)| {
-            check_name(&name, limits)?;
-            let value = value.map_err(EntryError::Encode)?;
-            let (bytes, max) = (value.len(), limits.max_datum_bytes);
-            if bytes > max {
-                return Err(EntryError::TooLarge { bytes, max });
-            }
-            Ok((name, value.into()))
-        });
-        let data = data.collect::<Result<_, EntryError>>()?;
-        Ok(Seed { label: self.label, entries, data, allow_reuse: self.allow_reuse })
-    }
-}
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]
@@ -166,12 +81,12 @@ impl<E: Content> Supervisor<E> {
             if let Some(slot) = shared.bound(key) {
                 return Ok(opened(slot));
             }
-            let expected = match shared.resolve(key).await.map_err(failed(key))? {
+            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => return Ok(opened(slot)),
                 Resolved::Nothing { bound_to } => bound_to,
             };
             if shared.engine.is_draining() {
-                return Err(OpenError::Draining);
+                return Err(OpenError::Draining { instance: self.instance() });
             }
             if let Some(new) = new.take() {
                 seed = Some(self.seed(new(), key)?);
@@ -202,12 +117,12 @@ impl<E: Content> Supervisor<E> {
     ) -> Result<Opened<E>, OpenError> {
         let shared = &self.shared;
         if shared.engine.is_draining() {
-            return Err(OpenError::Draining);
+            return Err(OpenError::Draining { instance: self.instance() });
         }
         let seed = self.seed(new, key)?;
         let _flight = shared.key_flights.join(key).await;
         loop {
-            let (old, previous) = match shared.resolve(key).await.map_err(failed(key))? {
+            let (old, previous) = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => {
                     let id = slot.id.clone();
                     (Some(slot), Some(id))
@@ -256,14 +171,19 @@ impl<E: Content> Supervisor<E> {
     ) -> Result<Session<E>, CreateError> {
         let shared = &self.shared;
         if shared.engine.is_draining() {
-            return Err(CreateError::Draining);
+            return Err(CreateError::Draining { instance: self.instance() });
         }
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
-        let failed = |source| CreateError::Store { id: id.clone(), source };
+        let (instance, failed) =
+            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
         match shared.attempt(id, None, &seed).await.map_err(failed)? {
             Attempt::Created(slot) => Ok(self.session(slot)),
-            Attempt::Taken | Attempt::KeyMoved => Err(CreateError::Exists { id: id.clone() }),
-            Attempt::Gone(tombstone) => Err(CreateError::Gone { id: id.clone(), tombstone }),
+            Attempt::Taken | Attempt::KeyMoved => {
+                Err(CreateError::Exists { id: id.clone(), instance })
+            }
+            Attempt::Gone(tombstone) => {
+                Err(CreateError::Gone { id: id.clone(), tombstone, instance })
+            }
         }
     }
 
@@ -278,17 +198,20 @@ impl<E: Content> Supervisor<E> {
     ///
     /// As [`create_id`](Self::create_id).
     pub async fn open_id(&self, id: &SessionId) -> Result<Session<E>, CreateError> {
-        let failed = |source| CreateError::Store { id: id.clone(), source };
+        let (instance, failed) =
+            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
         loop {
             match self.shared.locate(id).await.map_err(failed)? {
                 Located::Live(slot) => return Ok(self.session(slot)),
                 Located::Gone(tombstone) => {
-                    return Err(CreateError::Gone { id: id.clone(), tombstone });
+                    return Err(CreateError::Gone { id: id.clone(), tombstone, instance });
                 }
                 Located::Unknown => {}
             }
             match self.shared.engine.config.unknown {
-                UnknownPolicy::NotFound => return Err(CreateError::Unknown { id: id.clone() }),
+                UnknownPolicy::NotFound => {
+                    return Err(CreateError::Unknown { id: id.clone(), instance });
+                }
                 UnknownPolicy::Create => match self.create_id(id, NewSession::new()).await {
                     // Somebody else was faster: theirs is as good.
                     Err(CreateError::Exists { .. }) => {}
@@ -305,11 +228,6 @@ impl<E: Content> Supervisor<E> {
     }
 }
 
-/// What a store's failure means to whoever opens `key`.
-fn failed(key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
-    |source| OpenError::Store { key: key.clone(), source }
-}
-
 /// What a key leads to.
 enum Resolved {
     /// A session.
@@ -319,6 +237,27 @@ enum Resolved {
 }
 
 impl Shared {
+    /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
+    /// is closed, and that is no failure.
+    fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
+        |source| {
+            if self.engine.is_over(&source) {
+                OpenError::Draining { instance: self.engine.instance }
+            } else {
+                OpenError::Store { key: key.clone(), source }
+            }
+        }
+    }
+
+    /// Notes that `key` leads to `slot`, unless that is over by now. Called under the key's flight.
+    fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
+        self.keys.insert(key.clone(), slot.clone());
+        // A slot takes itself out when it is over, which it may have tried before it was in.
+        if matches!(slot.standing(), Standing::Gone(_) | Standing::Left) {
+            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
+        }
+    }
+
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
         self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
@@ -330,7 +269,7 @@ impl Shared {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate(&slot.id).await? {
                 Located::Live(now) if now.incarnation == slot.incarnation => {
-                    self.keys.insert(key.clone(), now.clone());
+                    self.note(key, &now);
                     return Ok(Resolved::Live(now));
                 }
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
@@ -341,7 +280,7 @@ impl Shared {
         };
         Ok(match self.locate(&id).await? {
             Located::Live(slot) => {
-                self.keys.insert(key.clone(), slot.clone());
+                self.note(key, &slot);
                 Resolved::Live(slot)
             }
             Located::Gone(_) | Located::Unknown => Resolved::Nothing { bound_to: Some(id) },
@@ -356,9 +295,9 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed).await.map_err(failed(&key))? {
+        match self.attempt(&id, Some(binding), seed).await.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
-                self.keys.insert(key, slot.clone());
+                self.note(&key, &slot);
                 Ok(Some(slot))
             }
             Attempt::KeyMoved => Ok(None),
@@ -374,6 +313,12 @@ impl Shared {
         seed: &Seed,
     ) -> Result<Attempt, StoreError> {
         let _flight = self.id_flights.join(id).await;
+        // The store goes by the wall clock, and knows nothing of a turn that still runs.
+        if !seed.allow_reuse
+            && let Some(tombstone) = self.grave(id)
+        {
+            return Ok(Attempt::Gone(tombstone));
+        }
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,

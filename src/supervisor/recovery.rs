@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::store::{InputFate, Record, RecordFilter, StoreError, TurnMarker, Write};
-use crate::turn::TurnOutcome;
+use crate::outcome::TurnOutcome;
+use crate::store::{FenceReason, InputFate, Record, RecordFilter, StoreError, TurnMarker, Write};
 
 /// How many sessions are looked at together.
 const PAGE: usize = 256;
@@ -55,7 +55,9 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
         report.damaged.extend(page.damaged);
         for record in &page.records {
             for marker in &record.open {
-                settle_one(engine, record, marker).await?;
+                if !settle_one(engine, record, marker).await? {
+                    continue;
+                }
                 report.settled.push(SettledTurn {
                     session: record.id.clone(),
                     key: record.key.clone(),
@@ -74,20 +76,28 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
     Ok(report)
 }
 
-/// Settles one turn as interrupted.
+/// Settles one turn as interrupted; `false` if it is not open any more: what a start that was dropped
+/// had handed over came through meanwhile.
 async fn settle_one(
     engine: &Engine,
     record: &Record,
     marker: &TurnMarker,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let stream = StreamId::new(record.incarnation, marker.generation);
-    tracing::info!(session = %record.id, %stream, from = "running", to = "interrupted",
-        "a turn of an earlier run is settled");
     let write = Write::Settle {
         generation: marker.generation,
         outcome: TurnOutcome::Interrupted,
         input: InputFate::Keep,
         at: engine.now().wall,
     };
-    engine.store.write(&record.id, record.incarnation, write).await
+    match engine.store.write(&record.id, record.incarnation, write).await {
+        Ok(()) => {}
+        Err(StoreError::Fenced { reason: FenceReason::TurnNotOpen | FenceReason::NoSuchLife }) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    }
+    tracing::info!(session = %record.id, %stream, from = "running", to = "interrupted",
+        "a turn of an earlier run is settled");
+    Ok(true)
 }

@@ -12,10 +12,17 @@ use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::session::house::{House, Reloaded};
-use crate::session::slot::{Slot, Standing};
+use crate::slot::house::{House, Reloaded};
+use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
+
+/// How many turns' numbers are skipped when a session is loaded from the store.
+///
+/// Turns whose begins the store never heard of, because it failed or the process died, had numbers,
+/// too, and somebody may have seen one start. Those are not given again, so that a late cancel of
+/// such a turn hits nobody. There were never so many at once, since each held an input in memory.
+const UNHEARD_TURNS: u64 = 1 << 20;
 
 /// What the handles of one supervisor share. Dropped with the last of them.
 #[derive(Debug)]
@@ -106,7 +113,7 @@ impl Shared {
     }
 
     /// The tombstone under `id`, if it stands.
-    fn grave(&self, id: &SessionId) -> Option<Tombstone> {
+    pub(super) fn grave(&self, id: &SessionId) -> Option<Tombstone> {
         match self.registry.get(id)? {
             Place::Gone(grave) => grave.stands(self.engine.now()).then_some(grave.tombstone),
             Place::Live(_) => None,
@@ -121,7 +128,7 @@ impl Shared {
 
     /// Waits until the delete of `slot` is through.
     async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
-        use crate::session::state::DeleteRefusal;
+        use crate::state::DeleteRefusal;
         match slot.await_delete().await {
             Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
             Ok(Err(DeleteRefusal::Store(error))) => Err(error),
@@ -136,10 +143,13 @@ impl Shared {
             return Ok(None);
         }
         match self.engine.store.look_up(id, self.engine.now().wall).await? {
-            Found::Live(record) => Ok(match self.publish(record) {
-                Ok(slot) => Some(Located::Live(slot)),
-                Err(tombstone) => Some(self.gone(tombstone)),
-            }),
+            Found::Live(mut record) => {
+                record.generation = record.generation.skip(UNHEARD_TURNS);
+                Ok(match self.publish(record) {
+                    Ok(slot) => Some(Located::Live(slot)),
+                    Err(tombstone) => Some(self.gone(tombstone)),
+                })
+            }
             Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
             Found::Unknown => Ok(Some(Located::Unknown)),
         }
@@ -187,6 +197,10 @@ impl House for Shared {
         self.stirred.notify_waiters();
     }
 
+    fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>> {
+        Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
+    }
+
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
@@ -202,7 +216,7 @@ impl House for Shared {
     }
 
     fn parent(&self) -> Option<ActorCell> {
-        self.actor.lock().as_ref().map(|actor| actor.get_cell())
+        self.actor.lock().as_ref().map(ActorRef::get_cell)
     }
 
     fn actor_ended(&self, slot: &Weak<Slot>, tenure: u64) {

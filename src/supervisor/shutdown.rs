@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use ractor::ActorRef;
+
+use super::actor::SupervisorMessage;
 use super::shared::Shared;
 use crate::clock::Moment;
+use crate::outcome::CancelReason;
 use crate::rt::{self, Arc};
-use crate::session::state::Target;
+use crate::state::Target;
 use crate::store::StoreError;
-use crate::turn::CancelReason;
 
 /// How long the last actors have to end once nothing is left for them to do.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -47,17 +50,41 @@ pub(super) async fn shutdown(
     let tasks = rt::timeout(engine.config.turns.cancel_grace, engine.tasks.wait()).await;
     report.clean &= tasks.is_ok();
     engine.over.cancel();
-    let actor = shared.actor.lock().take();
-    if let Some(actor) = actor {
-        // What is in flight has been waited for; whoever still hangs in the store is left behind.
-        let most = Some(LAST_WAIT);
-        actor.stop_children_and_wait(None, most).await;
-        report.clean &= actor.stop_and_wait(None, most).await.is_ok();
-    }
+    report.clean &= stop_actors(shared).await;
     let closed = engine.store.close().await;
     report.took = engine.now().moment.since(started);
     tracing::info!(told = report.told, clean = report.clean, took = ?report.took, "a supervisor ends");
     closed.map(|()| report)
+}
+
+/// Stops the actors; whether they ended.
+async fn stop_actors(shared: &Arc<Shared>) -> bool {
+    let Some(actor) = shared.actor.lock().take() else { return true };
+    let mut stopping = Stopping { shared, actor: Some(actor.clone()) };
+    // What is in flight has been waited for; whoever still hangs in the store is left behind.
+    actor.stop_children_and_wait(None, Some(LAST_WAIT)).await;
+    // Refused if it was told before, by a shutdown that was dropped.
+    actor.stop(None);
+    let ended = actor.wait(Some(LAST_WAIT)).await.is_ok();
+    stopping.actor = None;
+    ended
+}
+
+/// The supervisor's actor while it is being stopped: out of reach, so that nothing is linked to it
+/// any more. Dropped in the middle it is put back for the next shutdown to finish.
+struct Stopping<'a> {
+    /// Where it stood.
+    shared: &'a Arc<Shared>,
+    /// The actor; `None` once it has ended.
+    actor: Option<ActorRef<SupervisorMessage>>,
+}
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        if let Some(actor) = self.actor.take() {
+            *self.shared.actor.lock() = Some(actor);
+        }
+    }
 }
 
 /// Waits until nothing runs, waits or is owed to the store, or until `deadline`; whether it is so.

@@ -5,10 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{CancelReason, Turn};
+use super::Turn;
 use crate::id::StreamId;
+use crate::outcome::CancelReason;
 use crate::rt::{Arc, JoinHandle};
-use crate::session::slot::Slot;
+use crate::slot::Slot;
 
 /// The work of a turn, as it runs. Await it for what the work returned; drop it to let it run on.
 #[must_use = "dropping it detaches from the turn; say so with `drop`"]

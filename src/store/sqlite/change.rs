@@ -11,12 +11,12 @@ use super::life::{Life, OpenTurn};
 use super::{binding, datum, entry, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
+use crate::outcome::TurnOutcome;
 use crate::store::{
     Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord, StoredEntry, TurnMarker,
     TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
-use crate::turn::TurnOutcome;
 
 /// [`Store::create`](crate::store::Store::create).
 pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created, Setback> {

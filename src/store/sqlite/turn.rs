@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::row::{self, Table, number, text};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation};
+use crate::outcome::TurnOutcome;
 use crate::store::TurnRecord;
-use crate::turn::TurnOutcome;
 
 /// Writes how a turn ended. A second outcome for the same turn breaks the primary key.
 pub(super) fn insert(

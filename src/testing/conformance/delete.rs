@@ -6,8 +6,8 @@ use super::rig::{
     new_bound, put, put_one, same, settle, told, tombstone,
 };
 use crate::clock::Timestamp;
+use crate::outcome::TurnOutcome;
 use crate::store::{FenceReason, Found, InputFate, NewRecord, Record, RecordFilter, Write};
-use crate::turn::TurnOutcome;
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![

@@ -5,11 +5,11 @@ use super::rig::{
     new_bound, put, put_one, refused_for, same, settle, told,
 };
 use crate::id::Generation;
+use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
 use crate::store::{
     Created, FenceReason, Found, InputFate, NewRecord, RecordFilter, StoreError, Write,
 };
-use crate::turn::TurnOutcome;
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![

@@ -11,13 +11,13 @@ use super::snapshot::Snapshot;
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::rt::{Arc, Spawner};
 use crate::store::{
     Binding, Created, DataChange, FenceReason, Found, InputFate, NewRecord, Record, RecordFilter,
     RecordPage, Store, StoreError, StoreFuture, StoredEntry, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::TurnOutcome;
 
 /// The time zero of all checks: 2023-11-14.
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -4,8 +4,8 @@ use super::rig::{
     Check, Rig, Verdict, append, at, begin, begin_bare, bytes, checks, commit, same, settle,
 };
 use crate::id::Generation;
+use crate::outcome::TurnOutcome;
 use crate::store::{EntryMark, FenceReason, InputFate, Record, TurnRecord, Write};
-use crate::turn::TurnOutcome;
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![

@@ -5,11 +5,11 @@ use super::rig::{
     same, settle,
 };
 use crate::id::Generation;
+use crate::outcome::TurnOutcome;
 use crate::store::{
     DataChange, EntryMark, FenceReason, InputFate, NewRecord, Record, StoredEntry, TurnRecord,
     Write,
 };
-use crate::turn::TurnOutcome;
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![

@@ -7,9 +7,9 @@ use super::super::snapshot::{DATA, NAMES};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
+use crate::outcome::TurnOutcome;
 use crate::store::{Binding, DataChange, InputFate, NewRecord, Record, RecordFilter, Write};
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::TurnOutcome;
 
 /// An operation in terms of both stores: lives are named by the order in which they were made.
 #[derive(Clone, Debug)]

@@ -8,11 +8,10 @@
 use std::time::Duration;
 
 use super::outbox::Pending;
-use super::{BeginRefusal, Closing, DeleteRefusal, Effect, Effects, Phase, Ports, SessionState};
-use crate::clock::Now;
+use super::{BeginRefusal, Closing, DeleteRefusal, Effect, Phase, Ports, SessionState, Step};
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::{StoreError, Write};
 use crate::tombstone::{GoneReason, Tombstone};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// What a delete did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +29,16 @@ impl<P: Ports> SessionState<P> {
         reason: GoneReason,
         keep_for: Duration,
         port: P::Delete,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         match &mut self.phase {
             Phase::Live => {
-                let until = now.wall.plus(keep_for);
+                let until = step.now.wall.plus(keep_for);
                 let incarnation = self.incarnation;
-                let tombstone = Tombstone { incarnation, reason, at: now.wall, until };
+                let tombstone = Tombstone { incarnation, reason, at: step.now.wall, until };
                 let waiting = vec![port];
                 self.phase = Phase::Closing(Closing { tombstone, waiting, failed: None });
-                self.end_everything(effects);
+                self.end_everything(step);
                 self.push_delete(tombstone);
             }
             Phase::Closing(closing) => {
@@ -52,16 +50,16 @@ impl<P: Ports> SessionState<P> {
             }
             Phase::Gone(tombstone) => {
                 let answer = Ok(Deletion::AlreadyGone(*tombstone));
-                effects.push(Effect::Deleted { port, answer });
+                step.effects.push(Effect::Deleted { port, answer });
             }
             Phase::Left => {
-                effects.push(Effect::Deleted { port, answer: Err(DeleteRefusal::Left) });
+                step.effects.push(Effect::Deleted { port, answer: Err(DeleteRefusal::Left) });
             }
         }
     }
 
     /// Waits for the delete under way; one that has failed is told as it is, not tried again.
-    pub(super) fn await_delete(&mut self, port: P::Delete, effects: &mut Effects<P>) {
+    pub(super) fn await_delete(&mut self, port: P::Delete, step: &mut Step<'_, P>) {
         let answer = match &mut self.phase {
             Phase::Closing(Closing { failed: Some(error), .. }) => {
                 Err(DeleteRefusal::Store(error.clone()))
@@ -73,22 +71,22 @@ impl<P: Ports> SessionState<P> {
             Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(*tombstone)),
             Phase::Live | Phase::Left => Err(DeleteRefusal::Left),
         };
-        effects.push(Effect::Deleted { port, answer });
+        step.effects.push(Effect::Deleted { port, answer });
     }
 
     /// Fences what runs and tells what waits. Their ends are told at once: the record that could
     /// say otherwise is about to go.
-    fn end_everything(&mut self, effects: &mut Effects<P>) {
+    fn end_everything(&mut self, step: &mut Step<'_, P>) {
         let reason = CancelReason::Deleted;
         let open: Vec<_> = self.turns.iter().map(|turn| turn.generation).collect();
         for generation in open {
-            let Some(turn) = self.fence(generation, reason, effects) else { continue };
+            let Some(turn) = self.fence(generation, reason, step) else { continue };
             let outcome = TurnOutcome::Cancelled(reason);
-            effects.push(Effect::End { stream: turn.stream, outcome });
+            step.effects.push(Effect::End { stream: turn.stream, outcome });
         }
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Closing;
-            effects.push(Effect::Refused { port: queued.port, refusal });
+            step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
     }
 
@@ -98,30 +96,30 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// The store has deleted it.
-    pub(super) fn buried(&mut self, effects: &mut Effects<P>) {
+    pub(super) fn buried(&mut self, step: &mut Step<'_, P>) {
         let Phase::Closing(closing) = &mut self.phase else { return };
         let tombstone = closing.tombstone;
         let waiting = std::mem::take(&mut closing.waiting);
         self.phase = Phase::Gone(tombstone);
         // First the slot, then the answers: whoever is told finds the tombstone.
-        effects.push(Effect::Bury { tombstone });
+        step.effects.push(Effect::Bury { tombstone });
         for (place, port) in waiting.into_iter().enumerate() {
             let answer = Ok(if place == 0 {
                 Deletion::Deleted(tombstone)
             } else {
                 Deletion::AlreadyGone(tombstone)
             });
-            effects.push(Effect::Deleted { port, answer });
+            step.effects.push(Effect::Deleted { port, answer });
         }
     }
 
     /// The store has not deleted it. The session stays closing.
-    pub(super) fn delete_failed(&mut self, error: &StoreError, effects: &mut Effects<P>) {
+    pub(super) fn delete_failed(&mut self, error: &StoreError, step: &mut Step<'_, P>) {
         let Phase::Closing(closing) = &mut self.phase else { return };
         closing.failed = Some(error.clone());
         for port in std::mem::take(&mut closing.waiting) {
             let answer = Err(DeleteRefusal::Store(error.clone()));
-            effects.push(Effect::Deleted { port, answer });
+            step.effects.push(Effect::Deleted { port, answer });
         }
     }
 }

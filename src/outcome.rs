@@ -19,7 +19,9 @@ pub enum TurnOutcome {
     Panicked,
     /// It was told to end.
     Cancelled(CancelReason),
-    /// The process ended, or the session was loaded anew, while it ran.
+    /// The process ended while it ran, or the store failed and the session has to be loaded anew. If
+    /// the store did not say whether it kept a commit, the reply may be in the transcript all the
+    /// same: read it again.
     Interrupted,
 }
 

@@ -1,5 +1,5 @@
-//! The first walk through the whole.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+//! One walk through everything, on every store: the first test to run when something is wrong.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test's helper")]
 
 use std::time::Duration;
 
@@ -49,7 +49,6 @@ async fn walk(store: Arc<dyn Store>) {
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(supervisor.audit_counts(), Vec::<String>::new());
     assert!(supervisor.shutdown(Duration::from_secs(1)).await.unwrap().clean);
-    println!("{:?}", supervisor.counts());
 }
 
 #[tokio::test]
@@ -60,4 +59,13 @@ async fn walk_on_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn walk_on_a_store_that_has_to_be_awaited() {
     walk(Arc::new(FaultyStore::pending(Arc::new(MemoryStore::new())))).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn walk_on_sqlite() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = session_supervisor::SqliteOptions::default();
+    let store = session_supervisor::SqliteStore::open(folder.path().join("walk.db"), options);
+    walk(Arc::new(store.await.unwrap())).await;
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::slot::Slot;
+use super::Slot;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, Weak};
 use crate::store::StoreError;
@@ -24,7 +24,10 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// Something ended while the supervisor shuts down.
     fn stirred(&self);
 
-    /// The slot that holds this life of the session now.
+    /// The slot that holds this life of the session, if it is loaded.
+    fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
+
+    /// The slot that holds this life of the session, loaded if it is not.
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,

@@ -1,12 +1,11 @@
 //! What the store is still to be told, and what follows when it answers.
 
 use super::{
-    BeginRefusal, ChangeRefusal, Changed, Effect, Effects, Phase, Ports, SessionState, Settlement,
+    BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
-use crate::clock::Now;
 use crate::id::Generation;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
-use crate::turn::{CancelReason, TurnOutcome};
 
 /// One write, and who waits for it. `write` is `None` once the store has it.
 #[derive(Debug)]
@@ -69,36 +68,32 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Takes in the store's answer for the write at the front.
-    pub(super) fn stored(
-        &mut self,
-        result: Result<(), StoreError>,
-        now: Now,
-        effects: &mut Effects<P>,
-    ) {
+    pub(super) fn stored(&mut self, result: Result<(), StoreError>, step: &mut Step<'_, P>) {
         self.writing = false;
         let Some(pending) = self.outbox.pop_front() else { return };
         match (pending, result) {
             (Pending::Begin { generation, port, stream, .. }, Ok(())) => {
-                self.begun(generation, port, stream, now, effects);
+                self.begun(generation, port, stream, step);
             }
             (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
-                effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
-                effects.extend(
+                step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
+                step.effects.extend(
                     then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
                 );
             }
             (Pending::Change { port, version, last_seq, .. }, Ok(())) => {
-                effects.push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
+                step.effects
+                    .push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
             }
             (
                 Pending::Delete { .. },
                 // Gone already: an earlier try, whose outcome was not known, had done it.
                 Ok(()) | Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }),
-            ) => self.buried(effects),
-            (Pending::Delete { .. }, Err(error)) => self.delete_failed(&error, effects),
+            ) => self.buried(step),
+            (Pending::Delete { .. }, Err(error)) => self.delete_failed(&error, step),
             (failed, Err(error)) => {
-                self.fail_pending(failed, &error, effects);
-                self.lose(&error, effects);
+                self.fail_pending(failed, &error, step);
+                self.lose(&error, step);
             }
         }
     }
@@ -109,8 +104,7 @@ impl<P: Ports> SessionState<P> {
         generation: Generation,
         port: P::Begin,
         stream: P::Stream,
-        now: Now,
-        effects: &mut Effects<P>,
+        step: &mut Step<'_, P>,
     ) {
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
@@ -119,11 +113,11 @@ impl<P: Ports> SessionState<P> {
         });
         let refusal = match stopping {
             Some(None) => {
-                effects.push(Effect::Begun { port, generation, stream });
+                step.effects.push(Effect::Begun { port, generation, stream });
                 return;
             }
             Some(Some(stopping)) => {
-                self.dropped(generation, false, now, effects);
+                self.dropped(generation, false, step);
                 BeginRefusal::Cancelled(stopping.reason)
             }
             None => match &self.phase {
@@ -132,7 +126,7 @@ impl<P: Ports> SessionState<P> {
                 Phase::Live | Phase::Left => BeginRefusal::Cancelled(self.cancelled_by(generation)),
             },
         };
-        effects.push(Effect::Refused { port, refusal });
+        step.effects.push(Effect::Refused { port, refusal });
     }
 
     /// Why a turn that is being settled was told to end.
@@ -153,48 +147,48 @@ impl<P: Ports> SessionState<P> {
 
     /// Gives up this state after a write failed: everybody is told, and nothing is written from it
     /// any more. The record is the truth, and the next use loads it.
-    fn lose(&mut self, error: &StoreError, effects: &mut Effects<P>) {
+    fn lose(&mut self, error: &StoreError, step: &mut Step<'_, P>) {
         let open: Vec<_> = self.turns.iter().map(|turn| turn.generation).collect();
         for generation in open {
-            let Some(turn) = self.fence(generation, CancelReason::StoreFailed, effects) else {
+            let Some(turn) = self.fence(generation, CancelReason::StoreFailed, step) else {
                 continue;
             };
             let outcome = TurnOutcome::Interrupted;
-            effects.push(Effect::End { stream: turn.stream, outcome });
+            step.effects.push(Effect::End { stream: turn.stream, outcome });
         }
         for pending in std::mem::take(&mut self.outbox) {
-            self.fail_pending(pending, error, effects);
+            self.fail_pending(pending, error, step);
         }
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Store(error.clone());
-            effects.push(Effect::Refused { port: queued.port, refusal });
+            step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
         if matches!(self.phase, Phase::Live) {
             self.phase = Phase::Left;
-            effects.push(Effect::Leave);
+            step.effects.push(Effect::Leave);
         }
     }
 
     /// Tells whoever waits for a write that it failed.
-    fn fail_pending(&mut self, pending: Pending<P>, error: &StoreError, effects: &mut Effects<P>) {
+    fn fail_pending(&mut self, pending: Pending<P>, error: &StoreError, step: &mut Step<'_, P>) {
         match pending {
             // Its turn's end is told by whoever took the turn.
             Pending::Begin { port, .. } => {
                 let refusal = BeginRefusal::Store(error.clone());
-                effects.push(Effect::Refused { port, refusal });
+                step.effects.push(Effect::Refused { port, refusal });
             }
             Pending::Settle { stream, then, .. } => {
                 let outcome = TurnOutcome::Interrupted;
-                effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
-                effects.extend(
+                step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
+                step.effects.extend(
                     then.map(|(port, _)| Effect::Settled { port, answer: Err(error.clone()) }),
                 );
             }
             Pending::Change { port, .. } => {
                 let answer = Err(ChangeRefusal::Store(error.clone()));
-                effects.push(Effect::Changed { port, answer });
+                step.effects.push(Effect::Changed { port, answer });
             }
-            Pending::Delete { .. } => self.delete_failed(error, effects),
+            Pending::Delete { .. } => self.delete_failed(error, step),
         }
     }
 }

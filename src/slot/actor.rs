@@ -6,7 +6,7 @@
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 
-use super::slot::Slot;
+use super::Slot;
 use crate::rt::{Arc, Weak};
 
 /// "There may be something left for you in the slot." Sent by whoever leaves it; no reply; never

@@ -1,0 +1,106 @@
+//! The small typed data beside a session's entries.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Session;
+use super::error::SessionError;
+use super::wait::{Again, answer};
+use crate::entry::{check_name, decode, encode};
+use crate::state::{Change, Changed};
+use crate::store::DataChange;
+
+impl<E> Session<E> {
+    /// The datum `name`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Content`] if it is not a `T`; otherwise as the store says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
+        let slot = &self.slot;
+        let found = match slot.engine.store.datum(&slot.id, slot.incarnation, name).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.read_failed(error).await),
+        };
+        found.map(|bytes| decode(&bytes)).transpose().map_err(|error| self.refused(error))
+    }
+
+    /// Puts `value` under `name`; answers the session's version from then on. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Content`] if the value or the name is too large; otherwise as for a turn.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled once has handed the change over, and dropping it takes nothing back.
+    pub async fn insert(&self, name: &str, value: &impl Serialize) -> Result<u64, SessionError> {
+        let max = self.slot.engine.config.limits.max_datum_bytes;
+        let value = encode(value, max).map_err(|error| self.refused(error))?;
+        self.change_datum(name, Some(value)).await
+    }
+
+    /// Removes what is under `name`, if anything is. Otherwise as [`insert`](Self::insert).
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn remove(&self, name: &str) -> Result<u64, SessionError> {
+        self.change_datum(name, None).await
+    }
+
+    /// Sets the line for people that listings show. Counts as use.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn set_label(&self, label: Option<&str>) -> Result<(), SessionError> {
+        if let Some(label) = label {
+            check_name(label, &self.slot.engine.config.limits)
+                .map_err(|error| self.refused(error))?;
+        }
+        self.change(Change::Label(label.map(str::to_owned))).await.map(|_| ())
+    }
+
+    /// Changes one datum.
+    async fn change_datum(&self, name: &str, value: Option<Bytes>) -> Result<u64, SessionError> {
+        check_name(name, &self.slot.engine.config.limits).map_err(|error| self.refused(error))?;
+        let changes = vec![DataChange { name: name.to_owned(), value }];
+        self.change(Change::Data(changes)).await.map(|changed| changed.version)
+    }
+
+    /// Changes the session without a turn.
+    pub(super) async fn change(&self, change: Change) -> Result<Changed, SessionError> {
+        let mut slot = self.slot.clone();
+        loop {
+            let refusal = match answer(slot.change(change.clone())).await {
+                Ok(changed) => return Ok(changed),
+                Err(refusal) => refusal,
+            };
+            if let Some(error) = SessionError::from_refusal(refusal, &slot) {
+                return Err(error);
+            }
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            slot = match self.again().await.map_err(|error| self.store_failed(error))? {
+                Again::Live(slot) => slot,
+                Again::Gone(tombstone) => {
+                    return Err(SessionError::Gone { id, tombstone, instance });
+                }
+                Again::Unknown => return Err(SessionError::Unknown { id, instance }),
+            };
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Waiting for what a slot answers, wherever the session is loaded by then.
+
+use super::DeleteOutcome;
+use super::error::DeleteError;
+use crate::clock::Moment;
+use crate::rt::{self, Arc, oneshot};
+use crate::slot::Slot;
+use crate::slot::hold::Hold;
+use crate::slot::house::{House, Reloaded};
+use crate::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
+use crate::store::StoreError;
+use crate::tombstone::{GoneReason, Tombstone};
+
+/// Which life to ask again.
+pub(super) enum Again {
+    /// This one.
+    Live(Arc<Slot>),
+    /// It is over.
+    Gone(Tombstone),
+    /// It is over, and not remembered.
+    Unknown,
+}
+
+/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
+pub(super) async fn admitted(
+    slot: &Arc<Slot>,
+    request: BeginRequest,
+) -> Result<Hold, BeginRefusal> {
+    let (ticket, wait) = (request.ticket, request.policy.wait());
+    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
+    if !waits {
+        return answer(receiver).await;
+    }
+    let place = QueuePlace::take(slot, ticket);
+    let Some(wait) = wait else { return answer(receiver).await };
+    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
+        return answer.unwrap_or(Err(BeginRefusal::Draining));
+    }
+    // From here the answer is near: refused as timed out, or admitted in this very moment.
+    drop(place);
+    answer(receiver).await
+}
+
+/// A place in a session's queue; given up when dropped.
+struct QueuePlace<'a> {
+    /// The session.
+    slot: &'a Arc<Slot>,
+    /// Which place.
+    ticket: Ticket,
+    /// Since when.
+    since: Moment,
+}
+
+impl<'a> QueuePlace<'a> {
+    /// Notes that `ticket` waits.
+    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
+        slot.engine.counts.queued();
+        Self { slot, ticket, since: slot.engine.now().moment }
+    }
+}
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        let waited = self.slot.engine.now().moment.since(self.since);
+        self.slot.engine.counts.dequeued(waited.as_secs_f64());
+        self.slot.leave_queue(self.ticket);
+    }
+}
+
+/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
+/// with its supervisor does not.
+pub(super) async fn answer<T, R: FromOver>(
+    receiver: oneshot::Receiver<Result<T, R>>,
+) -> Result<T, R> {
+    receiver.await.unwrap_or_else(|_| Err(R::over()))
+}
+
+/// A refusal for those whose session was dropped with its supervisor.
+pub(super) trait FromOver {
+    /// That refusal.
+    fn over() -> Self;
+}
+
+impl FromOver for BeginRefusal {
+    fn over() -> Self {
+        Self::Draining
+    }
+}
+
+impl FromOver for ChangeRefusal {
+    fn over() -> Self {
+        Self::Store(StoreError::Closed)
+    }
+}
+
+impl FromOver for DeleteRefusal {
+    fn over() -> Self {
+        Self::Store(StoreError::Closed)
+    }
+}
+
+/// The slot that holds the same life as `slot` now.
+pub(super) async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
+    Ok(match house.reload(&slot.id, slot.incarnation).await? {
+        Reloaded::Live(slot) => Again::Live(slot),
+        Reloaded::Gone(tombstone) => Again::Gone(tombstone),
+        Reloaded::Unknown => Again::Unknown,
+    })
+}
+
+/// Deletes what is in `slot`, wherever it is loaded by now.
+pub(crate) async fn delete(
+    slot: &Arc<Slot>,
+    house: &dyn House,
+) -> Result<DeleteOutcome, DeleteError> {
+    let id = &slot.id;
+    let mut slot = slot.clone();
+    loop {
+        match answer(slot.delete(GoneReason::Deleted)).await {
+            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
+            Ok(Deletion::AlreadyGone(tombstone)) => {
+                return Ok(DeleteOutcome::AlreadyGone(tombstone));
+            }
+            Err(DeleteRefusal::Store(source)) => {
+                return Err(DeleteError { id: id.clone(), source });
+            }
+            Err(DeleteRefusal::Left) => {}
+        }
+        // Without waiting where it is loaded: a delete that has failed is to be tried again.
+        if let Some(now) = house.loaded(id, slot.incarnation)
+            && !Arc::ptr_eq(&now, &slot)
+        {
+            slot = now;
+            continue;
+        }
+        let now = again(&slot, house).await;
+        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
+            Again::Live(slot) => slot,
+            Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
+            Again::Unknown => return Ok(DeleteOutcome::Unknown),
+        };
+    }
+}

@@ -1,0 +1,268 @@
+//! One loaded session: its state under its lock, and the way its writes reach the store.
+//!
+//! A caller applies its input on its own thread and carries out the effects after the lock. The
+//! write at the front of the outbox goes to the store from whichever thread made it the front; what
+//! the store answers at once is taken in on the spot, so on a memory store nobody is woken. What
+//! has to be awaited is left in the slot for the session's actor, which gets nothing but a wake-up.
+//!
+//! Invariants: the lock is held for one `apply` and never across user code, a store or an await; at
+//! most one write of a session is with the store; whoever has it brings an answer back, whatever
+//! happens to the store or to the actor ([`Answer`] sees to that).
+
+pub(crate) mod actor;
+pub(crate) mod hold;
+pub(crate) mod house;
+mod perform;
+mod pump;
+
+use std::fmt;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use self::actor::ActorHandle;
+use self::hold::Hold;
+use self::house::House;
+use self::pump::Writing;
+use crate::clock::{Now, Timestamp};
+use crate::engine::Engine;
+use crate::id::{Generation, Incarnation, SessionId, StreamId};
+use crate::key::SessionKey;
+use crate::outcome::CancelReason;
+use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
+use crate::state::{
+    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
+    Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
+};
+use crate::store::{Record, StoreError};
+use crate::stream::Stream;
+use crate::tombstone::{GoneReason, Tombstone};
+
+/// The callers of a real session wait on channels.
+#[derive(Debug)]
+pub(crate) struct Callers;
+
+impl Ports for Callers {
+    type Begin = oneshot::Sender<Result<Hold, BeginRefusal>>;
+    type Settle = oneshot::Sender<Result<Settlement, StoreError>>;
+    type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
+    type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
+    type Stream = Arc<Stream>;
+}
+
+/// One loaded session.
+pub(crate) struct Slot {
+    /// Which conversation.
+    pub(crate) id: SessionId,
+    /// Which life of it.
+    pub(crate) incarnation: Incarnation,
+    /// The key it was created under.
+    pub(crate) key: Option<SessionKey>,
+    /// When this life began.
+    pub(crate) created_at: Timestamp,
+    /// What it needs.
+    pub(crate) engine: Arc<Engine>,
+    /// Who keeps it.
+    house: Weak<dyn House>,
+    /// What is happening in it.
+    state: Mutex<SessionState<Callers>>,
+    /// The write that its actor is to await.
+    left_for_actor: Mutex<Option<Writing>>,
+    /// Its actor, if it ever needed one.
+    pub(super) actor: Mutex<Option<ActorHandle>>,
+    /// The newest ticket.
+    tickets: AtomicU64,
+}
+
+impl Slot {
+    /// A session as its record says. Its repairs are not written before [`Self::start`].
+    pub(crate) fn new(record: Record, engine: Arc<Engine>, house: Weak<dyn House>) -> Arc<Self> {
+        let state = SessionState::load(&record, engine.instance);
+        Arc::new(Self {
+            id: record.id,
+            incarnation: record.incarnation,
+            key: record.key,
+            created_at: record.created_at,
+            engine,
+            house,
+            state: Mutex::new(state),
+            left_for_actor: Mutex::new(None),
+            actor: Mutex::new(None),
+            tickets: AtomicU64::new(0),
+        })
+    }
+
+    /// Hands what is owed to the store over to it.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let write = self.state.lock().next_write();
+        self.finish(Effects::new(), write);
+    }
+
+    /// A name for a begin.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The name of a turn of this session.
+    pub(crate) fn stream_id(&self, generation: Generation) -> StreamId {
+        StreamId::new(self.incarnation, generation)
+    }
+
+    /// Asks for a turn. The answer comes over the channel; the first event there is that the begin
+    /// has to wait, which is answered at once.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        request: BeginRequest,
+        stream: Arc<Stream>,
+    ) -> (bool, oneshot::Receiver<Result<Hold, BeginRefusal>>) {
+        let (port, answer) = oneshot::channel();
+        let (effects, write) = self.step(Input::Begin { request, port, stream });
+        let waits = effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
+        self.finish(effects, write);
+        (waits, answer)
+    }
+
+    /// Takes a begin off the queue, if it still waits.
+    pub(crate) fn leave_queue(self: &Arc<Self>, ticket: Ticket) {
+        self.apply(Input::LeaveQueue { ticket });
+    }
+
+    /// Tells turns to end; which ones were found, and whether all of them had been told before.
+    pub(crate) fn cancel(
+        self: &Arc<Self>,
+        target: Target,
+        reason: CancelReason,
+        grace: Duration,
+    ) -> (SmallVec<[StreamId; 1]>, bool) {
+        let (mut effects, write) = self.step(Input::Cancel { target, reason, grace });
+        let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
+        let found = match place.map(|place| effects.remove(place)) {
+            Some(Effect::Cancelled { streams, already }) => (streams, already),
+            Some(_) | None => (SmallVec::new(), true),
+        };
+        self.finish(effects, write);
+        found
+    }
+
+    /// Tells one turn to end, as somebody asked for it.
+    pub(crate) fn cancel_turn(self: &Arc<Self>, generation: Generation) {
+        let grace = self.engine.config.turns.cancel_grace;
+        self.cancel(Target::Turn(generation), CancelReason::Stopped, grace);
+    }
+
+    /// Changes the session without a turn.
+    pub(crate) fn change(
+        self: &Arc<Self>,
+        change: Change,
+    ) -> oneshot::Receiver<Result<Changed, ChangeRefusal>> {
+        let (port, answer) = oneshot::channel();
+        self.apply(Input::Change { change, port });
+        answer
+    }
+
+    /// Deletes the session.
+    pub(crate) fn delete(
+        self: &Arc<Self>,
+        reason: GoneReason,
+    ) -> oneshot::Receiver<Result<Deletion, DeleteRefusal>> {
+        let (port, answer) = oneshot::channel();
+        let keep_for = self.engine.config.tombstones.keep_for;
+        self.apply(Input::Delete { reason, keep_for, port });
+        answer
+    }
+
+    /// Waits for a delete that another one began.
+    pub(crate) fn await_delete(
+        self: &Arc<Self>,
+    ) -> oneshot::Receiver<Result<Deletion, DeleteRefusal>> {
+        let (port, answer) = oneshot::channel();
+        self.apply(Input::AwaitDelete { port });
+        answer
+    }
+
+    /// What is to be seen of it.
+    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
+        self.state.lock().snapshot(now)
+    }
+
+    /// Whether it can be used.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.state.lock().phase() {
+            Phase::Live => Standing::Live,
+            Phase::Closing(_) => Standing::Closing,
+            Phase::Gone(tombstone) => Standing::Gone(*tombstone),
+            Phase::Left => Standing::Left,
+        }
+    }
+
+    /// Whether a turn of this life still has a holder.
+    pub(crate) fn has_holders(&self) -> bool {
+        self.state.lock().has_holders()
+    }
+
+    /// Whether nothing runs, waits or is owed to the store.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.state.lock().is_quiet()
+    }
+
+    /// The open turn that was begun last, or the one that is meant.
+    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<(StreamId, Arc<Stream>)> {
+        let state = self.state.lock();
+        let (generation, stream) = state.stream(generation)?;
+        Some((self.stream_id(generation), stream))
+    }
+
+    /// Whether turn `generation` is open.
+    pub(crate) fn is_open(&self, generation: Generation) -> bool {
+        self.state.lock().is_open(generation)
+    }
+
+    /// Every rule that is broken.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let mut broken = state.audit();
+        if state.has_unsent() {
+            broken.push("a write waits that nobody has handed to the store".to_owned());
+        }
+        broken.into_iter().map(|rule| format!("session {}: {rule}", self.id)).collect()
+    }
+
+    /// One input, with everything that follows from it.
+    pub(super) fn apply(self: &Arc<Self>, input: Input<Callers>) {
+        let (effects, write) = self.step(input);
+        self.finish(effects, write);
+    }
+
+    /// Who keeps it, if that still stands.
+    pub(super) fn house(&self) -> Option<Arc<dyn House>> {
+        self.house.upgrade()
+    }
+
+    /// Whether this slot will never need an actor again.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        matches!(state.phase(), Phase::Gone(_) | Phase::Left) && state.is_quiet()
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a slot can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It can.
+    Live,
+    /// It is being deleted.
+    Closing,
+    /// It was deleted.
+    Gone(Tombstone),
+    /// It is to be loaded anew.
+    Left,
+}

@@ -1,0 +1,75 @@
+//! The right to end one turn.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Slot;
+use crate::id::{Generation, StreamId};
+use crate::rt::{Arc, oneshot};
+use crate::state::{Input, Settlement};
+use crate::store::{DataChange, InputFate, StoreError};
+use crate::stream::Stream;
+
+/// The right to end one turn. Dropping it ends the turn as abandoned, at once.
+pub(crate) struct Hold {
+    /// The session.
+    pub(crate) slot: Arc<Slot>,
+    /// Which turn.
+    generation: Generation,
+    /// Where its chunks go.
+    pub(crate) stream: Arc<Stream>,
+    /// Whether the turn has not been ended through this.
+    held: bool,
+}
+
+impl Hold {
+    /// The right to end turn `generation`, which has begun.
+    pub(super) fn new(slot: Arc<Slot>, generation: Generation, stream: Arc<Stream>) -> Self {
+        Self { slot, generation, stream, held: true }
+    }
+
+    /// Which turn.
+    pub(crate) fn stream_id(&self) -> StreamId {
+        self.slot.stream_id(self.generation)
+    }
+
+    /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.
+    pub(crate) fn commit(
+        mut self,
+        entries: Vec<Bytes>,
+        data: Vec<DataChange>,
+    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
+        let (port, answer) = oneshot::channel();
+        self.held = false;
+        let generation = self.generation;
+        self.slot.apply(Input::Commit { generation, entries, data, port });
+        answer
+    }
+
+    /// Ends the turn without one.
+    pub(crate) fn fail(
+        mut self,
+        fate: InputFate,
+    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
+        let (port, answer) = oneshot::channel();
+        self.held = false;
+        self.slot.apply(Input::Fail { generation: self.generation, fate, port });
+        answer
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.held {
+            let panicked = crate::rt::is_panicking();
+            self.slot.apply(Input::Drop { generation: self.generation, panicked });
+        }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hold({})", self.stream_id())
+    }
+}

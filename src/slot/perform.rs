@@ -1,0 +1,113 @@
+//! Carrying out effects, after the lock.
+
+use std::time::Duration;
+
+use super::{Callers, Slot};
+use crate::id::Generation;
+use crate::outcome::TurnOutcome;
+use crate::rt::Arc;
+use crate::slot::actor;
+use crate::slot::hold::Hold;
+use crate::slot::house::House;
+use crate::state::{Effect, Effects, Input, Settlement};
+use crate::stream::Stream;
+use crate::tombstone::Tombstone;
+
+impl Slot {
+    /// Carries out effects, outside the lock.
+    pub(super) fn perform(self: &Arc<Self>, effects: Effects<Callers>) {
+        for effect in effects {
+            match effect {
+                Effect::Begun { port, generation, stream } => {
+                    // If nobody waits any more the hold comes back and is dropped: abandoned.
+                    drop(port.send(Ok(Hold::new(self.clone(), generation, stream))));
+                }
+                Effect::Refused { port, refusal } => drop(port.send(Err(refusal))),
+                Effect::Settled { port, answer } => {
+                    if let Ok(Settlement::Stale { reason }) = answer {
+                        self.engine.counts.stale(reason);
+                    }
+                    drop(port.send(answer));
+                }
+                Effect::Changed { port, answer } => drop(port.send(answer)),
+                Effect::Deleted { port, answer } => drop(port.send(answer)),
+                // Taken out by `cancel` and by the escalations of the state itself.
+                Effect::Cancelled { .. } => {}
+                Effect::Waiting { holder } => {
+                    tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
+                        phase = %holder.phase, "a begin waits");
+                }
+                Effect::Opened { generation } => self.opened(generation),
+                Effect::Tell { stream, reason } => {
+                    tracing::debug!(session = %self.id, %reason, from = "running", to = "cancelling",
+                        "a turn is told to end");
+                    stream.tell(reason);
+                }
+                Effect::Fence { stream, reason } => {
+                    tracing::debug!(session = %self.id, %reason, to = "fenced", "a turn is fenced");
+                    self.engine.counts.fenced(reason);
+                    stream.fence(reason);
+                }
+                Effect::End { stream, outcome } => self.ended(&stream, outcome),
+                Effect::Alarm { at } => self.set_alarm(at.since(self.engine.now().moment)),
+                Effect::Bury { tombstone } => self.bury(tombstone),
+                Effect::Leave => self.leave(),
+            }
+        }
+        if self.engine.is_draining() {
+            self.with_house(|house, _| house.stirred());
+        }
+    }
+
+    /// A turn took the slot.
+    fn opened(&self, generation: Generation) {
+        self.engine.counts.begun();
+        tracing::debug!(session = %self.id, stream = %self.stream_id(generation), from = "idle",
+            to = "starting", "a turn takes the slot");
+    }
+
+    /// A turn is over.
+    fn ended(&self, stream: &Stream, outcome: TurnOutcome) {
+        let took = self.engine.now().moment.since(stream.since());
+        self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
+        tracing::debug!(session = %self.id, %outcome, ?took, to = "ended", "a turn is over");
+        stream.end(outcome);
+    }
+
+    /// Sends the state an alarm after `wait`, unless the session or the supervisor is over first.
+    ///
+    /// Also where nothing is left to wait: the time may have come since the state was asked, and an
+    /// alarm that was not needed changes nothing.
+    fn set_alarm(self: &Arc<Self>, wait: Duration) {
+        let (slot, over) = (Arc::downgrade(self), self.engine.over.clone());
+        self.engine.spawner.spawn(async move {
+            let rung = over.run_until_cancelled(crate::rt::sleep(wait)).await.is_some();
+            if let Some(slot) = slot.upgrade().filter(|_| rung) {
+                slot.apply(Input::Alarm);
+            }
+        });
+    }
+
+    /// The session is gone.
+    fn bury(self: &Arc<Self>, tombstone: Tombstone) {
+        tracing::info!(session = %self.id, reason = %tombstone.reason, to = "gone", "a session is deleted");
+        self.engine.counts.deleted();
+        self.with_house(|house, slot| house.bury(slot, tombstone));
+        actor::retire(self);
+    }
+
+    /// This state is over, and the session is not.
+    fn leave(self: &Arc<Self>) {
+        tracing::warn!(session = %self.id, to = "left", "the store failed, the session is loaded anew on the next use");
+        self.engine.counts.unloaded();
+        self.with_house(|house, slot| house.leave(slot));
+        actor::retire(self);
+    }
+
+    /// Tells the house, if it still stands.
+    fn with_house(self: &Arc<Self>, tell: impl FnOnce(&dyn House, &Arc<Self>)) {
+        if let Some(house) = self.house() {
+            tell(house.as_ref(), self);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What is happening in a session: every rule about turns, queues, fences and deletes, as pure data.
+//!
+//! [`SessionState::apply`] takes an input and the time and pushes effects. No await, no clock, no
+//! I/O, no channel: the shell holds a lock around it and carries the effects out afterwards. What
+//! the callers wait on is opaque here ([`Ports`]), so the tests need no runtime.
+//!
+//! Admission is decided here and visible at once; what a caller is told is told when the store has
+//! it. Both meet in the *outbox*, the ordered list of writes: a decision pushes a [`Pending`], the
+//! shell hands its write to the store, and the answer comes back as [`Input::Stored`], always for
+//! the front. When one write fails the rest fail with it and the state is left for good; whoever
+//! comes next loads the session anew.
+//!
+//! Invariants, checked by [`SessionState::audit`] after every step in tests:
+//!
+//! - at most one exclusive turn is open, and a queue has an open turn that will drain it;
+//! - a turn is open, or fenced (its holder still runs and will be refused), or over: never two;
+//! - every turn that was opened gets exactly one [`Effect::End`];
+//! - closing, gone and left sessions have no open turn and no queue; gone and left ones owe the
+//!   store nothing.
+
+mod admission;
+mod audit;
+mod cancel;
+mod change;
+mod close;
+mod outbox;
+mod protocol;
+mod turns;
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::clock::{Moment, Now, Timestamp};
+use crate::id::{Generation, Incarnation, InstanceId, StreamId};
+use crate::outcome::CancelReason;
+use crate::policy::{Holder, TurnPhase};
+use crate::store::{Record, StoreError};
+use crate::tombstone::Tombstone;
+
+pub(crate) use close::Deletion;
+pub(crate) use outbox::Pending;
+pub(crate) use protocol::{
+    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect, Effects,
+    Input, Ports, Settlement, Snapshot, Target, Ticket,
+};
+
+/// The state of one loaded session.
+#[derive(Debug)]
+pub(crate) struct SessionState<P: Ports> {
+    /// Which life.
+    incarnation: Incarnation,
+    /// Which run of the process, for markers.
+    instance: InstanceId,
+    /// Whether it can be used.
+    phase: Phase<P>,
+    /// The newest turn.
+    generation: Generation,
+    /// Counts changes of transcript and data.
+    version: u64,
+    /// The number of the next entry.
+    next_seq: u64,
+    /// The turn that committed last in this loaded state. What a parallel turn compares.
+    last_commit: Option<Generation>,
+    /// The turns that run, oldest first. One, unless some are parallel.
+    turns: SmallVec<[OpenTurn<P>; 1]>,
+    /// The turns that were ended over their holder's head. A holder that reports is taken off.
+    fenced: SmallVec<[(Generation, CancelReason); 1]>,
+    /// Who waits for the slot, in order of arrival.
+    queue: VecDeque<Queued<P>>,
+    /// What the store is still to be told, in order. The front may be with it already.
+    outbox: VecDeque<Pending<P>>,
+    /// Whether the front of the outbox is with the store.
+    writing: bool,
+    /// When the session was last used, for people.
+    last_active_at: Timestamp,
+}
+
+/// Whether a session can be used.
+#[derive(Debug)]
+pub(crate) enum Phase<P: Ports> {
+    /// It can.
+    Live,
+    /// It is being deleted: nothing new is admitted, and nothing runs.
+    Closing(Closing<P>),
+    /// It was deleted.
+    Gone(Tombstone),
+    /// This state is over; the session itself may live on, and is loaded anew on the next use.
+    Left,
+}
+
+/// A delete under way.
+#[derive(Debug)]
+pub(crate) struct Closing<P: Ports> {
+    /// What will stand under the id.
+    pub(crate) tombstone: Tombstone,
+    /// Who waits for it; the first is the one that did it.
+    pub(crate) waiting: Vec<P::Delete>,
+    /// Why the store has not done it, once it failed; then the next delete tries again.
+    pub(crate) failed: Option<StoreError>,
+}
+
+/// A turn that runs.
+#[derive(Debug)]
+pub(crate) struct OpenTurn<P: Ports> {
+    /// Which.
+    generation: Generation,
+    /// Where its chunks go.
+    stream: P::Stream,
+    /// Whether it may run beside others.
+    parallel: bool,
+    /// Whether its begin is stored, so that its holder has it.
+    opened: bool,
+    /// The commit it saw last at its begin.
+    base: Option<Generation>,
+    /// When it began.
+    since: Moment,
+    /// Whether it has been told to end.
+    stopping: Option<Stopping>,
+}
+
+/// A turn that has been told to end.
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    /// Why.
+    reason: CancelReason,
+    /// When it is ended over its holder's head.
+    fence_at: Moment,
+}
+
+/// A begin that waits for the slot.
+#[derive(Debug)]
+struct Queued<P: Ports> {
+    /// What it asks for.
+    request: BeginRequest,
+    /// Who waits.
+    port: P::Begin,
+    /// Where its chunks would go.
+    stream: P::Stream,
+}
+
+/// One step: when it is taken, and where its effects go.
+struct Step<'a, P: Ports> {
+    /// When.
+    now: Now,
+    /// What the shell is to do.
+    effects: &'a mut Effects<P>,
+}
+
+impl<P: Ports> SessionState<P> {
+    /// The state of a session as its record says.
+    ///
+    /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
+    /// Each is settled as interrupted, ahead of anything else that will be written.
+    pub(crate) fn load(record: &Record, instance: InstanceId) -> Self {
+        let outbox = record.open.iter().map(|marker| Pending::repair(marker, record)).collect();
+        Self {
+            incarnation: record.incarnation,
+            instance,
+            phase: Phase::Live,
+            generation: record.generation,
+            version: record.version,
+            next_seq: record.next_seq,
+            last_commit: None,
+            turns: SmallVec::new(),
+            fenced: SmallVec::new(),
+            queue: VecDeque::new(),
+            outbox,
+            writing: false,
+            last_active_at: record.last_active_at,
+        }
+    }
+
+    /// Takes in one input.
+    pub(crate) fn apply(&mut self, input: Input<P>, now: Now, effects: &mut Effects<P>) {
+        let step = &mut Step { now, effects };
+        match input {
+            Input::Begin { request, port, stream } => self.begin(request, port, stream, step),
+            Input::LeaveQueue { ticket } => self.leave_queue(ticket, step),
+            Input::Commit { generation, entries, data, port } => {
+                self.commit(generation, (entries, data), port, step);
+            }
+            Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),
+            Input::Drop { generation, panicked } => self.dropped(generation, panicked, step),
+            Input::Cancel { target, reason, grace } => self.cancel(target, reason, grace, step),
+            Input::Change { change, port } => self.change(change, port, step),
+            Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
+            Input::AwaitDelete { port } => self.await_delete(port, step),
+            Input::Alarm => self.alarm(step),
+            Input::Stored { result } => self.stored(result, step),
+        }
+    }
+
+    /// Whether it can be used.
+    pub(crate) fn phase(&self) -> &Phase<P> {
+        &self.phase
+    }
+
+    /// Whether a turn of this life still has a holder, told or not.
+    pub(crate) fn has_holders(&self) -> bool {
+        !self.turns.is_empty() || !self.fenced.is_empty()
+    }
+
+    /// Whether nothing runs, waits or is owed to the store.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.turns.is_empty() && self.queue.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Whether turn `generation` runs.
+    pub(crate) fn is_open(&self, generation: Generation) -> bool {
+        self.turns.iter().any(|turn| turn.generation == generation)
+    }
+
+    /// The stream of the turn that was begun last and still runs; with a generation, of that turn.
+    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<(Generation, P::Stream)> {
+        let mut turns = self.turns.iter().rev();
+        turns
+            .find(|turn| generation.is_none_or(|wanted| turn.generation == wanted))
+            .map(|turn| (turn.generation, turn.stream.clone()))
+    }
+
+    /// What is to be seen.
+    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
+        Snapshot {
+            turns: self.turns.iter().map(|turn| self.holder(turn, now)).collect(),
+            queued: self.queue.len(),
+            fenced: self.fenced.len(),
+            unwritten: self.outbox.len(),
+            version: self.version,
+            last_active_at: self.last_active_at,
+            generation: self.generation,
+        }
+    }
+
+    /// The name of a turn of this life.
+    fn stream_id(&self, generation: Generation) -> StreamId {
+        StreamId::new(self.incarnation, generation)
+    }
+
+    /// What is told of a turn that holds the slot.
+    fn holder(&self, turn: &OpenTurn<P>, now: Now) -> Holder {
+        let phase = match (turn.stopping, turn.opened) {
+            (Some(_), _) => TurnPhase::Cancelling,
+            (None, true) => TurnPhase::Running,
+            (None, false) => TurnPhase::Starting,
+        };
+        Holder { stream: self.stream_id(turn.generation), age: now.moment.since(turn.since), phase }
+    }
+}
+
+#[cfg(test)]
+mod tests;

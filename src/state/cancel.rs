@@ -1,0 +1,128 @@
+//! How turns are told to end, and ended over their holder's head.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{BeginRefusal, Effect, OpenTurn, Ports, SessionState, Step, Stopping, Target};
+use crate::id::Generation;
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::store::InputFate;
+
+impl<P: Ports> SessionState<P> {
+    /// Tells turns to end. Each keeps the slot until it unwinds or `grace` is over.
+    pub(super) fn cancel(
+        &mut self,
+        target: Target,
+        reason: CancelReason,
+        grace: Duration,
+        step: &mut Step<'_, P>,
+    ) {
+        let hit = |turn: &OpenTurn<P>| match target {
+            Target::Turn(generation) => turn.generation == generation,
+            Target::Everything => true,
+        };
+        let found: SmallVec<[Generation; 1]> =
+            self.turns.iter().filter(|turn| hit(turn)).map(|turn| turn.generation).collect();
+        let streams = found.iter().map(|&generation| self.stream_id(generation)).collect();
+        let mut already = true;
+        for &generation in &found {
+            already &= !self.tell(generation, reason, grace, step);
+        }
+        step.effects.push(Effect::Cancelled { streams, already });
+        if target == Target::Everything {
+            for queued in std::mem::take(&mut self.queue) {
+                let refusal = BeginRefusal::Cancelled(reason);
+                step.effects.push(Effect::Refused { port: queued.port, refusal });
+            }
+        }
+        self.fence_overdue(step);
+    }
+
+    /// Tells every open turn to end.
+    pub(super) fn tell_all(
+        &mut self,
+        reason: CancelReason,
+        grace: Duration,
+        step: &mut Step<'_, P>,
+    ) {
+        let open: SmallVec<[Generation; 1]> =
+            self.turns.iter().map(|turn| turn.generation).collect();
+        for generation in open {
+            self.tell(generation, reason, grace, step);
+        }
+    }
+
+    /// Tells one turn to end; answers whether it had not been told before. The first reason stands,
+    /// and a shorter grace than the first shortens it.
+    fn tell(
+        &mut self,
+        generation: Generation,
+        reason: CancelReason,
+        grace: Duration,
+        step: &mut Step<'_, P>,
+    ) -> bool {
+        let fence_at = step.now.moment.plus(grace);
+        let Some(turn) = self.turns.iter_mut().find(|turn| turn.generation == generation) else {
+            return false;
+        };
+        let earlier = turn.stopping;
+        if earlier.is_none_or(|earlier| fence_at < earlier.fence_at) {
+            let reason = earlier.map_or(reason, |earlier| earlier.reason);
+            turn.stopping = Some(Stopping { reason, fence_at });
+            step.effects.push(Effect::Alarm { at: fence_at });
+        }
+        if earlier.is_none() {
+            step.effects.push(Effect::Tell { stream: turn.stream.clone(), reason });
+        }
+        earlier.is_none()
+    }
+
+    /// Ends every turn that was told to end and did not in time.
+    pub(super) fn alarm(&mut self, step: &mut Step<'_, P>) {
+        self.fence_overdue(step);
+    }
+
+    /// Fences the turns whose grace is over; their holders will find out when they report.
+    pub(super) fn fence_overdue(&mut self, step: &mut Step<'_, P>) {
+        let overdue: SmallVec<[(Generation, CancelReason); 1]> = self
+            .turns
+            .iter()
+            .filter_map(|turn| Some((turn.generation, turn.stopping?)))
+            .filter(|(_, stopping)| stopping.fence_at <= step.now.moment)
+            .map(|(generation, stopping)| (generation, stopping.reason))
+            .collect();
+        for &(generation, reason) in &overdue {
+            let Some(turn) = self.fence(generation, reason, step) else { continue };
+            let outcome = TurnOutcome::Cancelled(reason);
+            self.settle(turn, (outcome, InputFate::Keep), None, step.now);
+        }
+        if !overdue.is_empty() {
+            self.admit_next(step);
+        }
+    }
+
+    /// Takes a turn from its holder. Whoever gets it has to see to its one end.
+    pub(super) fn fence(
+        &mut self,
+        generation: Generation,
+        reason: CancelReason,
+        step: &mut Step<'_, P>,
+    ) -> Option<OpenTurn<P>> {
+        let turn = self.take_turn(generation)?;
+        if turn.opened {
+            self.fenced.push((generation, reason));
+        }
+        step.effects.push(Effect::Fence { stream: turn.stream.clone(), reason });
+        Some(turn)
+    }
+
+    /// Takes a turn off the fenced ones, now that its holder has reported; why it was fenced.
+    pub(super) fn take_fenced(&mut self, generation: Generation) -> CancelReason {
+        match self.fenced.iter().position(|(fenced, _)| *fenced == generation) {
+            Some(place) => self.fenced.remove(place).1,
+            // Only a state that was left forgets whom it fenced.
+            None => CancelReason::StoreFailed,
+        }
+    }
+}

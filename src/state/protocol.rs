@@ -1,0 +1,219 @@
+//! What the state is told and what it answers: the protocol between the pure core and its shell.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::close::Deletion;
+use crate::clock::{Moment, Timestamp};
+use crate::id::{Generation, StreamId};
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::{BusyPolicy, Holder};
+use crate::store::{DataChange, InputFate, StoreError};
+use crate::tombstone::{GoneReason, Tombstone};
+
+/// What the callers wait on, and where a turn's chunks go: opaque to the state.
+pub(crate) trait Ports {
+    /// Who began a turn and waits for it.
+    type Begin: fmt::Debug;
+    /// Who ended a turn and waits for the outcome.
+    type Settle: fmt::Debug;
+    /// Who changes the session without a turn.
+    type Change: fmt::Debug;
+    /// Who deletes it.
+    type Delete: fmt::Debug;
+    /// The turn's stream.
+    type Stream: Clone + fmt::Debug;
+}
+
+/// Tells one waiting begin from another; drawn by the shell, never twice for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What a begin asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct BeginRequest {
+    /// Names it while it waits.
+    pub(crate) ticket: Ticket,
+    /// The user's entry, encoded.
+    pub(crate) input: Option<Bytes>,
+    /// What happens while another turn runs.
+    pub(crate) policy: BusyPolicy,
+    /// The version the caller saw last, if it minds.
+    pub(crate) expect_version: Option<u64>,
+    /// Whether the supervisor admits nothing any more.
+    pub(crate) draining: bool,
+}
+
+/// What a session is told.
+#[derive(Debug)]
+pub(crate) enum Input<P: Ports> {
+    /// From `begin` and `run`. Counts as use when it is admitted.
+    Begin { request: BeginRequest, port: P::Begin, stream: P::Stream },
+    /// From a waiting begin whose wait is over, or that was dropped.
+    LeaveQueue { ticket: Ticket },
+    /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
+    Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
+    /// From [`Turn::fail`](crate::Turn::fail). Counts as use.
+    Fail { generation: Generation, fate: InputFate, port: P::Settle },
+    /// From a dropped turn. Counts as use.
+    Drop { generation: Generation, panicked: bool },
+    /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
+    Cancel { target: Target, reason: CancelReason, grace: Duration },
+    /// From `append`, `insert`, `remove`, `set_label`. Counts as use.
+    Change { change: Change, port: P::Change },
+    /// From `delete`.
+    Delete { reason: GoneReason, keep_for: Duration, port: P::Delete },
+    /// From a look-up that found the session closing: waits for the delete without joining in.
+    AwaitDelete { port: P::Delete },
+    /// From the timer that [`Effect::Alarm`] asked for.
+    Alarm,
+    /// From the shell: what became of the write at the front.
+    Stored { result: Result<(), StoreError> },
+}
+
+/// Which turns a cancel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// One, if it still runs.
+    Turn(Generation),
+    /// All that run and all that wait.
+    Everything,
+}
+
+/// A change without a turn.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Adds entries.
+    Append(Vec<Bytes>),
+    /// Changes data.
+    Data(Vec<DataChange>),
+    /// Changes the line for people.
+    Label(Option<String>),
+}
+
+/// What the shell is to do, after the lock.
+#[derive(Debug)]
+pub(crate) enum Effect<P: Ports> {
+    /// The turn is the caller's.
+    Begun { port: P::Begin, generation: Generation, stream: P::Stream },
+    /// It is not.
+    Refused { port: P::Begin, refusal: BeginRefusal },
+    /// How a turn ended, for who ended it.
+    Settled { port: P::Settle, answer: Result<Settlement, StoreError> },
+    /// What became of a change.
+    Changed { port: P::Change, answer: Result<Changed, ChangeRefusal> },
+    /// What became of a delete.
+    Deleted { port: P::Delete, answer: Result<Deletion, DeleteRefusal> },
+    /// What a cancel found.
+    Cancelled { streams: SmallVec<[StreamId; 1]>, already: bool },
+    /// A begin has to wait behind this turn.
+    Waiting { holder: Holder },
+    /// A turn was opened: counts as accepted, and will get one `End`.
+    Opened { generation: Generation },
+    /// Tell a turn to end; its stream takes no more chunks.
+    Tell { stream: P::Stream, reason: CancelReason },
+    /// A turn was ended over its holder's head.
+    Fence { stream: P::Stream, reason: CancelReason },
+    /// A turn is over: its stream's terminal event.
+    End { stream: P::Stream, outcome: TurnOutcome },
+    /// Send [`Input::Alarm`] at this time.
+    Alarm { at: Moment },
+    /// The session is gone: its slot becomes the tombstone.
+    Bury { tombstone: Tombstone },
+    /// This state is over: its slot is taken off.
+    Leave,
+}
+
+/// Effects in the order of their causes.
+pub(crate) type Effects<P> = SmallVec<[Effect<P>; 4]>;
+
+/// Why a begin was not admitted. In order of precedence where several hold.
+#[derive(Clone, Debug)]
+pub(crate) enum BeginRefusal {
+    /// Not this state: load the session and ask again.
+    Left,
+    /// It was deleted.
+    Gone(Tombstone),
+    /// It is being deleted.
+    Closing,
+    /// The supervisor shuts down.
+    Draining,
+    /// Another turn runs.
+    Busy { holder: Holder, queued: usize },
+    /// The queue is full.
+    QueueFull { holder: Holder, queued: usize },
+    /// It waited as long as it was to.
+    TimedOut { holder: Option<Holder> },
+    /// The session is not as the caller saw it last.
+    Conflict { version: u64 },
+    /// It was told to end before it had begun. Its input is kept if it was stored.
+    Cancelled(CancelReason),
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// How a turn ended, for who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// Its reply is in the transcript.
+    Committed { seq: u64, version: u64 },
+    /// It lost to another turn.
+    Superseded { by: StreamId },
+    /// It had been ended over its head.
+    Stale { reason: CancelReason },
+    /// It failed, as its holder said.
+    Failed,
+}
+
+/// What a change has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// The session's version from then on.
+    pub(crate) version: u64,
+    /// The number of the last entry.
+    pub(crate) last_seq: u64,
+}
+
+/// Why a change was refused.
+#[derive(Clone, Debug)]
+pub(crate) enum ChangeRefusal {
+    /// Not this state: load the session and ask again.
+    Left,
+    /// It was deleted.
+    Gone(Tombstone),
+    /// It is being deleted.
+    Closing,
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// Why a delete did not happen.
+#[derive(Clone, Debug)]
+pub(crate) enum DeleteRefusal {
+    /// Not this state: load the session and ask again.
+    Left,
+    /// The store failed; the session stays closing and the next delete finishes it.
+    Store(StoreError),
+}
+
+/// What is to be seen of a session, without touching it.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// The turns that run, oldest first.
+    pub(crate) turns: SmallVec<[Holder; 1]>,
+    /// How many wait.
+    pub(crate) queued: usize,
+    /// How many turns were ended over their holder's head and still run.
+    pub(crate) fenced: usize,
+    /// How many writes the store has not answered.
+    pub(crate) unwritten: usize,
+    /// Counts changes.
+    pub(crate) version: u64,
+    /// When it was last used.
+    pub(crate) last_active_at: Timestamp,
+    /// The newest turn.
+    pub(crate) generation: Generation,
+}

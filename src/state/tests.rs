@@ -1,0 +1,227 @@
+//! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
+//!
+//! - [`table`]: every input in every phase, a row each;
+//! - `admission`, `turns`, `closing`, `storing`: the promises, a sentence each;
+//! - [`property`]: random inputs, delays and faults against a model and a real store.
+
+mod admission;
+mod closing;
+mod property;
+mod storing;
+mod summary;
+mod table;
+mod turns;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Snapshot, Target, Ticket,
+};
+use crate::clock::{Moment, Now, Timestamp};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::outcome::CancelReason;
+use crate::policy::{BusyPolicy, Parallel};
+use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
+use crate::tombstone::GoneReason;
+
+/// Ports that are plain numbers.
+#[derive(Debug)]
+struct Test;
+
+impl Ports for Test {
+    type Begin = u32;
+    type Settle = u32;
+    type Change = u32;
+    type Delete = u32;
+    type Stream = u32;
+}
+
+/// The life that all tests are about.
+const LIFE: Incarnation = Incarnation::new(7);
+
+/// The second at which a test begins.
+const START: u64 = 100;
+
+const QUEUE: BusyPolicy = BusyPolicy::queue();
+const PARALLEL: BusyPolicy = BusyPolicy::Parallel(Parallel::FirstCommit);
+
+/// Interrupts with a grace of `seconds`.
+const fn interrupt(seconds: u64) -> BusyPolicy {
+    BusyPolicy::Interrupt { grace: Duration::from_secs(seconds), max: 16 }
+}
+
+/// The reading of the clocks at `second`; both show the same.
+fn at(second: u64) -> Now {
+    let since = Duration::from_secs(second);
+    Now { moment: Moment::after_start(since), wall: Timestamp::from_millis(second * 1_000) }
+}
+
+/// A session that nobody has used, with the open turns that `markers` names.
+fn record(markers: &[u64]) -> Record {
+    let marker = |&number: &u64| TurnMarker {
+        generation: Generation::new(number),
+        instance: InstanceId::from_random(1),
+        began_at: Timestamp::from_millis(1),
+    };
+    Record {
+        id: SessionId::from_random(1),
+        incarnation: LIFE,
+        key: None,
+        label: None,
+        created_at: Timestamp::from_millis(1),
+        last_active_at: Timestamp::from_millis(1),
+        generation: Generation::new(markers.last().copied().unwrap_or(0)),
+        version: 0,
+        next_seq: 1 + markers.len() as u64,
+        entries: markers.len() as u64,
+        open: markers.iter().map(marker).collect(),
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { what: "a test".into(), source: None }
+}
+
+fn outcome_unknown() -> StoreError {
+    StoreError::OutcomeUnknown { what: "a test".into(), source: None }
+}
+
+fn no_such_life() -> StoreError {
+    StoreError::fenced(FenceReason::NoSuchLife)
+}
+
+/// Something that happens to a session under test.
+type Act = fn(&mut Rig) -> String;
+
+/// A session under test. Each step is audited and answers with its effects, as [`summary`] tells
+/// them.
+struct Rig {
+    state: SessionState<Test>,
+    second: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::load(&record(&[]))
+    }
+
+    fn load(record: &Record) -> Self {
+        let state = SessionState::load(record, InstanceId::from_random(2));
+        Self { state, second: START }
+    }
+
+    /// A session whose turn 1 runs.
+    fn running() -> Self {
+        let mut rig = Self::new();
+        rig.begin(1, BusyPolicy::Reject);
+        rig.ok();
+        rig
+    }
+
+    fn apply(&mut self, input: Input<Test>) -> String {
+        let mut effects = Effects::new();
+        self.state.apply(input, at(self.second), &mut effects);
+        assert_eq!(self.state.audit(), Vec::<String>::new());
+        summary::effects(&effects)
+    }
+
+    /// What is open, waiting, fenced and unwritten, as [`summary`] tells it.
+    fn digest(&self) -> String {
+        summary::state(&self.state)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.state.snapshot(at(self.second))
+    }
+
+    /// Begins a turn; `number` is its port, its stream and its ticket.
+    fn begin(&mut self, number: u32, policy: BusyPolicy) -> String {
+        self.apply(begin(number, policy))
+    }
+
+    fn commit(&mut self, generation: u64, port: u32) -> String {
+        self.apply(commit(generation, port))
+    }
+
+    fn fail(&mut self, generation: u64, fate: InputFate, port: u32) -> String {
+        self.apply(Input::Fail { generation: Generation::new(generation), fate, port })
+    }
+
+    fn drop_turn(&mut self, generation: u64) -> String {
+        self.apply(Input::Drop { generation: Generation::new(generation), panicked: false })
+    }
+
+    /// Stops turn `generation`, which has `grace` seconds.
+    fn stop(&mut self, generation: u64, grace: u64) -> String {
+        self.apply(cancel(Target::Turn(Generation::new(generation)), grace))
+    }
+
+    fn delete(&mut self, port: u32) -> String {
+        self.apply(delete(port))
+    }
+
+    fn append(&mut self, port: u32) -> String {
+        let change = Change::Append(vec![Bytes::from_static(b"appended")]);
+        self.apply(Input::Change { change, port })
+    }
+
+    /// Hands the next write to the store, if one waits and none is with it.
+    fn send(&mut self) -> Option<Write> {
+        self.state.next_write()
+    }
+
+    /// The store answers, after it was handed the next write if it has none.
+    fn stored(&mut self, result: Result<(), StoreError>) -> String {
+        self.send();
+        self.apply(Input::Stored { result })
+    }
+
+    fn ok(&mut self) -> String {
+        self.stored(Ok(()))
+    }
+
+    /// The store answers well until nothing is left to write.
+    fn flush(&mut self) -> String {
+        let mut told = Vec::new();
+        while !self.state.outbox.is_empty() {
+            told.push(self.ok());
+        }
+        told.retain(|told| !told.is_empty());
+        told.join(" ")
+    }
+}
+
+fn begin(number: u32, policy: BusyPolicy) -> Input<Test> {
+    begin_with(number, policy, |_| ())
+}
+
+fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> Input<Test> {
+    let mut request = BeginRequest {
+        ticket: Ticket(number.into()),
+        input: Some(Bytes::from(format!("input {number}"))),
+        policy,
+        expect_version: None,
+        draining: false,
+    };
+    edit(&mut request);
+    Input::Begin { request, port: number, stream: number }
+}
+
+fn commit(generation: u64, port: u32) -> Input<Test> {
+    let entries = vec![Bytes::from(format!("reply {generation}"))];
+    Input::Commit { generation: Generation::new(generation), entries, data: Vec::new(), port }
+}
+
+fn cancel(target: Target, grace: u64) -> Input<Test> {
+    Input::Cancel { target, reason: CancelReason::Stopped, grace: Duration::from_secs(grace) }
+}
+
+fn delete(port: u32) -> Input<Test> {
+    Input::Delete { reason: GoneReason::Deleted, keep_for: Duration::from_secs(60), port }
+}
+
+fn leave(ticket: u64) -> Input<Test> {
+    Input::LeaveQueue { ticket: Ticket(ticket) }
+}

@@ -1,0 +1,153 @@
+//! Random inputs, delays and faults, against a model and a real store.
+//!
+//! The driver plays the shell: it hands writes to a store and brings the answers back as late as it
+//! likes, keeps the turns that were given out, and loads the session again after a failure. The
+//! model says what each input may do, in the plainest words that suffice.
+
+mod driver;
+mod model;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use self::driver::Driver;
+use super::{BusyPolicy, PARALLEL};
+
+/// One thing that happens. Numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin {
+        policy: BusyPolicy,
+        version: Option<u64>,
+        input: bool,
+        draining: bool,
+    },
+    Leave(usize),
+    Commit {
+        turn: usize,
+        entries: usize,
+    },
+    Fail {
+        turn: usize,
+        drop_input: bool,
+    },
+    Drop {
+        turn: usize,
+        panicked: bool,
+    },
+    Cancel {
+        turn: u64,
+        grace: Duration,
+    },
+    CancelAll {
+        grace: Duration,
+    },
+    Change(usize),
+    Delete,
+    AwaitDelete,
+    Alarm,
+    Advance(Duration),
+    /// The next write goes to the store.
+    Send(Fault),
+    /// The store's answer comes back.
+    Answer,
+    /// The store is handed everything, and answers.
+    Flush,
+    /// The session is loaded again, if it was left.
+    Reload,
+}
+
+/// What the store does with a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    Unavailable,
+    UnknownAndLost,
+    UnknownAndKept,
+}
+
+/// A step from 32 random bits: many times cheaper than a tree of strategies, and it shrinks just as
+/// well, towards a begin that is refused when a turn runs.
+fn step(bits: u32, faults: bool) -> Step {
+    let [kind, a, b, c] = bits.to_le_bytes();
+    let (turn, flag) = (usize::from(a), b % 2 == 1);
+    let grace = Duration::from_secs(u64::from(b % 6));
+    match kind {
+        0..45 => Step::Begin {
+            policy: policy(a, b),
+            version: (c % 8 == 7).then_some(u64::from(c / 8 % 4)),
+            input: c % 10 != 9,
+            draining: c > 250,
+        },
+        45..49 => Step::Leave(turn),
+        49..83 => Step::Commit { turn, entries: usize::from(b % 3) },
+        83..90 => Step::Fail { turn, drop_input: flag },
+        90..98 => Step::Drop { turn, panicked: flag },
+        98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
+        106 => Step::CancelAll { grace },
+        107..117 => Step::Change(usize::from(a % 3)),
+        117 => Step::Delete,
+        118 => Step::AwaitDelete,
+        119..127 => Step::Alarm,
+        127..139 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        139..179 => Step::Send(fault(a, faults)),
+        179..219 => Step::Answer,
+        219..249 => Step::Flush,
+        _ => Step::Reload,
+    }
+}
+
+fn fault(which: u8, faults: bool) -> Fault {
+    match which % 16 {
+        13 if faults => Fault::Unavailable,
+        14 if faults => Fault::UnknownAndLost,
+        15 if faults => Fault::UnknownAndKept,
+        _ => Fault::None,
+    }
+}
+
+fn policy(which: u8, seconds: u8) -> BusyPolicy {
+    let wait = Duration::from_secs(u64::from(seconds % 5 + 1));
+    match which % 20 {
+        0 | 1 => BusyPolicy::Reject,
+        2..5 => BusyPolicy::queue(),
+        5 | 6 => BusyPolicy::Queue { max: 3, wait: Some(wait) },
+        7 => super::interrupt(u64::from(seconds % 6)),
+        8..15 => PARALLEL,
+        _ => BusyPolicy::Queue { max: 1, wait: None },
+    }
+}
+
+fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(any::<u32>().prop_map(move |bits| step(bits, faults)), 1..60)
+}
+
+fn run(steps: Vec<Step>) {
+    let mut driver = Driver::new();
+    for step in steps {
+        driver.step(step);
+    }
+    driver.drain();
+    driver.compare();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 8_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    // B1, B6, B10, C1, C5, C11, E3, E4, E5, J6, M4
+    #[test]
+    fn with_a_store_that_works_every_history_is_one_that_the_model_allows(steps in steps(false)) {
+        run(steps);
+    }
+
+    // The same, and C6, E6, G12
+    #[test]
+    fn with_a_store_that_fails_nothing_acknowledged_is_lost(steps in steps(true)) {
+        run(steps);
+    }
+}

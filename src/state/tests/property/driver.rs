@@ -1,0 +1,279 @@
+//! The shell, played: with a real store and a clock set by hand.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::{
+    BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input, InputFate,
+    InstanceId, Moment, Phase, SessionId, SessionState, StoreError, Target, Test, Ticket,
+    Timestamp, Write, commit, outcome_unknown, unavailable,
+};
+use super::model::Model;
+use super::{Fault, Step};
+use crate::clock::Now;
+use crate::state::{Effect, Pending};
+use crate::store::{
+    Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
+};
+
+/// The shell.
+pub(super) struct Driver {
+    state: SessionState<Test>,
+    model: Model,
+    store: MemoryStore,
+    record: Record,
+    clock: Duration,
+    /// The number of the next port.
+    port: u32,
+    /// The turns that were given out and have not reported.
+    held: Vec<Generation>,
+    /// The store's answer for the write it has, and the turn that the write begins.
+    in_flight: Option<(Result<(), StoreError>, Option<Generation>)>,
+    /// Whether a delete happened whose outcome was not known.
+    deleted_unknown: bool,
+}
+
+impl Driver {
+    pub(super) fn new() -> Self {
+        let store = MemoryStore::new();
+        let new = NewRecord {
+            id: SessionId::from_random(1),
+            allow_reuse: false,
+            binding: None,
+            label: None,
+            entries: Vec::new(),
+            data: Vec::new(),
+            at: Timestamp::from_millis(1),
+        };
+        let created = store.create(new).now().expect("at once").expect("no faults");
+        let Created::Created(created) = created else { panic!("a fresh id") };
+        Self {
+            state: SessionState::load(&created, InstanceId::from_random(2)),
+            model: Model::new(&created, &[]),
+            store,
+            record: created,
+            clock: Duration::from_secs(100),
+            port: 0,
+            held: Vec::new(),
+            in_flight: None,
+            deleted_unknown: false,
+        }
+    }
+
+    fn now(&self) -> Now {
+        let millis = u64::try_from(self.clock.as_millis()).expect("a short test");
+        Now { moment: Moment::after_start(self.clock), wall: Timestamp::from_millis(millis) }
+    }
+
+    fn port(&mut self) -> u32 {
+        self.port += 1;
+        self.port
+    }
+
+    /// Applies one input and holds the effects against the model.
+    fn apply(&mut self, input: Input<Test>) {
+        let was_live = matches!(self.state.phase, Phase::Live);
+        let unwritten = self.state.outbox.len();
+        let deletes = usize::from(matches!(input, Input::Delete { .. }));
+        let begins = match (&input, &self.in_flight) {
+            (Input::Stored { result: Ok(()) }, Some((_, begins))) => *begins,
+            _ => None,
+        };
+        let mut effects = Effects::new();
+        let now = self.now();
+        self.model.before(&input, begins);
+        self.state.apply(input, now, &mut effects);
+        assert_eq!(self.state.audit(), Vec::<String>::new());
+        for effect in effects {
+            if let Effect::Begun { generation, .. } = effect {
+                self.held.push(generation);
+            }
+            self.model.effect(effect);
+        }
+        self.model.after(&self.state.phase);
+        if !was_live {
+            assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
+        } else if !matches!(self.state.phase, Phase::Live | Phase::Left) {
+            assert_eq!(self.state.outbox.len(), unwritten + 1);
+            assert!(matches!(self.state.outbox.back(), Some(Pending::Delete { .. })));
+        }
+        assert_eq!(self.state.snapshot(now).turns.len(), self.model.open_turns());
+        assert_eq!(self.state.snapshot(now).queued, self.model.waiting());
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        match step {
+            Step::Begin { policy, version, input, draining } => {
+                let port = self.port();
+                let input = input.then(|| Bytes::from(format!("input {port}")));
+                let ticket = Ticket(port.into());
+                let request =
+                    BeginRequest { ticket, input, policy, expect_version: version, draining };
+                self.apply(Input::Begin { request, port, stream: port });
+            }
+            Step::Leave(which) => {
+                let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
+                self.apply(Input::LeaveQueue { ticket });
+            }
+            Step::Commit { turn, entries } => {
+                let Some(generation) = self.take_held(turn) else { return };
+                let port = self.port();
+                let entry = |number| Bytes::from(format!("reply {port}.{number}"));
+                let entries = (0..entries).map(entry).collect();
+                self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
+            }
+            Step::Fail { turn, drop_input } => {
+                let Some(generation) = self.take_held(turn) else { return };
+                let fate = if drop_input { InputFate::Drop } else { InputFate::Keep };
+                let port = self.port();
+                self.apply(Input::Fail { generation, fate, port });
+            }
+            Step::Drop { turn, panicked } => {
+                let Some(generation) = self.take_held(turn) else { return };
+                self.apply(Input::Drop { generation, panicked });
+            }
+            Step::Cancel { turn, grace } => {
+                let target = Target::Turn(Generation::new(turn));
+                self.apply(Input::Cancel { target, reason: CancelReason::Stopped, grace });
+            }
+            Step::CancelAll { grace } => {
+                let reason = CancelReason::Reset;
+                self.apply(Input::Cancel { target: Target::Everything, reason, grace });
+            }
+            Step::Change(which) => self.change(which),
+            Step::Delete => {
+                let (port, keep_for) = (self.port(), Duration::from_hours(24));
+                self.apply(Input::Delete { reason: GoneReason::Deleted, keep_for, port });
+            }
+            Step::AwaitDelete => {
+                let port = self.port();
+                self.apply(Input::AwaitDelete { port });
+            }
+            Step::Alarm => self.apply(Input::Alarm),
+            Step::Advance(duration) => self.clock += duration,
+            Step::Send(fault) => self.send(fault),
+            Step::Answer => self.answer(),
+            Step::Flush => {
+                while self.in_flight.is_some() || self.state.has_unsent() {
+                    self.answer();
+                    self.send(Fault::None);
+                }
+            }
+            Step::Reload => self.reload(),
+        }
+    }
+
+    fn change(&mut self, which: usize) {
+        let port = self.port();
+        let change = match which {
+            0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
+            1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
+            _ => Change::Label(Some(format!("label {port}"))),
+        };
+        self.apply(Input::Change { change, port });
+    }
+
+    /// One of the turns that were given out, which now reports.
+    fn take_held(&mut self, which: usize) -> Option<Generation> {
+        let count = self.held.len();
+        (count > 0).then(|| self.held.remove(which % count))
+    }
+
+    /// Hands the next write to the store. One that is not made to fail is never refused.
+    fn send(&mut self, fault: Fault) {
+        let Some(write) = self.state.next_write() else { return };
+        assert!(self.in_flight.is_none(), "the store has a write already");
+        self.model.writes(&write);
+        let begins =
+            if let Write::Begin { marker, .. } = &write { Some(marker.generation) } else { None };
+        let deletes = matches!(write, Write::Delete { .. });
+        let keeps = matches!(fault, Fault::None | Fault::UnknownAndKept);
+        let kept = if keeps {
+            let id = &self.record.id;
+            self.store.write(id, self.record.incarnation, write).now().expect("at once")
+        } else {
+            Ok(())
+        };
+        if deletes && self.deleted_unknown {
+            assert!(
+                kept.is_ok()
+                    || matches!(kept, Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }))
+            );
+        } else {
+            assert!(kept.is_ok(), "the store refused {kept:?}");
+        }
+        let result = match fault {
+            Fault::None => kept,
+            Fault::Unavailable => Err(unavailable()),
+            Fault::UnknownAndLost | Fault::UnknownAndKept => {
+                self.deleted_unknown |= deletes && keeps;
+                Err(outcome_unknown())
+            }
+        };
+        self.in_flight = Some((result, begins));
+    }
+
+    /// Brings the store's answer back.
+    fn answer(&mut self) {
+        let Some((result, _)) = self.in_flight.clone() else { return };
+        self.apply(Input::Stored { result });
+        self.in_flight = None;
+    }
+
+    /// Loads the session again after it was left; what its turns report later goes to the old state.
+    fn reload(&mut self) {
+        if !matches!(self.state.phase, Phase::Left) {
+            return;
+        }
+        while let Some(generation) = self.take_held(0) {
+            let port = self.port();
+            self.apply(commit(generation.get(), port));
+        }
+        assert!(!self.state.has_holders());
+        self.model.settled();
+        let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
+        let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
+        self.state = SessionState::load(&record, InstanceId::from_random(3));
+        self.model.reload(&record, &self.entries());
+    }
+
+    fn entries(&self) -> Vec<StoredEntry> {
+        let (id, life) = (&self.record.id, self.record.incarnation);
+        self.store.entries(id, life, 0, usize::MAX).now().expect("at once").expect("no faults")
+    }
+
+    /// Lets everything end: time passes, turns report, and the store answers well.
+    pub(super) fn drain(&mut self) {
+        self.clock += Duration::from_secs(1_000);
+        let told = self.model.told();
+        self.apply(Input::Alarm);
+        assert!(!told.iter().any(|&turn| self.state.is_open(turn)), "outlived its grace");
+        let mut rounds = 0;
+        while self.in_flight.is_some() || !self.held.is_empty() || !self.state.is_quiet() {
+            rounds += 1;
+            assert!(rounds < 1_000, "it never comes to rest: {:?}", self.state);
+            self.send(Fault::None);
+            self.answer();
+            if let Some(generation) = self.take_held(0) {
+                self.apply(Input::Drop { generation, panicked: false });
+            }
+        }
+        assert!(!self.state.has_holders());
+        self.model.settled();
+    }
+
+    /// What is stored is what the model says.
+    pub(super) fn compare(&mut self) {
+        self.reload();
+        self.drain();
+        assert!(self.store.check().now().expect("at once").expect("no faults").is_empty());
+        let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
+        match (&self.state.phase, found.expect("no faults")) {
+            (Phase::Live, Found::Live(record)) => self.model.compare(&record, &self.entries()),
+            (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(*told, kept),
+            (Phase::Closing(closing), _) => assert!(closing.failed.is_some()),
+            (phase, found) => panic!("{phase:?} here, {found:?} there"),
+        }
+    }
+}

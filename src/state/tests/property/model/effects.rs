@@ -1,0 +1,196 @@
+//! What the model holds against each effect.
+
+use std::collections::BTreeMap;
+
+use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
+use super::{Begin, Model, Turn};
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::state::{BeginRefusal, Deletion, Effect};
+use crate::store::{EntryMark, StoredEntry};
+
+impl Model {
+    /// Holds an effect against what may be.
+    pub(in super::super) fn effect(&mut self, effect: Effect<Test>) {
+        match effect {
+            Effect::Opened { generation } => self.opened(generation),
+            Effect::Begun { port, generation, stream } => {
+                self.answered(port);
+                assert_eq!((self.starting.remove(&generation), stream), (Some(port), port));
+                let turn = self.open.iter().find(|turn| turn.generation == generation);
+                let turn = turn.expect("a turn that is given out runs");
+                assert_eq!(turn.told, None);
+                if let Some(seq) = turn.input {
+                    self.acknowledged.insert(seq, self.lines[&seq].0.clone());
+                }
+            }
+            Effect::Refused { port, refusal } => self.refused(port, &refusal),
+            Effect::Settled { port, answer } => {
+                self.answered(port);
+                let expected = self.settles.remove(&port).expect("somebody settles");
+                match answer {
+                    Ok(answer) => {
+                        assert_eq!(answer, expected);
+                        self.acknowledge(port);
+                    }
+                    Err(_) => assert!(self.failing),
+                }
+            }
+            Effect::Changed { port, answer } => {
+                self.answered(port);
+                match answer {
+                    Ok(changed) => {
+                        assert_eq!(Some(changed), self.changes.remove(&port));
+                        self.acknowledge(port);
+                    }
+                    Err(_) => assert!(self.over || self.failing),
+                }
+            }
+            Effect::Deleted { port, answer } => {
+                self.answered(port);
+                match answer {
+                    Ok(Deletion::Deleted(_)) => {
+                        assert!(!std::mem::replace(&mut self.deleted, true), "deleted twice");
+                    }
+                    Ok(Deletion::AlreadyGone(_)) => assert!(self.deleted),
+                    Err(_) => assert!(!self.deleted),
+                }
+            }
+            Effect::Tell { stream, reason } => {
+                let turn = self.open.iter_mut().find(|turn| turn.stream == stream);
+                let told = &mut turn.expect("who is told to end runs").told;
+                assert_eq!(told.replace(reason), None, "told twice");
+            }
+            Effect::Fence { stream, reason } => self.fence(stream, reason),
+            Effect::End { stream, outcome } => {
+                assert!(self.endless.remove(&stream), "ended twice, or never opened");
+                let expected = self.outcomes.remove(&stream).expect("its turn is over");
+                let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
+                assert!(interrupted || outcome == expected, "{outcome} and not {expected}");
+            }
+            Effect::Bury { .. } => assert!(self.over),
+            Effect::Leave => assert!(self.failing && !self.over),
+            Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
+        }
+    }
+
+    /// Whoever waited longest has the slot, unless the newcomer waits for nobody.
+    fn opened(&mut self, generation: Generation) {
+        let at_once = |(begin, _): &mut (Begin, _)| {
+            self.queue.is_empty() && (begin.policy == PARALLEL || self.open.is_empty())
+        };
+        let begin = match self.newcomer.take_if(at_once) {
+            Some((begin, verdict)) => {
+                assert!(matches!(verdict, None | Some("opened")));
+                begin
+            }
+            None => self.queue.remove(0),
+        };
+        assert_eq!(generation, self.newest.next());
+        assert!(begin.policy == PARALLEL || self.open.is_empty(), "two exclusive turns overlap");
+        assert!(begin.version.is_none_or(|version| version == self.version));
+        self.newest = generation;
+        self.starting.insert(generation, begin.port);
+        self.endless.insert(begin.port);
+        let input = begin.input.map(|input| {
+            self.lines.insert(self.next_seq, (input, EntryMark::Kept));
+            self.next_seq += 1;
+            self.next_seq - 1
+        });
+        let (stream, base) = (begin.port, self.commits.len());
+        self.open.push(Turn { generation, stream, input, base, told: None });
+    }
+
+    fn refused(&mut self, port: u32, refusal: &BeginRefusal) {
+        self.answered(port);
+        if let Some((_, verdict)) = self.newcomer.take_if(|(begin, _)| begin.port == port) {
+            assert!(verdict.is_none_or(|verdict| verdict == kind(refusal)), "{refusal:?}");
+        } else if let Some(place) = self.queue.iter().position(|begin| begin.port == port) {
+            let begin = self.queue.remove(place);
+            if let BeginRefusal::Conflict { version } = refusal {
+                assert!(*version == self.version && begin.version != Some(self.version));
+            }
+        } else {
+            // Its turn was opened, and ended before anybody had it.
+            let starting = self.starting.iter().find(|(_, it)| **it == port);
+            let generation = *starting.expect("it was asked for").0;
+            self.starting.remove(&generation);
+            let open = self.open.iter().any(|turn| turn.generation == generation);
+            assert!(self.failing || !open, "its turn runs on");
+        }
+    }
+
+    fn fence(&mut self, stream: u32, reason: CancelReason) {
+        let turn = self.open.iter().find(|turn| turn.stream == stream).expect("it runs");
+        let (generation, told) = (turn.generation, turn.told);
+        match reason {
+            CancelReason::Deleted | CancelReason::StoreFailed => {
+                self.end(generation, TurnOutcome::Interrupted, InputFate::Keep);
+                if reason == CancelReason::Deleted {
+                    self.outcomes.insert(stream, TurnOutcome::Cancelled(reason));
+                }
+            }
+            CancelReason::Stopped
+            | CancelReason::Preempted
+            | CancelReason::Reset
+            | CancelReason::Shutdown => {
+                assert_eq!(told, Some(reason), "fenced and never told");
+                self.end(generation, TurnOutcome::Interrupted, InputFate::Keep);
+            }
+        }
+        self.fenced.insert(generation, reason);
+    }
+
+    /// A port is answered, and was not before.
+    fn answered(&mut self, port: u32) {
+        assert!(self.owed.remove(&port), "port {port} is answered twice");
+    }
+
+    fn acknowledge(&mut self, port: u32) {
+        self.acknowledged.extend(self.written.remove(&port).into_iter().flatten());
+    }
+
+    /// After the effects of an input.
+    pub(in super::super) fn after(&mut self, phase: &Phase<Test>) {
+        if let Some((begin, verdict)) = self.newcomer.take() {
+            assert_eq!(verdict, None, "it was not to wait");
+            self.queue.push(begin);
+        }
+        self.over = !matches!(phase, Phase::Live);
+        assert!(!self.over || (self.open.is_empty() && self.queue.is_empty()));
+        assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
+    }
+
+    /// The record and the entries of a live session at rest are what was written, in that order.
+    pub(in super::super) fn compare(&self, record: &Record, entries: &[StoredEntry]) {
+        let found: BTreeMap<_, _> =
+            entries.iter().map(|entry| (entry.seq, (entry.payload.clone(), entry.mark))).collect();
+        assert_eq!(found, self.lines);
+        assert_eq!(
+            (record.generation, record.version, record.next_seq),
+            (self.newest, self.version, self.next_seq)
+        );
+        assert!(record.open.is_empty());
+        self.keeps_what_was_acknowledged();
+    }
+
+    pub(super) fn keeps_what_was_acknowledged(&self) {
+        for (seq, payload) in &self.acknowledged {
+            let kept = self.lines.get(seq).map(|(payload, _)| payload);
+            assert_eq!(kept, Some(payload), "#{seq} was acknowledged and is not there");
+        }
+    }
+}
+
+/// The name of a refusal in [`Model::verdict`].
+fn kind(refusal: &BeginRefusal) -> &'static str {
+    match refusal {
+        BeginRefusal::Left | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
+        BeginRefusal::Draining => "draining",
+        BeginRefusal::Busy { .. } => "busy",
+        BeginRefusal::QueueFull { .. } => "full",
+        BeginRefusal::Conflict { .. } => "conflict",
+        BeginRefusal::TimedOut { .. } => "timed out",
+        BeginRefusal::Cancelled(_) => "cancelled",
+        BeginRefusal::Store(_) => "store",
+    }
+}

@@ -1,0 +1,182 @@
+//! Effects and states as short texts, for tables and assertions.
+//!
+//! `t1` is turn 1, `~1` stream 1, `b1 s1 c1 d1` the ports 1 of a begin, a settle, a change and a
+//! delete, `#1` the number of an entry, `v1` a version.
+
+use super::super::{
+    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, OpenTurn, Pending, Phase,
+    SessionState, Settlement,
+};
+use super::Test;
+use crate::clock::Moment;
+use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::Holder;
+use crate::store::{FenceReason, InputFate, StoreError, Write};
+
+/// Effects in their order; empty for none. A wait, which is only told to the log, is left out.
+pub(super) fn effects(effects: &[Effect<Test>]) -> String {
+    let told = effects.iter().filter(|it| !matches!(it, Effect::Waiting { .. }));
+    told.map(effect).collect::<Vec<_>>().join(" ")
+}
+
+fn effect(effect: &Effect<Test>) -> String {
+    match effect {
+        Effect::Begun { port, generation, stream } => {
+            format!("begun(b{port} t{} ~{stream})", generation.get())
+        }
+        Effect::Refused { port, refusal } => format!("refused(b{port} {})", self::refusal(refusal)),
+        Effect::Settled { port, answer } => match answer {
+            Ok(answer) => format!("settled(s{port} {})", settlement(answer)),
+            Err(it) => format!("settled(s{port} {})", error(it)),
+        },
+        Effect::Changed { port, answer } => match answer {
+            Ok(changed) => format!("changed(c{port} v{} #{})", changed.version, changed.last_seq),
+            Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
+            Err(ChangeRefusal::Gone(_)) => format!("changed(c{port} gone)"),
+            Err(ChangeRefusal::Closing) => format!("changed(c{port} closing)"),
+            Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
+        },
+        Effect::Deleted { port, answer } => match answer {
+            Ok(Deletion::Deleted(_)) => format!("deleted(d{port} deleted)"),
+            Ok(Deletion::AlreadyGone(_)) => format!("deleted(d{port} already)"),
+            Err(DeleteRefusal::Left) => format!("deleted(d{port} left)"),
+            Err(DeleteRefusal::Store(it)) => format!("deleted(d{port} {})", error(it)),
+        },
+        Effect::Cancelled { streams, already } => {
+            let names: Vec<_> = streams.iter().map(|it| it.generation().get()).collect();
+            match (names.as_slice(), already) {
+                ([], _) => "cancelled(none)".to_owned(),
+                (names, false) => format!("cancelled({names:?})"),
+                (names, true) => format!("cancelled({names:?} already)"),
+            }
+        }
+        Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
+        Effect::Opened { generation } => format!("opened(t{})", generation.get()),
+        Effect::Tell { stream, reason } => format!("tell(~{stream} {})", why(*reason)),
+        Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
+        Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
+        Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
+        Effect::Bury { .. } => "bury".to_owned(),
+        Effect::Leave => "leave".to_owned(),
+    }
+}
+
+fn refusal(refusal: &BeginRefusal) -> String {
+    match refusal {
+        BeginRefusal::Left => "left".to_owned(),
+        BeginRefusal::Gone(_) => "gone".to_owned(),
+        BeginRefusal::Closing => "closing".to_owned(),
+        BeginRefusal::Draining => "draining".to_owned(),
+        BeginRefusal::Busy { holder, queued } => format!("busy {} q{queued}", self::holder(holder)),
+        BeginRefusal::QueueFull { holder, queued } => {
+            format!("full {} q{queued}", self::holder(holder))
+        }
+        BeginRefusal::TimedOut { holder: Some(holder) } => {
+            format!("timeout {}", self::holder(holder))
+        }
+        BeginRefusal::TimedOut { holder: None } => "timeout".to_owned(),
+        BeginRefusal::Conflict { version } => format!("conflict v{version}"),
+        BeginRefusal::Cancelled(reason) => format!("cancelled {}", why(*reason)),
+        BeginRefusal::Store(it) => error(it).to_owned(),
+    }
+}
+
+fn holder(holder: &Holder) -> String {
+    format!("t{} {}", holder.stream.generation().get(), holder.phase)
+}
+
+fn settlement(settlement: &Settlement) -> String {
+    match settlement {
+        Settlement::Committed { seq, version } => format!("committed #{seq} v{version}"),
+        Settlement::Superseded { by } => format!("superseded t{}", by.generation().get()),
+        Settlement::Stale { reason } => format!("stale {}", why(*reason)),
+        Settlement::Failed => "failed".to_owned(),
+    }
+}
+
+fn why(reason: CancelReason) -> &'static str {
+    TurnOutcome::Cancelled(reason).as_str().trim_start_matches("cancelled_")
+}
+
+fn error(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unavailable { .. } => "unavailable",
+        StoreError::OutcomeUnknown { .. } => "unknown",
+        StoreError::Fenced { reason: FenceReason::NoSuchLife } => "no-such-life",
+        StoreError::Fenced { .. }
+        | StoreError::Full { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Owned { .. }
+        | StoreError::Unusable { .. }
+        | StoreError::Closed => "another error",
+    }
+}
+
+/// A state: its phase, `t1s t1r t1c` for a turn that starts, runs or was told to end (`p` for a
+/// parallel one), `q2` for a waiting begin, `!1` for a fenced turn whose holder has not reported,
+/// and behind a bar the writes, the one with the store starred.
+pub(super) fn state(state: &SessionState<Test>) -> String {
+    let mut words = Vec::new();
+    match &state.phase {
+        Phase::Live => words.push("live".to_owned()),
+        Phase::Closing(closing) => {
+            words.push("closing".to_owned());
+            words.extend(closing.failed.iter().map(|_| "failed".to_owned()));
+            words.extend(closing.waiting.iter().map(|port| format!("d{port}")));
+        }
+        Phase::Gone(_) => words.push("gone".to_owned()),
+        Phase::Left => words.push("left".to_owned()),
+    }
+    words.extend(state.turns.iter().map(turn));
+    words.extend(state.queue.iter().map(|queued| format!("q{}", queued.port)));
+    words.extend(state.fenced.iter().map(|(generation, _)| format!("!{}", generation.get())));
+    if !state.outbox.is_empty() {
+        words.push("|".to_owned());
+        words.extend(state.outbox.iter().map(pending));
+    }
+    words.join(" ")
+}
+
+fn turn(turn: &OpenTurn<Test>) -> String {
+    let kind = if turn.parallel { 'p' } else { 't' };
+    let phase = match (turn.stopping, turn.opened) {
+        (Some(_), _) => 'c',
+        (None, true) => 'r',
+        (None, false) => 's',
+    };
+    format!("{kind}{}{phase}", turn.generation.get())
+}
+
+fn pending(pending: &Pending<Test>) -> String {
+    let (name, write) = match pending {
+        Pending::Begin { write, generation, .. } => (format!("begin{}", generation.get()), write),
+        Pending::Settle { write, generation, outcome: TurnOutcome::Committed, .. } => {
+            (format!("commit{}", generation.get()), write)
+        }
+        Pending::Settle { write, generation, outcome, .. } => {
+            (format!("settle{}:{outcome}", generation.get()), write)
+        }
+        Pending::Change { write, .. } => ("change".to_owned(), write),
+        Pending::Delete { write } => ("delete".to_owned(), write),
+    };
+    match write {
+        None => format!("*{name}"),
+        Some(write) => format!("{name}{}", details(write)),
+    }
+}
+
+fn details(write: &Write) -> String {
+    match write {
+        Write::Begin { input, .. } => {
+            input.as_ref().map_or_else(String::new, |(seq, _)| format!("#{seq}"))
+        }
+        Write::Commit { first_seq, version, .. } => format!("#{first_seq}v{version}"),
+        Write::Settle { input: InputFate::Keep, .. } => "/keep".to_owned(),
+        Write::Settle { input: InputFate::Drop, .. } => "/drop".to_owned(),
+        Write::Settle { input: InputFate::Aside, .. } => "/aside".to_owned(),
+        Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
+        Write::PutData { version, .. } => format!(":data-v{version}"),
+        Write::Label { .. } => ":label".to_owned(),
+        Write::Delete { .. } => String::new(),
+    }
+}

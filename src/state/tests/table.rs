@@ -1,0 +1,300 @@
+//! Every input in every phase.
+//!
+//! A row names inputs, the effects that are expected of each, and the state behind them. The rows
+//! were written from the design; [`every_pair_has_exactly_one_row`] sees that none is missing.
+
+mod live;
+mod over;
+mod queued;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::{
+    BusyPolicy, Change, Generation, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START, Target,
+    Test, begin, begin_with, cancel, commit, delete, interrupt, leave, no_such_life,
+    outcome_unknown, record, unavailable,
+};
+use crate::store::DataChange;
+
+/// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
+const INPUTS: [&str; 30] = [
+    "reject",
+    "queue",
+    "queue-full",
+    "interrupt-0",
+    "interrupt-5",
+    "parallel",
+    "draining",
+    "wrong-version",
+    "leave-queue",
+    "commit-1",
+    "commit-2",
+    "commit-77",
+    "fail-keep",
+    "fail-drop",
+    "drop",
+    "panic",
+    "cancel-1",
+    "cancel-77",
+    "cancel-all",
+    "append",
+    "data",
+    "label",
+    "delete",
+    "await-delete",
+    "alarm-early",
+    "alarm-late",
+    "ok",
+    "unavailable",
+    "unknown",
+    "no-such-life",
+];
+
+/// A phase: its name, how one gets there, and its rows.
+type Row = (&'static str, fn() -> Rig, &'static str);
+
+/// Every phase.
+const PHASES: [Row; 17] = [
+    ("idle", idle, live::IDLE),
+    ("starting", starting, live::STARTING),
+    ("running", Rig::running, live::RUNNING),
+    ("cancelling", cancelling, live::CANCELLING),
+    ("cancelling while starting", cancelling_while_starting, live::CANCELLING_WHILE_STARTING),
+    ("a queue behind a turn", queued, queued::QUEUED),
+    ("an interrupt behind a turn", interrupting, queued::INTERRUPTING),
+    ("two parallel turns", parallel, queued::PARALLEL),
+    ("a fenced turn beside the next", fenced, queued::FENCED),
+    ("a commit with the store", committing, queued::COMMITTING),
+    ("a failure with the store", settling, queued::SETTLING),
+    ("loaded with a stale marker", stale, queued::STALE),
+    ("a delete with the store", closing, over::CLOSING),
+    ("a delete that failed", closing_failed, over::CLOSING_FAILED),
+    ("a delete behind another write", closing_behind, over::CLOSING_BEHIND),
+    ("gone", gone, over::GONE),
+    ("left", left, over::LEFT),
+];
+
+fn idle() -> Rig {
+    Rig::new()
+}
+
+fn starting() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, BusyPolicy::Reject);
+    rig.send();
+    rig
+}
+
+fn cancelling() -> Rig {
+    let mut rig = Rig::running();
+    rig.stop(1, 5);
+    rig
+}
+
+fn cancelling_while_starting() -> Rig {
+    let mut rig = starting();
+    rig.stop(1, 5);
+    rig
+}
+
+fn queued() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, QUEUE);
+    rig
+}
+
+fn interrupting() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, interrupt(5));
+    rig
+}
+
+fn parallel() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, PARALLEL);
+    rig.begin(2, PARALLEL);
+    rig.flush();
+    rig
+}
+
+fn fenced() -> Rig {
+    let mut rig = Rig::running();
+    rig.stop(1, 0);
+    rig.begin(2, BusyPolicy::Reject);
+    rig.flush();
+    rig
+}
+
+fn committing() -> Rig {
+    let mut rig = Rig::running();
+    rig.commit(1, 1);
+    rig.send();
+    rig
+}
+
+fn settling() -> Rig {
+    let mut rig = Rig::running();
+    rig.fail(1, InputFate::Keep, 1);
+    rig.send();
+    rig
+}
+
+fn stale() -> Rig {
+    Rig::load(&record(&[3]))
+}
+
+fn closing() -> Rig {
+    let mut rig = Rig::running();
+    rig.delete(1);
+    rig.send();
+    rig
+}
+
+fn closing_failed() -> Rig {
+    let mut rig = closing();
+    rig.stored(Err(unavailable()));
+    rig
+}
+
+fn closing_behind() -> Rig {
+    let mut rig = starting();
+    rig.delete(1);
+    rig
+}
+
+fn gone() -> Rig {
+    let mut rig = closing();
+    rig.ok();
+    rig
+}
+
+fn left() -> Rig {
+    let mut rig = Rig::running();
+    rig.append(1);
+    rig.stored(Err(unavailable()));
+    rig
+}
+
+/// Applies the input `name`, two seconds after the phase was reached, or, for a late alarm, five.
+fn apply(rig: &mut Rig, name: &str) -> String {
+    rig.second = START + if name == "alarm-late" { 5 } else { 2 };
+    let input = input(name);
+    if matches!(input, Input::Stored { .. }) {
+        rig.send();
+    }
+    rig.apply(input)
+}
+
+/// The input that is called `name`.
+fn input(name: &str) -> Input<Test> {
+    let first = Generation::new(1);
+    let change = |change| Input::Change { change, port: 9 };
+    match name {
+        "reject" => begin(9, BusyPolicy::Reject),
+        "queue" => begin(9, QUEUE),
+        "queue-full" => begin(9, BusyPolicy::Queue { max: 0, wait: None }),
+        "interrupt-0" => begin(9, interrupt(0)),
+        "interrupt-5" => begin(9, interrupt(5)),
+        "parallel" => begin(9, PARALLEL),
+        "draining" => begin_with(9, PARALLEL, |request| request.draining = true),
+        "wrong-version" => {
+            begin_with(9, BusyPolicy::Reject, |request| request.expect_version = Some(55))
+        }
+        "leave-queue" => leave(2),
+        "commit-1" => commit(1, 9),
+        "commit-2" => commit(2, 9),
+        "commit-77" => commit(77, 9),
+        "fail-keep" => Input::Fail { generation: first, fate: InputFate::Keep, port: 9 },
+        "fail-drop" => Input::Fail { generation: first, fate: InputFate::Drop, port: 9 },
+        "drop" => Input::Drop { generation: first, panicked: false },
+        "panic" => Input::Drop { generation: first, panicked: true },
+        "cancel-1" => cancel(Target::Turn(first), 5),
+        "cancel-77" => cancel(Target::Turn(Generation::new(77)), 5),
+        "cancel-all" => cancel(Target::Everything, 5),
+        "append" => change(Change::Append(vec![Bytes::from_static(b"appended")])),
+        "data" => change(Change::Data(vec![DataChange { name: "mood".into(), value: None }])),
+        "label" => change(Change::Label(None)),
+        "delete" => delete(9),
+        "await-delete" => Input::AwaitDelete { port: 9 },
+        "alarm-early" | "alarm-late" => Input::Alarm,
+        "ok" => Input::Stored { result: Ok(()) },
+        "unavailable" => Input::Stored { result: Err(unavailable()) },
+        "unknown" => Input::Stored { result: Err(outcome_unknown()) },
+        "no-such-life" => Input::Stored { result: Err(no_such_life()) },
+        other => panic!("no input is called {other}"),
+    }
+}
+
+/// The rows of a phase: input and what is expected of it. A row without a state leaves it as it
+/// was, told by `before`.
+fn rows(text: &str, before: &str) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (names, rest) = line.split_once(':').expect("a row has a colon behind its inputs");
+        let (effects, state) = rest.split_once("=>").unwrap_or((rest, before));
+        let expected = format!("{} => {}", effects.trim(), state.trim());
+        rows.extend(names.split_whitespace().map(|name| (name.to_owned(), expected.clone())));
+    }
+    rows
+}
+
+#[test]
+fn every_pair_has_exactly_one_row() {
+    for (phase, _, text) in PHASES {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, _) in rows(text, "") {
+            *counts.entry(name).or_default() += 1;
+        }
+        let expected = INPUTS.iter().map(|&name| (name.to_owned(), 1)).collect();
+        assert_eq!(counts, expected, "in {phase}");
+    }
+    assert_eq!(INPUTS.iter().collect::<BTreeSet<_>>().len(), INPUTS.len());
+}
+
+#[test]
+fn every_input_in_every_phase_does_what_its_row_says() {
+    let mut wrong = Vec::new();
+    for (phase, reach, text) in PHASES {
+        for (name, expected) in rows(text, &reach().digest()) {
+            let mut rig = reach();
+            let effects = apply(&mut rig, &name);
+            let found = format!("{effects} => {}", rig.digest());
+            if found != expected {
+                wrong.push(format!("{phase}, {name}:\n  expected {expected}\n  found    {found}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A new kind of input or phase does not compile until it has a number here, and fails until it has
+/// a name and rows above.
+#[test]
+fn every_kind_of_input_and_of_phase_is_in_the_table() {
+    let kind = |name: &&str| match input(name) {
+        Input::Begin { .. } => 0,
+        Input::LeaveQueue { .. } => 1,
+        Input::Commit { .. } => 2,
+        Input::Fail { .. } => 3,
+        Input::Drop { .. } => 4,
+        Input::Cancel { .. } => 5,
+        Input::Change { .. } => 6,
+        Input::Delete { .. } => 7,
+        Input::AwaitDelete { .. } => 8,
+        Input::Alarm => 9,
+        Input::Stored { .. } => 10,
+    };
+    let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
+    assert_eq!(kinds, (0..=10).collect());
+
+    let phase = |(_, reach, _): &Row| match reach().state.phase() {
+        Phase::Live => 0,
+        Phase::Closing(_) => 1,
+        Phase::Gone(_) => 2,
+        Phase::Left => 3,
+    };
+    let phases: BTreeSet<u8> = PHASES.iter().map(phase).collect();
+    assert_eq!(phases, (0..=3).collect());
+}

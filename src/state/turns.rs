@@ -1,0 +1,123 @@
+//! How turns end.
+//!
+//! What may race with each transition is decided by the lock: whichever input comes first wins, and
+//! the later one finds a turn that is open, fenced or over, and is answered so.
+
+use bytes::Bytes;
+
+use super::outbox::Pending;
+use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
+use crate::clock::Now;
+use crate::id::Generation;
+use crate::outcome::TurnOutcome;
+use crate::store::{DataChange, InputFate, Write};
+
+impl<P: Ports> SessionState<P> {
+    /// Ends a turn with its reply, if it still may.
+    pub(super) fn commit(
+        &mut self,
+        generation: Generation,
+        (entries, data): (Vec<Bytes>, Vec<DataChange>),
+        port: P::Settle,
+        step: &mut Step<'_, P>,
+    ) {
+        let Some(turn) = self.take_turn(generation) else {
+            let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
+            step.effects.push(Effect::Settled { port, answer });
+            return;
+        };
+        if let Some(stopping) = turn.stopping {
+            let outcome = TurnOutcome::Cancelled(stopping.reason);
+            let then = Some((port, Settlement::Stale { reason: stopping.reason }));
+            self.settle(turn, (outcome, InputFate::Keep), then, step.now);
+        } else if let Some(by) = self.last_commit.filter(|_| turn.base != self.last_commit) {
+            let then = Some((port, Settlement::Superseded { by: self.stream_id(by) }));
+            self.settle(turn, (TurnOutcome::Superseded, InputFate::Aside), then, step.now);
+        } else {
+            let first_seq = self.take_seqs(entries.len());
+            self.version += 1;
+            self.last_commit = Some(generation);
+            self.last_active_at = step.now.wall;
+            let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
+            let (version, at) = (self.version, step.now.wall);
+            let write = Write::Commit { generation, first_seq, entries, data, version, at };
+            self.outbox.push_back(Pending::Settle {
+                write: Some(write),
+                generation,
+                stream: Some(turn.stream),
+                outcome: TurnOutcome::Committed,
+                then: Some((port, answer)),
+            });
+        }
+        self.admit_next(step);
+    }
+
+    /// Ends a turn without a reply, as its holder says.
+    pub(super) fn fail(
+        &mut self,
+        generation: Generation,
+        fate: InputFate,
+        port: P::Settle,
+        step: &mut Step<'_, P>,
+    ) {
+        let Some(turn) = self.take_turn(generation) else {
+            let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
+            step.effects.push(Effect::Settled { port, answer });
+            return;
+        };
+        let (outcome, answer) = match turn.stopping {
+            Some(Stopping { reason, .. }) => {
+                (TurnOutcome::Cancelled(reason), Settlement::Stale { reason })
+            }
+            None => (TurnOutcome::Failed, Settlement::Failed),
+        };
+        self.settle(turn, (outcome, fate), Some((port, answer)), step.now);
+        self.admit_next(step);
+    }
+
+    /// Ends a turn whose holder let go of it.
+    pub(super) fn dropped(
+        &mut self,
+        generation: Generation,
+        panicked: bool,
+        step: &mut Step<'_, P>,
+    ) {
+        let Some(turn) = self.take_turn(generation) else {
+            self.take_fenced(generation);
+            return;
+        };
+        let outcome = match turn.stopping {
+            Some(stopping) => TurnOutcome::Cancelled(stopping.reason),
+            None if panicked => TurnOutcome::Panicked,
+            None => TurnOutcome::Abandoned,
+        };
+        self.settle(turn, (outcome, InputFate::Keep), None, step.now);
+        self.admit_next(step);
+    }
+
+    /// Takes a turn off the open ones.
+    pub(super) fn take_turn(&mut self, generation: Generation) -> Option<OpenTurn<P>> {
+        let place = self.turns.iter().position(|turn| turn.generation == generation)?;
+        Some(self.turns.remove(place))
+    }
+
+    /// Records the end of a turn that left no reply.
+    pub(super) fn settle(
+        &mut self,
+        turn: OpenTurn<P>,
+        (outcome, input): (TurnOutcome, InputFate),
+        then: Option<(P::Settle, Settlement)>,
+        now: Now,
+    ) {
+        self.last_active_at = now.wall;
+        let generation = turn.generation;
+        let write = Write::Settle { generation, outcome, input, at: now.wall };
+        self.outbox.push_back(Pending::Settle {
+            write: Some(write),
+            generation,
+            stream: Some(turn.stream),
+            outcome,
+            then,
+        });
+    }
+}
