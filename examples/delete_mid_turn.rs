@@ -13,8 +13,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use session_supervisor::{
-    BeginError, BusyPolicy, ChatMessage, CommitOutcome, DeleteOutcome, Event, Lookup, SessionKey,
-    Supervisor,
+    BeginError, BusyPolicy, ChatMessage, CommitOutcome, DeleteOutcome, Event, Lookup, Session,
+    SessionKey, Subscription, Supervisor, Turn,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session = supervisor.open(&key).await?;
 
     let turn = session.begin(&ChatMessage::user("forget me"), BusyPolicy::Reject).await?;
-    let mut reader = turn.subscribe();
+    let reader = turn.subscribe();
     turn.emit("As you ")?;
 
     // The delete waits for the store, never for the reply.
@@ -37,6 +37,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         other => println!("once more:    {other:?}"),
     }
 
+    look_at_the_reply(turn, reader).await?;
+    look_at_the_names(&supervisor, &key, &session).await?;
+    supervisor.shutdown(Duration::from_secs(1)).await?;
+    Ok(())
+}
+
+/// What those get who had to do with the reply.
+async fn look_at_the_reply(turn: Turn, mut reader: Subscription) -> Result<(), Box<dyn Error>> {
     // The reader keeps what was said before, and is told how it ended.
     while let Some(event) = reader.next().await {
         match event {
@@ -54,7 +62,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         CommitOutcome::Stale { reason } => println!("commit:       stale, {reason}"),
         other => println!("commit:       {other:?}"),
     }
+    Ok(())
+}
 
+/// What those get who look for the conversation afterwards.
+async fn look_at_the_names(
+    supervisor: &Supervisor,
+    key: &SessionKey,
+    session: &Session,
+) -> Result<(), Box<dyn Error>> {
     match supervisor.look_up(session.id()).await? {
         Lookup::Gone(tombstone) => println!("look-up:      gone, {}", tombstone.reason),
         Lookup::Live(_) => println!("look-up:      live"),
@@ -66,10 +82,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // The key is free: whoever writes next gets a conversation that knows nothing of the old one.
-    let fresh = supervisor.open(&key).await?;
+    let fresh = supervisor.open(key).await?;
     let (same, entries) = (fresh.id() == session.id(), fresh.transcript().await?.len());
     println!("the key:      opens another session: {}, with {entries} entries", !same);
-
-    supervisor.shutdown(Duration::from_secs(1)).await?;
     Ok(())
 }
