@@ -157,6 +157,8 @@ impl Chat {
         match wake {
             Wake::Signal(Signal::Interrupt) => return self.interrupt(),
             Wake::Signal(Signal::Terminate) => return Leave::Within(TERMINATE_DEADLINE),
+            // Nobody is left to read the rest.
+            Wake::Signal(Signal::HangUp) => return Leave::Within(Duration::ZERO),
             Wake::Input(Input::End) => self.end(),
             Wake::Input(Input::Line(line)) => self.line(&line).await,
             Wake::Input(Input::Event(event)) => match self.screen.event(event) {
