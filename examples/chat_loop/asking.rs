@@ -40,6 +40,13 @@ pub(crate) struct Done {
     pub(crate) result: Result<Ended, AskError>,
 }
 
+impl Done {
+    /// Whether it was told to end while it waited.
+    pub(crate) fn was_dropped(&self) -> bool {
+        matches!(self.result, Err(AskError::Begin(BeginError::Cancelled { .. })))
+    }
+}
+
 /// How a turn ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {

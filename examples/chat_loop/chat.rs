@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::asking::{AskError, Began, Done, Ended, ask};
 use crate::command::Command;
 use crate::editor::Edited;
+use crate::flags::MAX_WAITING;
 use crate::following::Following;
 use crate::input::{self, Input};
 use crate::responder::Responder;
@@ -57,6 +58,8 @@ pub(crate) struct Chat {
     news: mpsc::Sender<Began>,
     /// The other end.
     began: mpsc::Receiver<Began>,
+    /// What is told once the reply that is shown is over: that lines which waited were dropped.
+    later: Vec<Done>,
     /// Commands of a script that wait until what was said before is answered.
     held: VecDeque<Command>,
     /// Whether the next Ctrl-C leaves.
@@ -110,6 +113,7 @@ impl Chat {
             asking: JoinSet::new(),
             news,
             began,
+            later: Vec::new(),
             held: VecDeque::new(),
             interrupted: false,
             ending: false,
@@ -123,7 +127,7 @@ impl Chat {
         let mut signals = Signals::new()?;
         let mut input = input::start(self.screen.is_terminal());
         loop {
-            if self.asking.is_empty() {
+            if self.is_quiet() {
                 if let Some(command) = self.held.pop_front() {
                     self.perform(command).await;
                     continue;
@@ -135,7 +139,7 @@ impl Chat {
             let wake = tokio::select! {
                 biased;
                 signal = signals.next() => Wake::Signal(signal),
-                Some(input) = input.recv() => Wake::Input(input),
+                Some(input) = input.recv(), if self.has_room() => Wake::Input(input),
                 Some(began) = self.began.recv() => Wake::Began(began),
                 event = self.following.next() => Wake::Reply(event),
                 Some(done) = self.asking.join_next() => Wake::Done(done),
@@ -153,6 +157,8 @@ impl Chat {
         match wake {
             Wake::Signal(Signal::Interrupt) => return self.interrupt(),
             Wake::Signal(Signal::Terminate) => return Leave::Within(TERMINATE_DEADLINE),
+            // Nobody is left to read the rest.
+            Wake::Signal(Signal::HangUp) => return Leave::Within(Duration::ZERO),
             Wake::Input(Input::End) => self.end(),
             Wake::Input(Input::Line(line)) => self.line(&line).await,
             Wake::Input(Input::Event(event)) => match self.screen.event(event) {
@@ -182,12 +188,22 @@ impl Chat {
         }
     }
 
+    /// Whether everything that was said is answered, and every answer shown.
+    fn is_quiet(&self) -> bool {
+        self.asking.is_empty() && !self.following.is_showing()
+    }
+
+    /// Whether more is read. A script may be faster than any reply; a person is heard always.
+    fn has_room(&self) -> bool {
+        self.screen.is_terminal() || self.asking.len() + self.held.len() < MAX_WAITING
+    }
+
     /// Whether a command waits for what was said before. A script hands over its lines at once and
     /// means them one after the other; a person means now.
     fn must_wait(&self, command: &Command) -> bool {
         let in_order = matches!(self.policy, BusyPolicy::Queue { .. });
         let script = in_order && !self.screen.is_terminal();
-        let idle = self.held.is_empty() && self.asking.is_empty();
+        let idle = self.held.is_empty() && self.is_quiet();
         // What is said waits inside the session; only behind a held command it has to wait here.
         let said = matches!(command, Command::Say(_)) && self.held.is_empty();
         script && !idle && !said && !command.is_urgent()
@@ -195,10 +211,12 @@ impl Chat {
 
     /// Says something to the bot.
     pub(crate) async fn say(&mut self, text: String) {
-        let waits = self.session.status().is_busy();
+        let busy = self.session.status().is_busy();
         match self.policy {
-            BusyPolicy::Queue { .. } if waits => self.screen.waits(&text),
-            _ => self.screen.said(&text),
+            _ if !busy => self.screen.said(&text),
+            BusyPolicy::Queue { .. } => self.screen.waits(&text),
+            // It is repeated in a moment: where its reply begins, or as one that was refused.
+            _ => {}
         }
         let (session, responder) = (self.session.clone(), self.responder.clone());
         let asked = ask(session, text, self.policy, responder, self.news.clone());
@@ -224,7 +242,9 @@ impl Chat {
             Event::Chunk { chunk, .. } => self.screen.reply(chunk.as_str()),
             Event::Lagged { missed } => {
                 let missed = count(*missed, "piece", "pieces");
-                self.screen.note(&format!("{missed} of this reply came too fast to be shown"));
+                self.screen.note(&format!(
+                    "{missed} of this reply came too fast to be shown; /history has it"
+                ));
             }
             // What it came to is told when that is known.
             _ => self.screen.end_reply(),
@@ -239,6 +259,7 @@ impl Chat {
         }
         match done.stream {
             Some(stream) if self.following.shows(stream) => self.following.note(stream, done),
+            None if self.following.is_showing() && done.was_dropped() => self.later.push(done),
             _ => self.tell(&done),
         }
     }
@@ -248,6 +269,11 @@ impl Chat {
         loop {
             while let Some(done) = self.following.finished() {
                 self.tell(&done);
+            }
+            if !self.following.is_showing() {
+                for done in std::mem::take(&mut self.later) {
+                    self.tell(&done);
+                }
             }
             let Some(text) = self.following.go_on() else { break };
             self.screen.begin_reply(&text);
@@ -270,7 +296,7 @@ impl Chat {
                 let what = told(*reason);
                 self.screen.note(&format!("{place}{what}"));
             }
-            Err(AskError::Begin(BeginError::Cancelled { .. })) => {
+            Err(_) if done.was_dropped() => {
                 self.screen.note(&format!("{place}dropped before it was answered: “{quoted}”"));
             }
             Err(AskError::Begin(BeginError::Busy { .. })) => {
@@ -299,11 +325,12 @@ impl Chat {
             return Leave::Within(Duration::ZERO);
         }
         self.held.clear();
-        let typed = self.screen.clear_line();
         if self.session.status().is_busy() {
             // Its end tells the rest.
             drop(self.session.stop());
-        } else if !typed {
+        } else if self.screen.clear_line() {
+            self.interrupted = false;
+        } else {
             self.screen.note("Ctrl-C again leaves, and so do Ctrl-D and /quit");
         }
         Leave::Stay

@@ -111,10 +111,9 @@ impl Chat {
 
     /// `/stop`
     fn stop(&mut self) {
-        match self.session.stop() {
-            CancelOutcome::NotRunning => self.screen.note("nothing is running"),
-            // Its end tells the rest.
-            _ => {}
+        // If something was, its end tells the rest.
+        if self.session.stop() == CancelOutcome::NotRunning {
+            self.screen.note("nothing is running");
         }
     }
 
@@ -170,7 +169,7 @@ impl Chat {
         let record = self.session.record().await?;
         let after = record.next_seq.saturating_sub(1 + REPEATED);
         let entries = self.session.entries(after, usize::MAX).await?;
-        self.screen.block(&said::history(&entries, self.supervisor.now()));
+        self.screen.block(&said::repeated(&entries, self.supervisor.now()));
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use session_supervisor::BusyPolicy;
 use crate::responder::Responder;
 use crate::upstream::Upstream;
 
-/// How many lines may wait for a reply. A script may hand over all of its lines at once.
-const MAX_WAITING: usize = 1_000;
+/// How many lines may wait for a reply. Of a script, no more than these are read.
+pub(crate) const MAX_WAITING: usize = 1_000;
 
 /// How long an interrupted reply has to unwind.
 const GRACE: Duration = Duration::from_secs(1);

@@ -46,6 +46,11 @@ impl Following {
         self.next.push_back(began);
     }
 
+    /// Whether a reply is being shown, or one waits for that.
+    pub(crate) fn is_showing(&self) -> bool {
+        self.current.is_some() || !self.next.is_empty()
+    }
+
     /// Whether this reply is shown, or will be.
     pub(crate) fn shows(&self, stream: StreamId) -> bool {
         let current = self.current.iter().map(|reader| &reader.subscription);

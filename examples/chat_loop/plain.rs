@@ -25,8 +25,9 @@ impl Plain {
     /// Prints lines of its own.
     pub(crate) fn print(&mut self, lines: &str, prefix: &str) {
         self.end_reply();
-        let lines: String = lines.lines().map(|line| format!("{prefix}{line}\n")).collect();
-        self.put(&lines);
+        for line in lines.lines() {
+            self.put(&format!("{prefix}{line}\n"));
+        }
     }
 
     /// Prints a piece of a reply.

@@ -7,8 +7,10 @@ use std::io;
 pub(crate) enum Signal {
     /// Ctrl-C without a terminal, or `kill -INT`.
     Interrupt,
-    /// `kill`, or the terminal went away.
+    /// `kill`.
     Terminate,
+    /// The terminal went away.
+    HangUp,
 }
 
 /// The signals that are heard.
@@ -40,7 +42,7 @@ impl Signals {
         tokio::select! {
             Some(()) = self.interrupt.recv() => Signal::Interrupt,
             Some(()) = self.terminate.recv() => Signal::Terminate,
-            Some(()) = self.hang_up.recv() => Signal::Terminate,
+            Some(()) = self.hang_up.recv() => Signal::HangUp,
             else => std::future::pending().await,
         }
     }

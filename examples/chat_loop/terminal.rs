@@ -60,8 +60,7 @@ impl Style {
         match self {
             Self::Said | Self::Waits => PROMPT,
             Self::Note | Self::Warning => "* ",
-            Self::Block => "",
-            Self::Reply => INDENT,
+            Self::Block | Self::Reply => INDENT,
         }
     }
 }
@@ -93,7 +92,7 @@ impl Terminal {
         enable_raw_mode()?;
         let mut terminal = Self {
             editor: Editor::new(history),
-            columns: size().map_or(80, |(columns, _)| usize::from(columns)).max(MIN_COLUMNS),
+            columns: columns().unwrap_or(80),
             growing: None,
             cursor: 0,
             said: None,
@@ -113,6 +112,7 @@ impl Terminal {
 
     /// Prints something above the line being typed.
     pub(crate) fn print(&mut self, text: &str, style: Style) {
+        self.adapt();
         let (prefix, text) = (style.prefix(), harmless(text));
         let mut rows = Vec::new();
         for line in text.lines() {
@@ -137,6 +137,7 @@ impl Terminal {
 
     /// Prints a piece of a reply.
     pub(crate) fn reply(&mut self, piece: &str) {
+        self.adapt();
         self.said = None;
         let above = self.rows_above();
         let mut rows = Vec::new();
@@ -160,8 +161,9 @@ impl Terminal {
     pub(crate) fn end_reply(&mut self) {
         let above = self.rows_above();
         let Some(last) = self.growing.take() else { return };
-        let last = self.styled(Style::Reply, INDENT, last.trim_end());
-        self.draw(above, vec![last]);
+        let last = last.trim_end();
+        let rows = (!last.is_empty()).then(|| self.styled(Style::Reply, INDENT, last));
+        self.draw(above, rows.into_iter().collect());
     }
 
     /// Shows whether a reply is being produced.
@@ -187,8 +189,8 @@ impl Terminal {
                 self.editor.paste(&text);
                 Edited::Typed
             }
-            Event::Resize(columns, _) => {
-                self.resize(usize::from(columns).max(MIN_COLUMNS));
+            Event::Resize(..) => {
+                self.adapt();
                 return None;
             }
             _ => return None,
@@ -200,6 +202,14 @@ impl Terminal {
         }
         self.draw(self.rows_above(), Vec::new());
         Some(edited)
+    }
+
+    /// Finds out how wide the terminal is. Asked before anything is drawn, since the event comes late.
+    fn adapt(&mut self) {
+        match columns() {
+            Some(columns) if columns != self.columns => self.resize(columns),
+            _ => {}
+        }
     }
 
     /// The terminal has wrapped what no longer fits; draws the growing row and the line anew.
@@ -241,11 +251,8 @@ impl Terminal {
     /// Goes up over `above` rows, which are drawn anew or were replaced, and draws `rows`, the
     /// growing row and the line being typed. The terminal is asked to show all of it at once.
     fn draw(&mut self, above: usize, rows: Vec<String>) {
-        let mut text = "\x1b[?2026h\r".to_owned();
-        if above > 0 {
-            text.push_str(&format!("\x1b[{above}A"));
-        }
-        text.push_str("\x1b[J");
+        let up = if above > 0 { format!("\x1b[{above}A") } else { String::new() };
+        let mut text = format!("\x1b[?2026h\r{up}\x1b[J");
         let growing = self.growing.as_ref().map(|row| self.styled(Style::Reply, INDENT, row));
         for row in rows.into_iter().chain(growing) {
             text.push_str(&row);
@@ -255,13 +262,9 @@ impl Terminal {
             if self.busy { (BUSY_PROMPT, "\x1b[33m") } else { (PROMPT, "\x1b[32m") };
         let (shown, cursor) = window(self.editor.line(), self.room(prompt));
         self.cursor = prompt.width() + cursor;
-        if self.colours {
-            text.push_str(&format!("{code}{prompt}\x1b[0m"));
-        } else {
-            text.push_str(prompt);
-        }
-        text.push_str(&format!("{shown}\r\x1b[{}C\x1b[?2026l", self.cursor));
-        self.put(&text);
+        let prompt =
+            if self.colours { format!("{code}{prompt}\x1b[0m") } else { prompt.to_owned() };
+        self.put(&format!("{text}{prompt}{shown}\r\x1b[{}C\x1b[?2026l", self.cursor));
     }
 
     /// Prints at once.
@@ -278,6 +281,11 @@ impl Drop for Terminal {
         drop(crossterm::execute!(io::stdout(), DisableBracketedPaste));
         drop(disable_raw_mode());
     }
+}
+
+/// How wide the terminal is now.
+fn columns() -> Option<usize> {
+    size().ok().map(|(columns, _)| usize::from(columns).max(MIN_COLUMNS))
 }
 
 /// Cuts a line at its spaces into rows of at most `columns`; the last row apart.

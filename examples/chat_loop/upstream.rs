@@ -214,7 +214,7 @@ fn strange(text: &str) -> UpstreamError {
     UpstreamError::Strange { start }
 }
 
-/// What an error says, in the form of the OpenAI servers or any other.
+/// What an error says, in the form of most servers or any other.
 fn told(error: &serde_json::Value) -> String {
     let message = error.get("message").unwrap_or(error);
     start_of(message.as_str().unwrap_or(&message.to_string()))

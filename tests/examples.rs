@@ -1,0 +1,60 @@
+//! The short examples print what their headers promise, the same every time.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::Command;
+
+/// What the built example prints; it ends well.
+fn printed(name: &str) -> String {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let output = Command::new(profile.join("examples").join(program)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+// A10, B1, B4, B6, B10
+#[test]
+fn two_messages_tells_what_each_policy_does() {
+    let expected = "\
+Reject
+  one: replied, entry 2
+  two: refused, turn 1 was running
+  kept: one, reply to one
+
+Queue
+  one: replied, entry 2
+  two: replied, entry 4
+  kept: one, reply to one, two, reply to two
+
+Interrupt
+  one: no reply, a newer turn interrupted it
+  two: replied, entry 3
+  kept: one (unanswered), two, reply to two
+
+Parallel
+  one: replied, entry 3
+  two: replied too late, turn 1 was faster
+  kept: one, two (beside the transcript), reply to one
+
+";
+    assert_eq!(printed("two_messages"), expected);
+}
+
+// E1, E5
+#[test]
+fn delete_mid_turn_tells_what_everybody_gets() {
+    let expected = "\
+delete:       deleted
+once more:    gone already
+reader:       “As you ”
+reader:       ended, cancelled_deleted
+emit:         refused, its session was deleted
+commit:       stale, its session was deleted
+look-up:      gone, deleted
+old handle:   gone
+the key:      opens another session: true, with 0 entries
+";
+    assert_eq!(printed("delete_mid_turn"), expected);
+}
