@@ -95,7 +95,9 @@ impl Slot {
     /// Hands what is owed to the store over to it.
     pub(crate) fn start(self: &Arc<Self>) {
         let write = self.state.lock().next_write();
-        self.finish(Effects::new(), write);
+        if write.is_some() {
+            self.finish(Effects::new(), write, self.engine.now());
+        }
     }
 
     /// A name for a begin.
@@ -108,17 +110,18 @@ impl Slot {
         StreamId::new(self.incarnation, generation)
     }
 
-    /// Asks for a turn. The answer comes over the channel; the first event there is that the begin
+    /// Asks for a turn, at `now`. The answer comes over the channel; the first event there is that the begin
     /// has to wait, which is answered at once.
     pub(crate) fn begin(
         self: &Arc<Self>,
         request: BeginRequest,
-        stream: Arc<Stream>,
+        now: Now,
     ) -> (bool, oneshot::Receiver<Result<Hold, BeginRefusal>>) {
+        let stream = self.engine.stream(now.moment);
         let (port, answer) = oneshot::channel();
-        let (effects, write) = self.step(Input::Begin { request, port, stream });
+        let (effects, write) = self.step(Input::Begin { request, port, stream }, now);
         let waits = effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(effects, write);
+        self.finish(effects, write, now);
         (waits, answer)
     }
 
@@ -134,13 +137,14 @@ impl Slot {
         reason: CancelReason,
         grace: Duration,
     ) -> (SmallVec<[StreamId; 1]>, bool) {
-        let (mut effects, write) = self.step(Input::Cancel { target, reason, grace });
+        let now = self.engine.now();
+        let (mut effects, write) = self.step(Input::Cancel { target, reason, grace }, now);
         let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
         let found = match place.map(|place| effects.remove(place)) {
             Some(Effect::Cancelled { streams, already }) => (streams, already),
             Some(_) | None => (SmallVec::new(), true),
         };
-        self.finish(effects, write);
+        self.finish(effects, write, now);
         found
     }
 
@@ -229,8 +233,9 @@ impl Slot {
 
     /// One input, with everything that follows from it.
     pub(super) fn apply(self: &Arc<Self>, input: Input<Callers>) {
-        let (effects, write) = self.step(input);
-        self.finish(effects, write);
+        let now = self.engine.now();
+        let (effects, write) = self.step(input, now);
+        self.finish(effects, write, now);
     }
 
     /// Who keeps it, if that still stands.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Callers, Slot};
+use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
@@ -14,8 +15,8 @@ use crate::stream::Stream;
 use crate::tombstone::Tombstone;
 
 impl Slot {
-    /// Carries out effects, outside the lock.
-    pub(super) fn perform(self: &Arc<Self>, effects: Effects<Callers>) {
+    /// Carries out effects of an input at `now`, outside the lock.
+    pub(super) fn perform(self: &Arc<Self>, effects: Effects<Callers>, now: Now) {
         for effect in effects {
             match effect {
                 Effect::Begun { port, generation, stream } => {
@@ -48,8 +49,8 @@ impl Slot {
                     self.engine.counts.fenced(reason);
                     stream.fence(reason);
                 }
-                Effect::End { stream, outcome } => self.ended(&stream, outcome),
-                Effect::Alarm { at } => self.set_alarm(at.since(self.engine.now().moment)),
+                Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
+                Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),
             }
@@ -67,8 +68,8 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: &Stream, outcome: TurnOutcome) {
-        let took = self.engine.now().moment.since(stream.since());
+    fn ended(&self, stream: &Stream, outcome: TurnOutcome, now: Now) {
+        let took = now.moment.since(stream.since());
         self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
         tracing::debug!(session = %self.id, %outcome, ?took, to = "ended", "a turn is over");
         stream.end(outcome);
