@@ -16,8 +16,8 @@ use crate::tombstone::Tombstone;
 
 impl Slot {
     /// Carries out effects of an input at `now`, outside the lock.
-    pub(super) fn perform(self: &Arc<Self>, effects: Effects<Callers>, now: Now) {
-        for effect in effects {
+    pub(super) fn perform(self: &Arc<Self>, effects: &mut Effects<Callers>, now: Now) {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Begun { port, generation, stream } => {
                     // If nobody waits any more the hold comes back and is dropped: abandoned.

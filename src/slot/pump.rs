@@ -22,19 +22,18 @@ impl Slot {
         &self,
         input: Input<Callers>,
         now: Now,
-    ) -> (Effects<Callers>, Option<Write>) {
-        let mut effects = Effects::new();
+        effects: &mut Effects<Callers>,
+    ) -> Option<Write> {
         let mut state = self.state.lock();
-        state.apply(input, now, &mut effects);
-        let write = state.next_write();
-        (effects, write)
+        state.apply(input, now, effects);
+        state.next_write()
     }
 
     /// Carries out effects, then lets the store have the write; what it does not answer at once is
     /// left to the actor.
     pub(super) fn finish(
         self: &Arc<Self>,
-        effects: Effects<Callers>,
+        effects: &mut Effects<Callers>,
         write: Option<Write>,
         now: Now,
     ) {
@@ -48,7 +47,7 @@ impl Slot {
     /// What the store answers at once happens at `now`, too: the clock is not read again for it.
     fn pump(
         self: &Arc<Self>,
-        mut effects: Effects<Callers>,
+        effects: &mut Effects<Callers>,
         mut write: Option<Write>,
         now: Now,
     ) -> Option<Writing> {
@@ -59,7 +58,7 @@ impl Slot {
             let answer = Answer { slot: self, owed: Some(operation) };
             let store = &self.engine.store;
             match store.write(&self.id, self.incarnation, write_now).now() {
-                Ok(result) => (effects, write) = answer.give(result, now),
+                Ok(result) => write = answer.give(result, now, effects),
                 Err(future) => {
                     answer.pass_on();
                     return Some(Writing { future, operation });
@@ -84,8 +83,9 @@ impl Slot {
             let answer = Answer { slot: self, owed: Some(writing.operation) };
             let result = writing.future.await;
             let now = self.engine.now();
-            let (effects, write) = answer.give(result, now);
-            match self.pump(effects, write, now) {
+            let mut effects = Effects::new();
+            let write = answer.give(result, now, &mut effects);
+            match self.pump(&mut effects, write, now) {
                 Some(next) => writing = next,
                 None => return,
             }
@@ -108,13 +108,14 @@ impl Answer<'_> {
         mut self,
         result: Result<(), StoreError>,
         now: Now,
-    ) -> (Effects<Callers>, Option<Write>) {
+        effects: &mut Effects<Callers>,
+    ) -> Option<Write> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
         }
-        self.slot.step(Input::Stored { result }, now)
+        self.slot.step(Input::Stored { result }, now, effects)
     }
 
     /// Leaves the duty to the actor.
