@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of sessions; they hold it, it does not hold them.
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Moment, Now};
 use crate::config::Config;
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
@@ -68,10 +68,10 @@ impl Engine {
         SessionId::from_random(self.ids.draw())
     }
 
-    /// An empty stream.
-    pub(crate) fn stream(&self) -> Arc<Stream> {
+    /// An empty stream, for a turn that is asked for at `since`.
+    pub(crate) fn stream(&self, since: Moment) -> Arc<Stream> {
         let streams = &self.config.streams;
-        Arc::new(Stream::new(self.now().moment, streams.max_items, streams.max_bytes))
+        Arc::new(Stream::new(since, streams.max_items, streams.max_bytes))
     }
 
     /// Whether nothing new is admitted.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::config::LimitConfig;
@@ -190,7 +191,18 @@ impl<E: Content> Reply<'_, E> {
 
 /// Encodes one thing, at most `max` bytes.
 pub(crate) fn encode(thing: &impl Serialize, max: usize) -> Result<Bytes, EntryError> {
-    check_size(serde_json::to_vec(thing).map_err(EntryError::Encode)?, max)
+    // Most are short: encoded on the stack, then copied once into as much as they need.
+    let mut encoded = SmallVec::<[u8; 512]>::new();
+    serde_json::to_writer(&mut encoded, thing).map_err(EntryError::Encode)?;
+    if encoded.spilled() {
+        return check_size(encoded.into_vec(), max);
+    }
+    let bytes = encoded.len();
+    if bytes <= max {
+        Ok(Bytes::copy_from_slice(&encoded))
+    } else {
+        Err(EntryError::TooLarge { bytes, max })
+    }
 }
 
 /// Decodes one thing.

@@ -8,11 +8,12 @@
 //! caller's code while it holds a shard, except the closures of [`ShardedMap::with`] and
 //! [`ShardedMap::alter`], which must not lock another map.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use std::sync::atomic::AtomicUsize;
@@ -100,7 +101,7 @@ pub(crate) fn random_u128() -> u128 {
 /// empty map stays small.
 const SHARDS: usize = 64;
 
-/// A concurrent map: a fixed number of locked hash maps.
+/// A concurrent map: a fixed number of locked hash tables.
 ///
 /// A plain map under a plain lock, sharded, is as fast here as the lock-free ones that were
 /// measured, and each of its locks is one that a scheduler can see.
@@ -113,20 +114,29 @@ pub(crate) struct ShardedMap<K, V> {
 
 /// One locked part of a [`ShardedMap`], on a cache line of its own.
 #[repr(align(64))]
-struct Shard<K, V>(Mutex<HashMap<K, V>>);
+struct Shard<K, V>(Mutex<HashTable<Place<K, V>>>);
+
+/// What stands under one key.
+struct Place<K, V> {
+    /// Of the key. Kept, so that a table that grows hashes nothing again.
+    hash: u64,
+    key: K,
+    value: V,
+}
 
 impl<K: Hash + Eq + Clone, V> ShardedMap<K, V> {
     /// An empty map.
     pub(crate) fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(HashMap::new()))).collect();
+        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(HashTable::new()))).collect();
         Self { hasher: RandomState::new(), shards }
     }
 
-    /// The shard of `key`, locked.
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, V>> {
-        // The high bits: the map inside a shard uses the low ones of a hash of its own.
-        let index = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
-        self.shards.get(index).expect("a remainder is below its divisor").0.lock()
+    /// The hash of `key`, drawn once for the shard and for the place in it, and the shard, locked.
+    fn shard(&self, key: &K) -> (u64, MutexGuard<'_, HashTable<Place<K, V>>>) {
+        let hash = self.hasher.hash_one(key);
+        // Bits in the middle: the table uses the low ones and the highest.
+        let index = (hash >> 32) as usize % SHARDS;
+        (hash, self.shards.get(index).expect("a remainder is below its divisor").0.lock())
     }
 
     /// What stands under `key`, cloned.
@@ -134,37 +144,59 @@ impl<K: Hash + Eq + Clone, V> ShardedMap<K, V> {
     where
         V: Clone,
     {
-        self.shard(key).get(key).cloned()
+        let (hash, shard) = self.shard(key);
+        shard.find(hash, |place| place.key == *key).map(|place| place.value.clone())
     }
 
     /// Runs `read` on what stands under `key`, with the shard locked.
     pub(crate) fn with<T>(&self, key: &K, read: impl FnOnce(Option<&mut V>) -> T) -> T {
-        read(self.shard(key).get_mut(key))
+        let (hash, mut shard) = self.shard(key);
+        read(shard.find_mut(hash, |place| place.key == *key).map(|place| &mut place.value))
     }
 
     /// Runs `change` on the place of `key`, with the shard locked: whatever it leaves there stays.
     pub(crate) fn alter<T>(&self, key: &K, change: impl FnOnce(&mut Option<V>) -> T) -> T {
-        let mut shard = self.shard(key);
-        let (place, mut value) = match shard.remove_entry(key) {
-            Some((place, value)) => (place, Some(value)),
-            None => (key.clone(), None),
-        };
-        let answer = change(&mut value);
-        if let Some(value) = value {
-            shard.insert(place, value);
+        let (hash, mut shard) = self.shard(key);
+        match shard.entry(hash, |place| place.key == *key, |place| place.hash) {
+            Entry::Occupied(occupied) => {
+                let (Place { key, value, .. }, vacant) = occupied.remove();
+                let mut value = Some(value);
+                let answer = change(&mut value);
+                if let Some(value) = value {
+                    vacant.insert(Place { hash, key, value });
+                }
+                answer
+            }
+            Entry::Vacant(vacant) => {
+                let mut value = None;
+                let answer = change(&mut value);
+                if let Some(value) = value {
+                    vacant.insert(Place { hash, key: key.clone(), value });
+                }
+                answer
+            }
         }
-        answer
     }
 
     /// Puts `value` under `key` and returns what stood there.
     pub(crate) fn insert(&self, key: K, value: V) -> Option<V> {
-        self.shard(&key).insert(key, value)
+        let (hash, mut shard) = self.shard(&key);
+        match shard.entry(hash, |place| place.key == key, |place| place.hash) {
+            Entry::Occupied(mut occupied) => {
+                Some(std::mem::replace(&mut occupied.get_mut().value, value))
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(Place { hash, key, value });
+                None
+            }
+        }
     }
 
     /// Removes what stands under `key` if `doomed` says so.
     pub(crate) fn remove_if(&self, key: &K, doomed: impl FnOnce(&V) -> bool) -> Option<V> {
-        let mut shard = self.shard(key);
-        if shard.get(key).is_some_and(doomed) { shard.remove(key) } else { None }
+        let (hash, mut shard) = self.shard(key);
+        let found = shard.find_entry(hash, |place| place.key == *key).ok()?;
+        doomed(&found.get().value).then(|| found.remove().0.value)
     }
 
     /// How many keys there are, shard by shard, so not at one instant.
@@ -176,7 +208,8 @@ impl<K: Hash + Eq + Clone, V> ShardedMap<K, V> {
     pub(crate) fn collect<T>(&self, mut pick: impl FnMut(&K, &V) -> Option<T>) -> Vec<T> {
         let mut picked = Vec::new();
         for shard in &self.shards {
-            picked.extend(shard.0.lock().iter().filter_map(|(key, value)| pick(key, value)));
+            let shard = shard.0.lock();
+            picked.extend(shard.iter().filter_map(|place| pick(&place.key, &place.value)));
         }
         picked
     }

@@ -307,7 +307,7 @@ impl<E: Content> Session<E> {
         let mut slot = self.slot.clone();
         loop {
             let engine = &slot.engine;
-            let began = engine.now().moment;
+            let began = engine.now();
             let request = BeginRequest {
                 ticket: slot.ticket(),
                 input: input.clone(),
@@ -315,11 +315,11 @@ impl<E: Content> Session<E> {
                 expect_version: options.expect_version,
                 draining: engine.is_draining(),
             };
-            let refusal = match admitted(&slot, request).await {
+            let refusal = match admitted(&slot, request, began).await {
                 Ok(hold) => return Ok(hold),
                 Err(refusal) => refusal,
             };
-            let waited = engine.now().moment.since(began);
+            let waited = engine.now().moment.since(began.moment);
             let expected = options.expect_version;
             if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, expected) {
                 if matches!(error, BeginError::Gone { .. }) {

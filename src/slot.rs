@@ -95,7 +95,9 @@ impl Slot {
     /// Hands what is owed to the store over to it.
     pub(crate) fn start(self: &Arc<Self>) {
         let write = self.state.lock().next_write();
-        self.finish(Effects::new(), write);
+        if write.is_some() {
+            self.finish(&mut Effects::new(), write, self.engine.now());
+        }
     }
 
     /// A name for a begin.
@@ -108,17 +110,19 @@ impl Slot {
         StreamId::new(self.incarnation, generation)
     }
 
-    /// Asks for a turn. The answer comes over the channel; the first event there is that the begin
+    /// Asks for a turn, at `now`. The answer comes over the channel; the first event there is that the begin
     /// has to wait, which is answered at once.
     pub(crate) fn begin(
         self: &Arc<Self>,
         request: BeginRequest,
-        stream: Arc<Stream>,
+        now: Now,
     ) -> (bool, oneshot::Receiver<Result<Hold, BeginRefusal>>) {
+        let stream = self.engine.stream(now.moment);
         let (port, answer) = oneshot::channel();
-        let (effects, write) = self.step(Input::Begin { request, port, stream });
+        let mut effects = Effects::new();
+        let write = self.step(Input::Begin { request, port, stream }, now, &mut effects);
         let waits = effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(effects, write);
+        self.finish(&mut effects, write, now);
         (waits, answer)
     }
 
@@ -134,13 +138,15 @@ impl Slot {
         reason: CancelReason,
         grace: Duration,
     ) -> (SmallVec<[StreamId; 1]>, bool) {
-        let (mut effects, write) = self.step(Input::Cancel { target, reason, grace });
+        let now = self.engine.now();
+        let mut effects = Effects::new();
+        let write = self.step(Input::Cancel { target, reason, grace }, now, &mut effects);
         let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
         let found = match place.map(|place| effects.remove(place)) {
             Some(Effect::Cancelled { streams, already }) => (streams, already),
             Some(_) | None => (SmallVec::new(), true),
         };
-        self.finish(effects, write);
+        self.finish(&mut effects, write, now);
         found
     }
 
@@ -185,14 +191,20 @@ impl Slot {
         self.state.lock().snapshot(now)
     }
 
+    /// What is to be seen of it, and whether it can be used, at one instant.
+    pub(crate) fn view(&self) -> (Snapshot, Standing) {
+        // Only the ages of turns depend on the time, and most sessions have no turn.
+        let view = |now| {
+            let state = self.state.lock();
+            (state.snapshot(now), Standing::of(&state))
+        };
+        let idle = view(Now::default());
+        if idle.0.turns.is_empty() { idle } else { view(self.engine.now()) }
+    }
+
     /// Whether it can be used.
     pub(crate) fn standing(&self) -> Standing {
-        match self.state.lock().phase() {
-            Phase::Live => Standing::Live,
-            Phase::Closing(_) => Standing::Closing,
-            Phase::Gone(tombstone) => Standing::Gone(*tombstone),
-            Phase::Left => Standing::Left,
-        }
+        Standing::of(&self.state.lock())
     }
 
     /// Whether a turn of this life still has a holder.
@@ -229,8 +241,10 @@ impl Slot {
 
     /// One input, with everything that follows from it.
     pub(super) fn apply(self: &Arc<Self>, input: Input<Callers>) {
-        let (effects, write) = self.step(input);
-        self.finish(effects, write);
+        let now = self.engine.now();
+        let mut effects = Effects::new();
+        let write = self.step(input, now, &mut effects);
+        self.finish(&mut effects, write, now);
     }
 
     /// Who keeps it, if that still stands.
@@ -265,4 +279,16 @@ pub(crate) enum Standing {
     Gone(Tombstone),
     /// It is to be loaded anew.
     Left,
+}
+
+impl Standing {
+    /// That of a session in `state`.
+    fn of(state: &SessionState<Callers>) -> Self {
+        match state.phase() {
+            Phase::Live => Self::Live,
+            Phase::Closing(_) => Self::Closing,
+            Phase::Gone(tombstone) => Self::Gone(*tombstone),
+            Phase::Left => Self::Left,
+        }
+    }
 }

@@ -39,6 +39,7 @@ use crate::store::{Record, StoreError};
 use crate::tombstone::Tombstone;
 
 pub(crate) use close::Deletion;
+use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use protocol::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect, Effects,
@@ -69,7 +70,7 @@ pub(crate) struct SessionState<P: Ports> {
     /// Who waits for the slot, in order of arrival.
     queue: VecDeque<Queued<P>>,
     /// What the store is still to be told, in order. The front may be with it already.
-    outbox: VecDeque<Pending<P>>,
+    outbox: Outbox<P>,
     /// Whether the front of the outbox is with the store.
     writing: bool,
     /// When the session was last used, for people.
@@ -153,7 +154,8 @@ impl<P: Ports> SessionState<P> {
     /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
     /// Each is settled as interrupted, ahead of anything else that will be written.
     pub(crate) fn load(record: &Record, instance: InstanceId) -> Self {
-        let outbox = record.open.iter().map(|marker| Pending::repair(marker, record)).collect();
+        let mut outbox = Outbox::default();
+        outbox.extend(record.open.iter().map(|marker| Pending::repair(marker, record)));
         Self {
             incarnation: record.incarnation,
             instance,

@@ -34,8 +34,11 @@ use report::Report;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Measures a group and prints its figures.
+type Group = fn(&mut Report);
+
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, fn(&mut Report)); 8] = [
+const GROUPS: [(&str, Group); 8] = [
     ("look_up", look_up::run),
     ("create", create::create),
     ("delete", create::delete),

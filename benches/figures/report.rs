@@ -86,7 +86,8 @@ impl Report {
             let value = as_shown(shown, subject.wall());
             self.line(&subject.name, value, Some((ratio, &baseline.name)), target);
         }
-        if let Some(first) = baselines.first() {
+        let processor_time = subject.cpu().is_finite();
+        if let Some(first) = baselines.first().filter(|_| processor_time) {
             let cpu = (subject.cpu_ratio(first), first.name.as_str());
             let value = as_shown(Shown::Time, subject.cpu());
             self.line(&format!("{} (cpu)", subject.name), value, Some(cpu), None);
@@ -98,8 +99,10 @@ impl Report {
                 None,
                 None,
             );
-            let cpu = as_shown(Shown::Time, baseline.cpu());
-            self.line(&format!("- {} (cpu)", baseline.name), cpu, None, None);
+            if processor_time {
+                let cpu = as_shown(Shown::Time, baseline.cpu());
+                self.line(&format!("- {} (cpu)", baseline.name), cpu, None, None);
+            }
         }
     }
 }

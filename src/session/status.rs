@@ -50,7 +50,7 @@ pub struct TurnStatus {
 impl SessionStatus {
     /// Of what is in `slot`.
     pub(super) fn of(slot: &Arc<Slot>) -> Self {
-        let (snapshot, standing) = (slot.snapshot(slot.engine.now()), slot.standing());
+        let (snapshot, standing) = slot.view();
         let turn = |holder: &Holder| TurnStatus {
             stream: holder.stream,
             phase: holder.phase,

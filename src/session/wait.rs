@@ -2,7 +2,7 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
-use crate::clock::Moment;
+use crate::clock::{Moment, Now};
 use crate::rt::{self, Arc, oneshot};
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
@@ -21,17 +21,18 @@ pub(super) enum Again {
     Unknown,
 }
 
-/// Asks for a turn and waits for it, at most as long as its policy says once it has to queue.
+/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue.
 pub(super) async fn admitted(
     slot: &Arc<Slot>,
     request: BeginRequest,
+    now: Now,
 ) -> Result<Hold, BeginRefusal> {
     let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, mut receiver) = slot.begin(request, slot.engine.stream());
+    let (waits, mut receiver) = slot.begin(request, now);
     if !waits {
         return answer(receiver).await;
     }
-    let place = QueuePlace::take(slot, ticket);
+    let place = QueuePlace::take(slot, ticket, now.moment);
     let Some(wait) = wait else { return answer(receiver).await };
     if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
         return answer.unwrap_or(Err(BeginRefusal::Draining));
@@ -53,9 +54,9 @@ struct QueuePlace<'a> {
 
 impl<'a> QueuePlace<'a> {
     /// Notes that `ticket` waits.
-    fn take(slot: &'a Arc<Slot>, ticket: Ticket) -> Self {
+    fn take(slot: &'a Arc<Slot>, ticket: Ticket, since: Moment) -> Self {
         slot.engine.counts.queued();
-        Self { slot, ticket, since: slot.engine.now().moment }
+        Self { slot, ticket, since }
     }
 }
 

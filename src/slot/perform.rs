@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Callers, Slot};
+use crate::clock::Now;
 use crate::id::{Generation, StreamId};
 use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
@@ -14,9 +15,9 @@ use crate::stream::Stream;
 use crate::tombstone::Tombstone;
 
 impl Slot {
-    /// Carries out effects, outside the lock.
-    pub(super) fn perform(self: &Arc<Self>, effects: Effects<Callers>) {
-        for effect in effects {
+    /// Carries out effects of an input at `now`, outside the lock.
+    pub(super) fn perform(self: &Arc<Self>, effects: &mut Effects<Callers>, now: Now) {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Begun { port, generation, stream } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), from = "starting",
@@ -51,8 +52,8 @@ impl Slot {
                     self.engine.counts.fenced(reason);
                     stream.fence(reason);
                 }
-                Effect::End { stream, outcome } => self.ended(&stream, outcome),
-                Effect::Alarm { at } => self.set_alarm(at.since(self.engine.now().moment)),
+                Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
+                Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),
             }
@@ -71,8 +72,8 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: &Stream, outcome: TurnOutcome) {
-        let took = self.engine.now().moment.since(stream.since());
+    fn ended(&self, stream: &Stream, outcome: TurnOutcome, now: Now) {
+        let took = now.moment.since(stream.since());
         self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
         tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
             from = phase(stream), to = "ended", "a turn is over");

@@ -1,6 +1,7 @@
 //! The way of a session's writes to the store, one at a time and in order.
 
 use super::{Callers, Slot};
+use crate::clock::Now;
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::state::{Effects, Input, Phase};
@@ -17,44 +18,54 @@ pub(in crate::slot) struct Writing {
 
 impl Slot {
     /// One input under the lock; what is to be done, and what the store is to be told next.
-    pub(super) fn step(&self, input: Input<Callers>) -> (Effects<Callers>, Option<Write>) {
-        let now = self.engine.now();
-        let mut effects = Effects::new();
+    pub(super) fn step(
+        &self,
+        input: Input<Callers>,
+        now: Now,
+        effects: &mut Effects<Callers>,
+    ) -> Option<Write> {
         let mut state = self.state.lock();
         let was_live = matches!(state.phase(), Phase::Live);
-        state.apply(input, now, &mut effects);
+        state.apply(input, now, effects);
         let write = state.next_write();
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
         drop(state);
         if closes {
             tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
         }
-        (effects, write)
+        write
     }
 
     /// Carries out effects, then lets the store have the write; what it does not answer at once is
     /// left to the actor.
-    pub(super) fn finish(self: &Arc<Self>, effects: Effects<Callers>, write: Option<Write>) {
-        if let Some(writing) = self.pump(effects, write) {
+    pub(super) fn finish(
+        self: &Arc<Self>,
+        effects: &mut Effects<Callers>,
+        write: Option<Write>,
+        now: Now,
+    ) {
+        if let Some(writing) = self.pump(effects, write, now) {
             *self.left_for_actor.lock() = Some(writing);
             actor::wake(self);
         }
     }
 
     /// Carries out effects and writes until there is nothing more, or the store has to be awaited.
+    /// What the store answers at once happens at `now`, too: the clock is not read again for it.
     fn pump(
         self: &Arc<Self>,
-        mut effects: Effects<Callers>,
+        effects: &mut Effects<Callers>,
         mut write: Option<Write>,
+        now: Now,
     ) -> Option<Writing> {
         loop {
-            self.perform(effects);
+            self.perform(effects, now);
             let write_now = write.take()?;
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
             let store = &self.engine.store;
             match store.write(&self.id, self.incarnation, write_now).now() {
-                Ok(result) => (effects, write) = answer.give(result),
+                Ok(result) => write = answer.give(result, now, effects),
                 Err(future) => {
                     answer.pass_on();
                     return Some(Writing { future, operation });
@@ -78,8 +89,10 @@ impl Slot {
         loop {
             let answer = Answer { slot: self, owed: Some(writing.operation) };
             let result = writing.future.await;
-            let (effects, write) = answer.give(result);
-            match self.pump(effects, write) {
+            let now = self.engine.now();
+            let mut effects = Effects::new();
+            let write = answer.give(result, now, &mut effects);
+            match self.pump(&mut effects, write, now) {
                 Some(next) => writing = next,
                 None => return,
             }
@@ -98,13 +111,18 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     /// Brings it back.
-    fn give(mut self, result: Result<(), StoreError>) -> (Effects<Callers>, Option<Write>) {
+    fn give(
+        mut self,
+        result: Result<(), StoreError>,
+        now: Now,
+        effects: &mut Effects<Callers>,
+    ) -> Option<Write> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
         }
-        self.slot.step(Input::Stored { result })
+        self.slot.step(Input::Stored { result }, now, effects)
     }
 
     /// Leaves the duty to the actor.

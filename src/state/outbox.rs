@@ -1,5 +1,7 @@
 //! What the store is still to be told, and what follows when it answers.
 
+use std::collections::VecDeque;
+
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
@@ -46,6 +48,68 @@ impl<P: Ports> Pending<P> {
             | Self::Change { write, .. }
             | Self::Delete { write } => write.take(),
         }
+    }
+}
+
+/// The writes that wait, oldest first. There is one as a rule, which has its place inside.
+#[derive(Debug)]
+pub(super) struct Outbox<P: Ports> {
+    /// The oldest.
+    front: Option<Pending<P>>,
+    /// Those behind it. Empty if there is none in front.
+    rest: VecDeque<Pending<P>>,
+}
+
+impl<P: Ports> Default for Outbox<P> {
+    fn default() -> Self {
+        Self { front: None, rest: VecDeque::new() }
+    }
+}
+
+impl<P: Ports> Outbox<P> {
+    /// Adds one at the end.
+    pub(super) fn push_back(&mut self, pending: Pending<P>) {
+        if self.front.is_none() {
+            self.front = Some(pending);
+        } else {
+            self.rest.push_back(pending);
+        }
+    }
+
+    /// Takes the oldest out.
+    fn pop_front(&mut self) -> Option<Pending<P>> {
+        std::mem::replace(&mut self.front, self.rest.pop_front())
+    }
+
+    /// The oldest.
+    fn front_mut(&mut self) -> Option<&mut Pending<P>> {
+        self.front.as_mut()
+    }
+
+    /// The newest.
+    pub(super) fn back(&self) -> Option<&Pending<P>> {
+        self.rest.back().or(self.front.as_ref())
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending<P>> {
+        self.front.iter().chain(&self.rest)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.front.is_some()) + self.rest.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.front.is_none()
+    }
+}
+
+impl<P: Ports> Extend<Pending<P>> for Outbox<P> {
+    fn extend<T: IntoIterator<Item = Pending<P>>>(&mut self, more: T) {
+        more.into_iter().for_each(|pending| self.push_back(pending));
     }
 }
 
@@ -156,7 +220,8 @@ impl<P: Ports> SessionState<P> {
             let outcome = TurnOutcome::Interrupted;
             step.effects.push(Effect::End { stream: turn.stream, outcome });
         }
-        for pending in std::mem::take(&mut self.outbox) {
+        let mut lost = std::mem::take(&mut self.outbox);
+        while let Some(pending) = lost.pop_front() {
             self.fail_pending(pending, error, step);
         }
         for queued in std::mem::take(&mut self.queue) {

@@ -38,7 +38,7 @@ impl Life {
                 }
                 if let Some((seq, input)) = input {
                     self.check_next(seq)?;
-                    self.push(vec![input], Some(marker.generation), at);
+                    self.push([input], Some(marker.generation), at);
                 }
                 self.record.generation = marker.generation;
                 self.record.open.push(marker);
@@ -85,7 +85,7 @@ impl Life {
     /// Appends entries.
     pub(super) fn push(
         &mut self,
-        payloads: Vec<Bytes>,
+        payloads: impl IntoIterator<Item = Bytes>,
         generation: Option<Generation>,
         at: Timestamp,
     ) {
