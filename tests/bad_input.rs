@@ -190,7 +190,6 @@ fn a_supervisor_outside_of_a_runtime_says_so() {
     assert!(matches!(error, StartError::NoRuntime), "{error:?}");
 }
 
-#[cfg(feature = "sqlite")]
 mod disk {
     use super::*;
     use session_supervisor::{SqliteOptions, SqliteStore, StoreError};

@@ -4,7 +4,6 @@
 //! The child is this test binary, run again for one test that does nothing unless it is told to. It
 //! says on its output what it is about to do and what it was told; the parent keeps that log, kills
 //! the child after some lines, and compares.
-#![cfg(feature = "sqlite")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
