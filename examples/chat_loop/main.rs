@@ -88,6 +88,7 @@ async fn chat(flags: Flags) -> Result<(), Box<dyn Error>> {
 }
 
 /// Opens the store that the flags name.
+#[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, reason = "SQLite needs it"))]
 async fn store(
     builder: SupervisorBuilder,
     flags: &Flags,

@@ -4,6 +4,7 @@ use std::io;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only Ctrl-C is heard everywhere"))]
 pub(crate) enum Signal {
     /// Ctrl-C without a terminal, or `kill -INT`.
     Interrupt,
