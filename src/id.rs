@@ -286,3 +286,62 @@ impl IdSource for RandomIds {
         rt::random_u128()
     }
 }
+
+// A4: what must not compile, each behind its twin that does, so that it fails for the right reason.
+#[cfg(doctest)]
+/// Looking up takes an id:
+///
+/// ```
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// async fn f(it: Supervisor, key: SessionKey, id: SessionId) { drop(it.look_up(&id).await) }
+/// ```
+///
+/// Looking up takes an id:
+///
+/// ```compile_fail
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// async fn f(it: Supervisor, key: SessionKey, id: SessionId) { drop(it.look_up(&key).await) }
+/// ```
+///
+/// Opening takes a key:
+///
+/// ```
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// async fn f(it: Supervisor, key: SessionKey, id: SessionId) { drop(it.open(&key).await) }
+/// ```
+///
+/// Opening takes a key:
+///
+/// ```compile_fail
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// async fn f(it: Supervisor, key: SessionKey, id: SessionId) { drop(it.open(&id).await) }
+/// ```
+///
+/// An id is equal to ids alone:
+///
+/// ```
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// fn f(key: SessionKey, id: SessionId) -> bool { id == id }
+/// ```
+///
+/// An id is equal to ids alone:
+///
+/// ```compile_fail
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// fn f(key: SessionKey, id: SessionId) -> bool { id == key }
+/// ```
+///
+/// A key is made from no id:
+///
+/// ```
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// fn f(key: SessionKey, id: SessionId) -> SessionKey { key.into() }
+/// ```
+///
+/// A key is made from no id:
+///
+/// ```compile_fail
+/// # use session_supervisor::{SessionId, SessionKey, Supervisor};
+/// fn f(key: SessionKey, id: SessionId) -> SessionKey { id.into() }
+/// ```
+struct KeysAndIdsAreNotExchanged;

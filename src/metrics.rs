@@ -11,7 +11,7 @@
 //! | `session_unloaded_total` | sessions | when a slot is taken off and the session lives on: its store had failed | see above |
 //! | `session_deleted_total` | sessions | when the store has the tombstone | see above |
 //! | `session_live` | sessions, gauge | with the three above | |
-//! | `session_gone_hits_total` | look-ups | when a look-up, an open or a begin is answered "gone" | |
+//! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
 //! | `session_turns_open` | turns, gauge | with the two above | |

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::{Moment, Now};
 use crate::id::SessionId;
-use crate::rt::{Arc, Mutex, ShardedMap, Weak};
+use crate::rt::{Arc, AtomicUsize, Mutex, Ordering, ShardedMap, Weak};
 use crate::slot::{Slot, Standing};
 use crate::tombstone::Tombstone;
 
@@ -18,8 +18,11 @@ use crate::tombstone::Tombstone;
 pub(crate) struct Registry {
     /// The places.
     places: ShardedMap<SessionId, Place>,
-    /// The tombstones, oldest first. Locked on its own, never together with a place.
+    /// The tombstones, oldest first, and perhaps some whose id lives again. Locked on its own, never
+    /// together with a place.
     buried: Mutex<VecDeque<(SessionId, Moment)>>,
+    /// How many places hold a tombstone. Changed under the shard of the place.
+    graves: AtomicUsize,
     /// The most tombstones that are held.
     max_tombstones: usize,
     /// Slots that were taken out while turns of theirs still ran, under their ids: such a turn pins
@@ -65,6 +68,7 @@ impl Registry {
         Self {
             places: ShardedMap::new(),
             buried: Mutex::new(VecDeque::new()),
+            graves: AtomicUsize::new(0),
             max_tombstones,
             ghosts: ShardedMap::new(),
         }
@@ -87,6 +91,9 @@ impl Registry {
                     return Published::Gone(grave.tombstone);
                 }
                 Some(Place::Live(_) | Place::Gone(_)) | None => {}
+            }
+            if matches!(place, Some(Place::Gone(_))) {
+                self.graves.fetch_sub(1, Ordering::Relaxed);
             }
             *place = Some(Place::Live(slot.clone()));
             Published::New
@@ -112,6 +119,9 @@ impl Registry {
                 None => false,
             };
             if !newer {
+                if !matches!(place, Some(Place::Gone(_))) {
+                    self.graves.fetch_add(1, Ordering::Relaxed);
+                }
                 *place = Some(Place::Gone(Grave { tombstone, until, pins }));
             }
         });
@@ -123,14 +133,13 @@ impl Registry {
     fn make_room(&self) -> usize {
         let mut evicted = 0;
         // Each tombstone is looked at once: those that are pinned go to the back.
-        let held = self.tombstones();
-        for _ in 0..held {
+        let named = self.buried.lock().len();
+        for _ in 0..named {
             let oldest = {
-                let mut buried = self.buried.lock();
-                if buried.len() <= self.max_tombstones {
+                if self.tombstones() <= self.max_tombstones {
                     break;
                 }
-                buried.pop_front()
+                self.buried.lock().pop_front()
             };
             let Some((id, until)) = oldest else { break };
             match self.dig(&id, until) {
@@ -142,14 +151,15 @@ impl Registry {
         evicted
     }
 
-    /// Removes up to `limit` tombstones whose time is over.
-    pub(crate) fn sweep(&self, now: Now, limit: usize) {
+    /// Removes the tombstones whose time is over.
+    pub(crate) fn sweep(&self, now: Now) {
         let ended =
             self.ghosts.collect(|id, ghosts| (!ghosts.iter().any(is_haunting)).then(|| id.clone()));
         for id in ended {
             self.ghosts.remove_if(&id, |ghosts| !ghosts.iter().any(is_haunting));
         }
-        for _ in 0..limit {
+        let named = self.buried.lock().len();
+        for _ in 0..named {
             let due = {
                 let mut buried = self.buried.lock();
                 match buried.front() {
@@ -172,6 +182,7 @@ impl Registry {
                     return Dug::Pinned;
                 }
                 *place = None;
+                self.graves.fetch_sub(1, Ordering::Relaxed);
                 Dug::Removed
             }
             Some(Place::Gone(_) | Place::Live(_)) | None => Dug::Nothing,
@@ -203,7 +214,7 @@ impl Registry {
 
     /// How many tombstones are held.
     pub(crate) fn tombstones(&self) -> usize {
-        self.buried.lock().len()
+        self.graves.load(Ordering::Relaxed)
     }
 
     /// Every rule that is broken.
@@ -222,7 +233,10 @@ impl Registry {
             }
         }
         let graves = self.places.collect(|_, place| matches!(place, Place::Gone(_)).then_some(()));
-        if graves.len() > self.tombstones() {
+        if graves.len() != self.tombstones() {
+            broken.push("the tombstones are not as many as were counted".to_owned());
+        }
+        if graves.len() > self.buried.lock().len() {
             broken.push("a tombstone is held that will not be swept".to_owned());
         }
         broken

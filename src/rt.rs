@@ -15,9 +15,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 pub(crate) use parking_lot::{Mutex, MutexGuard};
-#[cfg(any(test, feature = "testing"))]
-pub(crate) use std::sync::atomic::AtomicUsize;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 #[cfg(feature = "sqlite")]
 pub(crate) use tokio::sync::Semaphore;

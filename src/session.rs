@@ -244,6 +244,9 @@ impl<E: Content> Session<E> {
     /// Begins a turn whose work stays with the caller: what the user said becomes durable, and the
     /// caller gets the right to reply.
     ///
+    /// Its place among others is taken by the first poll of the future, not by the call: whoever spawns
+    /// a task for each message and wants them in order has to poll each once before the next.
+    ///
     /// `options` is a [`BusyPolicy`](crate::BusyPolicy), `()` for the supervisor's, or
     /// [`BeginOptions`]. Counts as use if it is admitted.
     ///

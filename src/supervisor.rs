@@ -151,7 +151,7 @@ impl<E> Supervisor<E> {
         }
     }
 
-    /// Up to `limit` records that match, in order of creation, after the life `after`: pass
+    /// Up to `limit` records that match, at least one, in order of creation, after the life `after`: pass
     /// [`RecordPage::next`] for the next page.
     ///
     /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
@@ -170,7 +170,8 @@ impl<E> Supervisor<E> {
         after: Option<Incarnation>,
         limit: usize,
     ) -> Result<RecordPage, ReadError> {
-        let listed = self.shared.engine.store.list(filter, after, limit).await;
+        // A page of none would be the last one for ever.
+        let listed = self.shared.engine.store.list(filter, after, limit.max(1)).await;
         listed.map_err(|source| self.read_failed(source))
     }
 
@@ -246,20 +247,40 @@ impl<E: Content> Supervisor<E> {
         input: impl Into<TurnInput<'_, E>>,
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
-        let input = input.into();
+        let (input, options) = (input.into(), options.into());
         let engine = &self.shared.engine;
-        if let Err(error) = input.encode(&engine.config.limits) {
-            let error = BeginError::Input(error);
+        if let Err(error) = self.refuse_message(key, &input, options).await {
             error.note(engine);
             return Err(error);
         }
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
-            OpenError::IdCollision { id } => BeginError::Unknown { id, instance: self.instance() },
+            OpenError::IdCollision { id } => BeginError::IdCollision { id },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.inspect_err(|error| error.note(engine))?;
         session.begin(input, options).await
+    }
+
+    /// Why a message is refused before a session is created for it.
+    async fn refuse_message(
+        &self,
+        key: &SessionKey,
+        input: &TurnInput<'_, E>,
+        options: BeginOptions,
+    ) -> Result<(), BeginError> {
+        input.encode(&self.shared.engine.config.limits).map_err(BeginError::Input)?;
+        let Some(expected) = options.expect_version.filter(|version| *version > 0) else {
+            return Ok(());
+        };
+        let known = self.shared.is_bound(key).await;
+        match known.map_err(|source| BeginError::Open { key: key.clone(), source })? {
+            true => Ok(()),
+            false => {
+                let instance = self.instance();
+                Err(BeginError::Unbound { key: key.clone(), expected, instance })
+            }
+        }
     }
 }

@@ -246,6 +246,12 @@ impl<E> Turn<E> {
         }
     }
 
+    /// A span that names the turn and its session, for work that is not given to
+    /// [`run`](crate::Session::run), which enters it by itself.
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!("turn", session = %self.session(), stream = %self.stream())
+    }
+
     /// How long after a cancel the turn keeps its slot.
     pub fn cancel_grace(&self) -> Duration {
         self.hold.slot.engine.config.turns.cancel_grace

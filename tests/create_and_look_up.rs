@@ -303,6 +303,9 @@ everywhere! {
         stage.store.fail_next_of(StoreCall::Create, Fault::Full);
         let error = supervisor.begin(&key("full"), &user("hello"), ()).await.unwrap_err();
         assert!(matches!(&error, BeginError::Open { key: of, .. } if *of == key("full")), "{error:?}");
+        let saw = BeginOptions::default().expect_version(3);
+        let error = supervisor.begin(&key("new"), &user("hello"), saw).await.unwrap_err();
+        assert!(matches!(error, BeginError::Unbound { expected: 3, .. }), "{error:?}");
         assert_eq!((supervisor.loaded(), supervisor.counts().created), (0, 0));
         let all = supervisor.list(RecordFilter::default(), None, 10).await.unwrap();
         assert!(all.records.is_empty());

@@ -303,6 +303,9 @@ fn an_id_is_used_again_only_on_request_and_the_new_life_is_another() {
         let new_turn = second.begin(&user("new"), ()).await.unwrap();
         assert_ne!(new_turn.stream(), old_stream);
 
+        // It once counted the tombstone of the life before as well.
+        assert_eq!(supervisor.tombstones(), 0);
+
         // Nothing of the old life reaches the new one.
         let late = old_turn.commit(&reply("late")).await.unwrap();
         assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Deleted });

@@ -106,6 +106,22 @@ pub enum BeginError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// A version of the key's session was expected, and the key has no session. None was created.
+    #[error("{key} is bound to no session, the caller expected version {expected} of one")]
+    Unbound {
+        /// Which key.
+        key: SessionKey,
+        /// What the caller expected.
+        expected: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// The id source gave an id that is in use. Nothing was created.
+    #[error("the id source repeats itself: {id} is in use")]
+    IdCollision {
+        /// The id.
+        id: SessionId,
+    },
     /// The store failed while the key was followed; no session was created, unless the store does
     /// not know.
     #[error("{key} could not be opened")]
@@ -154,7 +170,8 @@ impl BeginError {
             Self::TimedOut { .. } => "timed_out",
             Self::Conflict { .. } => "conflict",
             Self::Cancelled { .. } => "cancelled",
-            Self::Unknown { .. } => "unknown",
+            Self::Unknown { .. } | Self::Unbound { .. } => "unknown",
+            Self::IdCollision { .. } => "id_collision",
             Self::Open { .. } | Self::Store { .. } => "store",
         }
     }

@@ -5,6 +5,7 @@
 //! a successor finds the same. It ends when its slot is over.
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+use tracing::Instrument;
 
 use super::Slot;
 use crate::rt::{Arc, Weak};
@@ -67,7 +68,8 @@ impl Actor for SessionActor {
         tenure: &mut Tenure,
     ) -> Result<(), ActorProcessingErr> {
         while let Some(writing) = tenure.slot.take_left() {
-            tenure.slot.see_through(writing).await;
+            let span = tracing::debug_span!("session", id = %tenure.slot.id);
+            tenure.slot.see_through(writing).instrument(span).await;
         }
         if tenure.slot.is_over() {
             myself.stop(None);

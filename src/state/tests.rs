@@ -5,6 +5,7 @@
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
+mod audit;
 mod closing;
 mod property;
 mod storing;

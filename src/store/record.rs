@@ -112,6 +112,27 @@ pub struct RecordFilter {
 }
 
 impl RecordFilter {
+    /// Also only those created under a key of this platform.
+    #[must_use]
+    pub fn platform(mut self, platform: &str) -> Self {
+        self.platform = Some(platform.to_owned());
+        self
+    }
+
+    /// Also only those last used at or after this time.
+    #[must_use]
+    pub fn active_since(mut self, since: Timestamp) -> Self {
+        self.active_since = Some(since);
+        self
+    }
+
+    /// Also only those with an open turn (`true`), or without one (`false`).
+    #[must_use]
+    pub fn replying(mut self, replying: bool) -> Self {
+        self.replying = Some(replying);
+        self
+    }
+
     /// Whether `record` is shown.
     pub fn matches(&self, record: &Record) -> bool {
         let platform = self

@@ -110,7 +110,7 @@ impl Actor for SupervisorActor {
 /// Removes the tombstones whose time is over, a slice at a time.
 pub(super) async fn sweep(shared: &Arc<Shared>) {
     let now = shared.engine.now();
-    shared.registry.sweep(now, shared.registry.tombstones());
+    shared.registry.sweep(now);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
     loop {
         match shared.engine.store.forget_tombstones(now.wall, SWEEP_SLICE).await {

@@ -111,6 +111,11 @@ impl<E> Supervisor<E> {
         self.shared.key_flights.len() + self.shared.id_flights.len()
     }
 
+    /// How many tombstones are held in memory.
+    pub fn tombstones(&self) -> usize {
+        self.shared.registry.tombstones()
+    }
+
     /// How many sessions are loaded.
     pub fn loaded(&self) -> usize {
         self.shared.registry.slots().len()

@@ -263,6 +263,11 @@ impl Shared {
         self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
     }
 
+    /// Whether `key` is bound to a session, as far as one can know without following it.
+    pub(super) async fn is_bound(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        Ok(self.bound(key).is_some() || self.engine.store.bound_to(key).await?.is_some())
+    }
+
     /// Follows `key`, through the store. Called under the key's flight.
     async fn resolve(&self, key: &SessionKey) -> Result<Resolved, StoreError> {
         if let Some(slot) = self.keys.get(key) {

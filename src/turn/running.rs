@@ -5,11 +5,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tracing::Instrument;
+
 use super::Turn;
 use crate::id::StreamId;
 use crate::outcome::CancelReason;
 use crate::rt::{Arc, JoinHandle};
 use crate::slot::Slot;
+use crate::stream::{Stream, Subscription};
 
 /// The work of a turn, as it runs. Await it for what the work returned; drop it to let it run on.
 #[must_use = "dropping it detaches from the turn; say so with `drop`"]
@@ -18,6 +21,8 @@ pub struct Running<T> {
     task: JoinHandle<Result<T, CancelReason>>,
     /// Which turn.
     stream: StreamId,
+    /// Where its chunks go.
+    chunks: Arc<Stream>,
     /// Its session.
     slot: Arc<Slot>,
     /// Whether the turn is to be told to end when this is dropped.
@@ -55,7 +60,8 @@ impl<T: Send + 'static> Running<T> {
         W: Future<Output = T> + Send + 'static,
     {
         let (stream, slot) = (turn.stream(), turn.hold.slot.clone());
-        let fence = turn.hold.stream.clone();
+        let (chunks, span) = (turn.hold.stream.clone(), turn.span());
+        let fence = chunks.clone();
         let tracked = slot.engine.tasks.track_future(async move {
             tokio::select! {
                 biased;
@@ -63,8 +69,8 @@ impl<T: Send + 'static> Running<T> {
                 reason = fence.wait_fenced() => Err(reason),
             }
         });
-        let task = slot.engine.spawner.spawn(tracked);
-        Self { task, stream, slot, cancels: false }
+        let task = slot.engine.spawner.spawn(tracked.instrument(span));
+        Self { task, stream, chunks, slot, cancels: false }
     }
 }
 
@@ -72,6 +78,11 @@ impl<T> Running<T> {
     /// Which turn.
     pub fn stream(&self) -> StreamId {
         self.stream
+    }
+
+    /// A reader of the turn's stream, also when the turn is over already.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(self.stream, self.chunks.clone())
     }
 
     /// From here on, dropping this tells the turn to end, as when the one who asked is gone.

@@ -1,0 +1,78 @@
+//! The auditor itself: each rule is broken by hand, and has to be named.
+
+use super::{PARALLEL, QUEUE, Rig, unavailable};
+use crate::id::Generation;
+use crate::outcome::CancelReason;
+use crate::state::{Pending, Phase};
+
+/// Breaks a session that is in order, and expects the rule that `names` is found broken.
+fn finds(mut rig: Rig, names: &str, breaks: impl FnOnce(&mut Rig)) {
+    assert_eq!(rig.state.audit(), Vec::<String>::new(), "in order before");
+    breaks(&mut rig);
+    let broken = rig.state.audit();
+    assert!(broken.iter().any(|rule| rule.contains(names)), "{names}: {broken:?}");
+}
+
+// L6
+#[test]
+fn each_rule_that_is_broken_is_named() {
+    let parallel = || {
+        let mut rig = Rig::new();
+        rig.begin(1, PARALLEL);
+        rig.begin(2, PARALLEL);
+        rig.flush();
+        rig
+    };
+    let queued = || {
+        let mut rig = Rig::running();
+        rig.begin(2, QUEUE);
+        rig
+    };
+    finds(parallel(), "two exclusive turns", |rig| {
+        rig.state.turns.iter_mut().for_each(|turn| turn.parallel = false);
+    });
+    finds(queued(), "no turn to drain it", |rig| rig.state.turns.clear());
+    finds(Rig::running(), "newer than the newest", |rig| {
+        rig.state.generation = Generation::default();
+    });
+    finds(Rig::running(), "both open and fenced", |rig| {
+        rig.state.fenced.push((Generation::new(1), CancelReason::Stopped));
+    });
+    finds(Rig::running(), "neither stored nor about to be", |rig| {
+        rig.state.turns[0].opened = false;
+    });
+    finds(Rig::running(), "has a delete to write", |rig| {
+        rig.state.outbox.push_back(Pending::Delete { write: None });
+    });
+    finds(Rig::new(), "writes what nobody asked for", |rig| rig.state.writing = true);
+    finds(Rig::running(), "not live has an open turn", |rig| rig.state.phase = Phase::Left);
+    finds(queued(), "not live has a queue", |rig| rig.state.phase = Phase::Left);
+    let owing = || {
+        let mut rig = Rig::new();
+        rig.begin(1, QUEUE);
+        rig
+    };
+    finds(owing(), "owes the store a write", |rig| rig.state.phase = Phase::Left);
+}
+
+// L6
+#[test]
+fn each_rule_of_a_closing_session_that_is_broken_is_named() {
+    let closing = || {
+        let mut rig = Rig::running();
+        rig.delete(1);
+        rig
+    };
+    finds(closing(), "not one delete to write", |rig| {
+        rig.state.outbox = Default::default();
+    });
+    finds(closing(), "behind a delete", |rig| {
+        let settle = Pending::Change { write: None, port: 9, version: 1, last_seq: 1 };
+        rig.state.outbox.push_back(settle);
+    });
+    finds(closing(), "waits for a delete that has failed", |rig| {
+        rig.state.outbox = Default::default();
+        let Phase::Closing(closing) = &mut rig.state.phase else { panic!("it closes") };
+        closing.failed = Some(unavailable());
+    });
+}

@@ -1,7 +1,0 @@
-use session_supervisor::{SessionKey, Supervisor};
-
-async fn look_up(supervisor: Supervisor, key: SessionKey) {
-    let _ = supervisor.look_up(&key).await;
-}
-
-fn main() {}
