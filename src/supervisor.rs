@@ -275,12 +275,9 @@ impl<E: Content> Supervisor<E> {
             return Ok(());
         };
         let known = self.shared.is_bound(key).await;
-        match known.map_err(|source| BeginError::Open { key: key.clone(), source })? {
-            true => Ok(()),
-            false => {
-                let instance = self.instance();
-                Err(BeginError::Unbound { key: key.clone(), expected, instance })
-            }
+        if known.map_err(|source| BeginError::Open { key: key.clone(), source })? {
+            return Ok(());
         }
+        Err(BeginError::Unbound { key: key.clone(), expected, instance: self.instance() })
     }
 }

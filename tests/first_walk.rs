@@ -51,11 +51,13 @@ async fn walk(store: Arc<dyn Store>) {
     assert!(supervisor.shutdown(Duration::from_secs(1)).await.unwrap().clean);
 }
 
+// G1, M5
 #[tokio::test]
 async fn walk_on_memory() {
     walk(Arc::new(MemoryStore::new())).await;
 }
 
+// G1, M5
 #[tokio::test(flavor = "multi_thread")]
 async fn walk_on_a_store_that_has_to_be_awaited() {
     walk(Arc::new(FaultyStore::pending(Arc::new(MemoryStore::new())))).await;

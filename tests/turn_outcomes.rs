@@ -222,7 +222,7 @@ everywhere! {
         settled(&supervisor).await;
     }
 
-    // D3, F9
+    // D2, D3, F9
     async fn a_stop_of_a_turn_that_is_over_says_so_and_hits_nobody(stage) {
         let (supervisor, session) = stage.session().await;
         let old = session.begin(&user("1"), ()).await.unwrap();

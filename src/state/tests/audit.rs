@@ -3,6 +3,7 @@
 use super::{PARALLEL, QUEUE, Rig, unavailable};
 use crate::id::Generation;
 use crate::outcome::CancelReason;
+use crate::state::outbox::Outbox;
 use crate::state::{Pending, Phase};
 
 /// Breaks a session that is in order, and expects the rule that `names` is found broken.
@@ -64,14 +65,14 @@ fn each_rule_of_a_closing_session_that_is_broken_is_named() {
         rig
     };
     finds(closing(), "not one delete to write", |rig| {
-        rig.state.outbox = Default::default();
+        rig.state.outbox = Outbox::default();
     });
     finds(closing(), "behind a delete", |rig| {
         let settle = Pending::Change { write: None, port: 9, version: 1, last_seq: 1 };
         rig.state.outbox.push_back(settle);
     });
     finds(closing(), "waits for a delete that has failed", |rig| {
-        rig.state.outbox = Default::default();
+        rig.state.outbox = Outbox::default();
         let Phase::Closing(closing) = &mut rig.state.phase else { panic!("it closes") };
         closing.failed = Some(unavailable());
     });

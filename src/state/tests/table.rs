@@ -253,6 +253,7 @@ fn every_pair_has_exactly_one_row() {
     assert_eq!(INPUTS.iter().collect::<BTreeSet<_>>().len(), INPUTS.len());
 }
 
+// M7
 #[test]
 fn every_input_in_every_phase_does_what_its_row_says() {
     let mut wrong = Vec::new();
