@@ -8,6 +8,7 @@
     reason = "a bench: where anything fails it cannot go on"
 )]
 
+#[cfg(feature = "sqlite")]
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};

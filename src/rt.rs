@@ -19,7 +19,7 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering}
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 #[cfg(feature = "sqlite")]
 pub(crate) use tokio::sync::Semaphore;
-pub(crate) use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
+pub(crate) use tokio::sync::{Notify, oneshot};
 pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;

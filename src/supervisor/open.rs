@@ -78,9 +78,6 @@ impl<E: Content> Supervisor<E> {
         let mut new = Some(new);
         let mut seed = None;
         loop {
-            if let Some(slot) = shared.bound(key) {
-                return Ok(opened(slot));
-            }
             let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
                 Resolved::Live(slot) => return Ok(opened(slot)),
                 Resolved::Nothing { bound_to } => bound_to,
@@ -319,7 +316,10 @@ impl Shared {
         binding: Option<Binding>,
         seed: &Seed,
     ) -> Result<Attempt, StoreError> {
-        let _flight = self.id_flights.join(id).await;
+        // A fresh id of ours is nobody else's to create; whoever finds it in a listing and loads it
+        // in this moment publishes the same life.
+        let shared_name = binding.is_none();
+        let _flight = if shared_name { Some(self.id_flights.join(id).await) } else { None };
         // The store goes by the wall clock, and knows nothing of a turn that still runs.
         if !seed.allow_reuse
             && let Some(tombstone) = self.grave(id)
