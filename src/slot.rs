@@ -34,7 +34,7 @@ use crate::state::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
     Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
 };
-use crate::store::{Record, StoreError};
+use crate::store::{LifeWriter, Record, StoreError};
 use crate::stream::Stream;
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -64,6 +64,8 @@ pub(crate) struct Slot {
     pub(crate) engine: Arc<Engine>,
     /// Who keeps it.
     house: Weak<dyn House>,
+    /// The store's shorter way to this life, if it has one.
+    writer: Option<Arc<dyn LifeWriter>>,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
     /// The write that its actor is to await.
@@ -78,6 +80,7 @@ impl Slot {
     /// A session as its record says. Its repairs are not written before [`Self::start`].
     pub(crate) fn new(record: Record, engine: Arc<Engine>, house: Weak<dyn House>) -> Arc<Self> {
         let state = SessionState::load(&record, engine.instance);
+        let writer = engine.store.attach(&record.id, record.incarnation);
         Arc::new(Self {
             id: record.id,
             incarnation: record.incarnation,
@@ -85,6 +88,7 @@ impl Slot {
             created_at: record.created_at,
             engine,
             house,
+            writer,
             state: Mutex::new(state),
             left_for_actor: Mutex::new(None),
             actor: Mutex::new(None),

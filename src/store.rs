@@ -40,6 +40,7 @@ pub use write::{Binding, Created, DataChange, InputFate, NewRecord, Write};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
+use crate::rt::Arc;
 
 /// Where records live.
 ///
@@ -64,6 +65,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         incarnation: Incarnation,
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>>;
+
+    /// A shorter way to write to one life, for a store that has one: it is asked for when a session
+    /// is loaded, and used instead of [`write`](Self::write) from then on. It must do the same, and
+    /// refuse the same, whatever has become of the life since. `None` is always right.
+    fn attach(&self, _id: &SessionId, _incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
+        None
+    }
 
     /// What there is under `id`. A tombstone counts until its `until` lies at or before `now`.
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>>;
@@ -120,6 +128,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Finishes what was handed over and lets go of files and locks. Everything afterwards is
     /// refused with [`StoreError::Closed`]. Closing twice is harmless.
     fn close(&self) -> StoreFuture<Result<(), StoreError>>;
+}
+
+/// Writes to one life of one session; what [`Store::attach`] hands out.
+pub trait LifeWriter: fmt::Debug + Send + Sync + 'static {
+    /// As [`Store::write`], to the life it was handed out for.
+    fn write(&self, write: Write) -> StoreFuture<Result<(), StoreError>>;
 }
 
 /// The answer of a store: there already, or to be awaited.

@@ -199,7 +199,8 @@ fn a_delete_of_a_session_that_is_not_loaded_is_whole_or_never_was() {
                 whole_or_never(&supervisor, &session, None, output).await;
             },
         ));
-        assert_eq!(dropped > 1, kind != Kind::Memory, "{kind:?}: {dropped}");
+        // The disk may answer within a poll, so no more is certain.
+        assert_eq!(dropped > 0, kind != Kind::Memory, "{kind:?}: {dropped}");
     }
 }
 

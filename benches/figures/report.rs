@@ -79,18 +79,26 @@ impl Report {
     /// are against its baselines, the sides from the second on, in their order.
     pub(crate) fn sides(&mut self, shown: Shown, series: &[Series], targets: &[Option<Target>]) {
         let Some((subject, baselines)) = series.split_first() else { return };
-        let targets = targets.iter().copied().chain(std::iter::repeat(None));
+        let processor_time = subject.cpu().is_finite();
+        let mut targets: Vec<_> = targets.to_vec();
+        targets.resize(baselines.len(), None);
+        // What a second core does for an operation is work as well, so where processor time is
+        // measured, that is what is held against the target.
+        let cpu_target = if processor_time && shown == Shown::Time {
+            targets.first_mut().and_then(Option::take)
+        } else {
+            None
+        };
         for (baseline, target) in baselines.iter().zip(targets) {
             let ratio = subject.wall_ratio(baseline);
             let ratio = if shown == Shown::Rate { 1.0 / ratio } else { ratio };
             let value = as_shown(shown, subject.wall());
             self.line(&subject.name, value, Some((ratio, &baseline.name)), target);
         }
-        let processor_time = subject.cpu().is_finite();
         if let Some(first) = baselines.first().filter(|_| processor_time) {
             let cpu = (subject.cpu_ratio(first), first.name.as_str());
             let value = as_shown(Shown::Time, subject.cpu());
-            self.line(&format!("{} (cpu)", subject.name), value, Some(cpu), None);
+            self.line(&format!("{} (cpu)", subject.name), value, Some(cpu), cpu_target);
         }
         for baseline in baselines {
             self.line(

@@ -63,8 +63,11 @@ impl Slot {
             let write_now = write.take()?;
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
-            let store = &self.engine.store;
-            match store.write(&self.id, self.incarnation, write_now).now() {
+            let written = match &self.writer {
+                Some(writer) => writer.write(write_now),
+                None => self.engine.store.write(&self.id, self.incarnation, write_now),
+            };
+            match written.now() {
                 Ok(result) => write = answer.give(result, now, effects),
                 Err(future) => {
                     answer.pass_on();

@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use self::life::Life;
 use super::error::{FenceReason, StoreError};
 use super::record::{Found, Record, RecordFilter, RecordPage, StoredEntry, TurnRecord};
 use super::write::{Created, NewRecord, Write};
-use super::{Store, StoreFuture};
+use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
-use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap};
+use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -34,7 +35,8 @@ pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-/// What the handles of one store share. Locks are taken in the order index, then a shard of `lives`.
+/// What the handles of one store share. Locks are taken in the order index, then a shard of `lives`,
+/// then a life.
 #[derive(Debug)]
 struct Shared {
     /// Every id that is live or a tombstone.
@@ -49,16 +51,51 @@ struct Shared {
     /// Tombstones that were dropped before their time.
     evicted: AtomicU64,
     /// Set once by `close`.
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
+    /// Itself, for its lives.
+    myself: Weak<Self>,
 }
 
 /// What stands under an id.
 #[derive(Debug)]
 enum Entry {
     /// A session.
-    Live(Box<Life>),
+    Live(Arc<Cell>),
     /// It was deleted.
     Gone(Tombstone),
+}
+
+/// One life behind its lock; also the way to it that needs no look-up.
+#[derive(Debug)]
+struct Cell {
+    /// The life.
+    life: Mutex<Life>,
+    /// Whether the store is closed.
+    closed: Arc<AtomicBool>,
+    /// The store, for a delete, which concerns more than the life.
+    shared: Weak<Shared>,
+}
+
+impl LifeWriter for Cell {
+    fn write(&self, write: Write) -> StoreFuture<Result<(), StoreError>> {
+        StoreFuture::ready(if self.closed.load(Ordering::Acquire) {
+            Err(StoreError::Closed)
+        } else if let Write::Delete { tombstone } = write {
+            let whose = {
+                let life = self.life.lock();
+                (life.record.id.clone(), life.record.incarnation)
+            };
+            let shared = self.shared.upgrade().ok_or(StoreError::Closed);
+            shared.and_then(|shared| shared.delete(&whose.0, whose.1, tombstone))
+        } else {
+            let mut life = self.life.lock();
+            if life.over {
+                Err(StoreError::fenced(FenceReason::NoSuchLife))
+            } else {
+                life.apply(write)
+            }
+        })
+    }
 }
 
 /// The other ways in.
@@ -83,13 +120,14 @@ impl MemoryStore {
     pub fn with_max_tombstones(max_tombstones: usize) -> Self {
         let start = u64::try_from(rt::random_u128() >> 80).unwrap_or_default();
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new_cyclic(|myself| Shared {
                 lives: ShardedMap::new(),
                 index: Mutex::new(Index::default()),
                 newest: AtomicU64::new(start),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
-                closed: AtomicBool::new(false),
+                closed: Arc::default(),
+                myself: myself.clone(),
             }),
         }
     }
@@ -140,10 +178,19 @@ impl Store for MemoryStore {
         })
     }
 
+    fn attach(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
+        let cell = self.shared.lives.with(id, |entry| match entry {
+            Some(Entry::Live(cell)) => Some(cell.clone()),
+            Some(Entry::Gone(_)) | None => None,
+        })?;
+        let meant = cell.life.lock().record.incarnation == incarnation;
+        if meant { Some(cell) } else { None }
+    }
+
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
         self.answer(|shared| {
             Ok(shared.lives.with(id, |entry| match entry {
-                Some(Entry::Live(life)) => Found::Live(life.record.clone()),
+                Some(Entry::Live(cell)) => Found::Live(cell.life.lock().record()),
                 Some(Entry::Gone(tombstone)) if tombstone.until > now => Found::Gone(*tombstone),
                 Some(Entry::Gone(_)) | None => Found::Unknown,
             }))
@@ -186,11 +233,7 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         generation: Generation,
     ) -> StoreFuture<Result<Option<TurnRecord>, StoreError>> {
-        self.answer(|shared| {
-            shared.with_life(id, incarnation, |life| {
-                Ok(life.turns.iter().rev().find(|turn| turn.generation == generation).cloned())
-            })
-        })
+        self.answer(|shared| shared.with_life(id, incarnation, |life| Ok(life.turn(generation))))
     }
 
     fn list(
@@ -238,7 +281,7 @@ impl Shared {
             return refusal;
         }
         let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
-        let keys: Vec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
+        let keys: SmallVec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
         if let Some(binding) = new.binding {
             index.bindings.insert(binding.key, (new.id.clone(), incarnation));
         }
@@ -258,11 +301,13 @@ impl Shared {
             open: Vec::new(),
         };
         let data = new.data.into_iter().collect();
-        let mut life = Life { record, entries: Vec::new(), data, turns: Vec::new(), keys };
+        let mut life = Life::new(record, data, keys);
         life.push(new.entries, None, new.at);
         debug_assert_eq!(life.record.entries, count);
-        let record = life.record.clone();
-        let before = self.lives.insert(new.id.clone(), Entry::Live(Box::new(life)));
+        let record = life.record();
+        let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
+        let before =
+            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { life, closed, shared })));
         if let Some(Entry::Gone(tombstone)) = before {
             index.tombstones.remove(&(tombstone.until, new.id));
         }
@@ -294,10 +339,15 @@ impl Shared {
         work: impl FnOnce(&mut Life) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.lives.with(id, |entry| match entry {
-            Some(Entry::Live(life)) if life.record.incarnation == incarnation => work(life),
-            Some(Entry::Live(_) | Entry::Gone(_)) | None => {
-                Err(StoreError::fenced(FenceReason::NoSuchLife))
+            Some(Entry::Live(cell)) => {
+                let mut life = cell.life.lock();
+                if life.record.incarnation == incarnation {
+                    work(&mut life)
+                } else {
+                    Err(StoreError::fenced(FenceReason::NoSuchLife))
+                }
             }
+            Some(Entry::Gone(_)) | None => Err(StoreError::fenced(FenceReason::NoSuchLife)),
         })
     }
 
@@ -309,7 +359,10 @@ impl Shared {
         tombstone: Tombstone,
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
-        let keys = self.with_life(id, incarnation, |life| Ok(std::mem::take(&mut life.keys)))?;
+        let keys = self.with_life(id, incarnation, |life| {
+            life.over = true;
+            Ok(std::mem::take(&mut life.keys))
+        })?;
         for key in keys {
             if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
                 index.bindings.remove(&key);
@@ -344,7 +397,7 @@ impl Shared {
             let Some((last, _)) = slice.last() else { return page };
             from = Bound::Excluded(*last);
             for (incarnation, id) in slice {
-                let record = self.with_life(&id, incarnation, |life| Ok(life.record.clone()));
+                let record = self.with_life(&id, incarnation, |life| Ok(life.record()));
                 let Ok(record) = record else { continue };
                 if !filter.matches(&record) {
                     continue;

@@ -3,32 +3,63 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    DataChange, EntryMark, FenceReason, InputFate, Record, StoreError, StoredEntry, TurnRecord,
-    Write,
+    DataChange, EntryMark, FenceReason, InputFate, Record, StoreError, StoredEntry, TurnMarker,
+    TurnRecord, Write,
 };
 
 /// One life of a session.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// Its metadata.
+    /// Its metadata, without the open turns.
     pub(super) record: Record,
+    /// The open turns, oldest first. One as a rule, which has its place inside.
+    open: SmallVec<[TurnMarker; 1]>,
     /// Its transcript, by number.
     pub(super) entries: Vec<StoredEntry>,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
-    /// How its turns ended, in that order.
-    pub(super) turns: Vec<TurnRecord>,
+    /// How turns ended that left no reply, in that order; the others are told by their entries.
+    turns: Vec<TurnRecord>,
     /// The keys that were bound to it; some may have moved on.
-    pub(super) keys: Vec<SessionKey>,
+    pub(super) keys: SmallVec<[SessionKey; 1]>,
+    /// Whether it was deleted; then nothing is written to it by whoever still holds it.
+    pub(super) over: bool,
 }
 
 impl Life {
+    /// One that has just begun.
+    pub(super) fn new(
+        record: Record,
+        data: BTreeMap<String, Bytes>,
+        keys: SmallVec<[SessionKey; 1]>,
+    ) -> Self {
+        let (open, entries, turns) = (SmallVec::new(), Vec::new(), Vec::new());
+        Self { record, open, entries, data, turns, keys, over: false }
+    }
+
+    /// Its metadata, with the open turns.
+    pub(super) fn record(&self) -> Record {
+        Record { open: self.open.to_vec(), ..self.record.clone() }
+    }
+
+    /// How a turn ended, if it did.
+    pub(super) fn turn(&self, generation: Generation) -> Option<TurnRecord> {
+        let open = self.open.iter().any(|marker| marker.generation == generation);
+        if let Some(turn) = self.turns.iter().rev().find(|turn| turn.generation == generation) {
+            return Some(turn.clone());
+        }
+        let last = self.entries.iter().rev().find(|entry| entry.generation == Some(generation));
+        let (outcome, settled_at) = (TurnOutcome::Committed, last.filter(|_| !open)?.at);
+        Some(TurnRecord { generation, outcome, settled_at })
+    }
+
     /// Applies one operation after checking all of it; a refusal changes nothing.
     pub(super) fn apply(&mut self, write: Write) -> Result<(), StoreError> {
         match write {
@@ -41,18 +72,23 @@ impl Life {
                     self.push([input], Some(marker.generation), at);
                 }
                 self.record.generation = marker.generation;
-                self.record.open.push(marker);
+                self.open.push(marker);
                 self.record.last_active_at = at;
             }
             Write::Commit { generation, first_seq, entries, data, version, at } => {
                 self.check_next(first_seq)?;
-                self.settle(generation, TurnOutcome::Committed, at)?;
+                self.close(generation)?;
+                if entries.is_empty() {
+                    let outcome = TurnOutcome::Committed;
+                    self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+                }
                 self.push(entries, Some(generation), at);
                 self.change(data);
                 self.touch(version, at);
             }
             Write::Settle { generation, outcome, input, at } => {
-                self.settle(generation, outcome, at)?;
+                self.close(generation)?;
+                self.turns.push(TurnRecord { generation, outcome, settled_at: at });
                 self.mark_input(generation, input);
                 if outcome != TurnOutcome::Interrupted {
                     self.record.last_active_at = at;
@@ -97,17 +133,10 @@ impl Life {
         }
     }
 
-    /// Ends a turn's marker and records its outcome.
-    fn settle(
-        &mut self,
-        generation: Generation,
-        outcome: TurnOutcome,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let open = self.record.open.iter().position(|marker| marker.generation == generation);
-        let open = open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?;
-        self.record.open.remove(open);
-        self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+    /// Ends a turn's marker.
+    fn close(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let open = self.open.iter().position(|marker| marker.generation == generation);
+        self.open.remove(open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?);
         Ok(())
     }
 

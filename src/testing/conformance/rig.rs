@@ -1,5 +1,6 @@
 //! What the checks are made of: a store with shorter calls, and shorter ways to say what it is told.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +13,11 @@ use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
-use crate::rt::{Arc, Spawner};
+use crate::rt::{Arc, Mutex, Spawner};
 use crate::store::{
-    Binding, Created, DataChange, FenceReason, Found, InputFate, NewRecord, Record, RecordFilter,
-    RecordPage, Store, StoreError, StoreFuture, StoredEntry, TurnMarker, TurnRecord, Write,
+    Binding, Created, DataChange, FenceReason, Found, InputFate, LifeWriter, NewRecord, Record,
+    RecordFilter, RecordPage, Store, StoreError, StoreFuture, StoredEntry, TurnMarker, TurnRecord,
+    Write,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -55,12 +57,17 @@ pub(super) use checks;
 pub(super) struct Rig {
     /// It.
     store: Arc<dyn Store>,
+    /// The shorter ways to lives that it gave out; kept, so that some outlive their life.
+    writers: Arc<Mutex<BTreeMap<Incarnation, Writer>>>,
 }
+
+/// A store's shorter way to a life, if it has one, and whether its turn has come.
+type Writer = (Option<Arc<dyn LifeWriter>>, bool);
 
 impl Rig {
     /// A rig around a store.
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, writers: Arc::default() }
     }
 
     /// The store itself.
@@ -89,9 +96,17 @@ impl Rig {
         self.create(new(name)).await
     }
 
-    /// Hands over a write.
+    /// Hands over a write: to the store, and every second one over its shorter way to the life, which
+    /// was asked for before the first.
     pub(super) fn write(&self, life: &Record, write: Write) -> StoreFuture<Result<(), StoreError>> {
-        self.store.write(&life.id, life.incarnation, write)
+        let mut writers = self.writers.lock();
+        let attach = || (self.store.attach(&life.id, life.incarnation), true);
+        let (writer, shorter) = writers.entry(life.incarnation).or_insert_with(attach);
+        *shorter = !*shorter;
+        match writer.clone().filter(|_| *shorter) {
+            Some(writer) => writer.write(write),
+            None => self.store.write(&life.id, life.incarnation, write),
+        }
     }
 
     /// Makes writes that the store must accept, in order.
