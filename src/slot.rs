@@ -7,7 +7,7 @@
 //!
 //! Invariants: the lock is held for one `apply` and never across user code, a store or an await; at
 //! most one write of a session is with the store; whoever has it brings an answer back, whatever
-//! happens to the store or to the actor ([`Answer`] sees to that).
+//! happens to the store or to the actor (`Answer`, in `pump`, sees to that).
 
 pub(crate) mod actor;
 pub(crate) mod hold;
