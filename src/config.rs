@@ -63,6 +63,13 @@ pub struct StreamConfig {
     /// How many bytes of chunks are kept. Default: 262,144. At least 1; one chunk is kept whatever
     /// its size.
     pub max_bytes: usize,
+    /// How long the stream of a turn that is over stays readable. Default: 10 min; 0 drops it at
+    /// once. At most 24 h.
+    #[serde(with = "humantime_serde")]
+    pub keep_finished_for: Duration,
+    /// How many bytes such streams may have together, over all sessions; beyond that the oldest goes
+    /// first. Default: 67,108,864. At least 1.
+    pub max_finished_bytes: usize,
 }
 
 /// Bounds of what is stored.
@@ -115,7 +122,12 @@ impl Default for TurnConfig {
 
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { max_items: 1_024, max_bytes: 256 * 1_024 }
+        Self {
+            max_items: 1_024,
+            max_bytes: 256 * 1_024,
+            keep_finished_for: Duration::from_secs(10 * 60),
+            max_finished_bytes: 64 * 1_024 * 1_024,
+        }
     }
 }
 
@@ -174,6 +186,9 @@ impl Config {
         }
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
+        positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
+        let (kept, day) = (self.streams.keep_finished_for, 24 * HOUR);
+        span("streams.keep_finished_for", kept, Duration::ZERO, day, "it must be at most 24h")?;
         positive("limits.max_entry_bytes", self.limits.max_entry_bytes)?;
         positive("limits.max_datum_bytes", self.limits.max_datum_bytes)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;

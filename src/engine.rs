@@ -8,7 +8,7 @@ use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
 use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
 use crate::store::{Store, StoreError};
-use crate::stream::Stream;
+use crate::stream::{Shelf, Stream};
 
 /// Shared by a supervisor and its sessions.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) spawner: Spawner,
     /// The tasks that run turns.
     pub(crate) tasks: TaskTracker,
+    /// The streams of turns that are over.
+    pub(crate) shelf: Shelf,
     /// Counts everything that happens.
     pub(crate) counts: Counts,
     /// Whether nothing new is admitted.
@@ -44,7 +46,10 @@ impl Engine {
         ids: Arc<dyn IdSource>,
         spawner: Spawner,
     ) -> Arc<Self> {
+        let streams = &config.streams;
+        let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
         Arc::new(Self {
+            shelf,
             instance: InstanceId::from_random(ids.draw()),
             store,
             config,

@@ -51,6 +51,7 @@
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
+//! | a reader comes back | it gets what has come since, with no gap and nothing twice, or is told what it cannot get | `tests/streams_resume.rs` |
 //!
 //! Not guaranteed: that a turn's code stops (a thread that blocks cannot be stopped, only fenced), that
 //! a reader sees every chunk, and anything about a store's file that another program has written to.
@@ -113,7 +114,7 @@ pub use session::{
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
-pub use stream::{Chunk, Event, Subscription};
+pub use stream::{Chunk, Cursor, CursorError, Event, ResumeError, Subscription, Unreadable};
 pub use supervisor::{
     AuditReport, CreateError, Inspection, Lookup, NewSession, OpenError, Opened, ReadError,
     RecoveryReport, SettledTurn, ShutdownReport, StartError, Supervisor, SupervisorBuilder,

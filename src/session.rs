@@ -6,6 +6,7 @@
 mod data;
 mod error;
 mod status;
+mod streams;
 mod wait;
 
 use std::fmt;
@@ -28,7 +29,6 @@ use crate::slot::house::House;
 use crate::slot::{Slot, Standing};
 use crate::state::{BeginRequest, Change, Target};
 use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
-use crate::stream::Subscription;
 use crate::tombstone::Tombstone;
 use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
 
@@ -144,20 +144,6 @@ impl<E> Session<E> {
             (false, true) => CancelOutcome::AlreadyCancelling { streams: streams.to_vec() },
             (false, false) => CancelOutcome::Cancelling { streams: streams.to_vec() },
         }
-    }
-
-    /// A reader of the open turn that was begun last; `None` if no turn is open.
-    ///
-    /// It starts with the oldest chunk that is kept. Does not count as use.
-    pub fn subscribe(&self) -> Option<Subscription> {
-        self.current().stream(None).map(|(id, stream)| Subscription::new(id, stream))
-    }
-
-    /// A reader of the turn `stream`; `None` if that is not open.
-    pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
-        let ours = stream.incarnation() == self.slot.incarnation;
-        let found = ours.then(|| self.current().stream(Some(stream.generation()))).flatten();
-        found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
     /// Deletes the conversation: its entries, its data, its key's binding.

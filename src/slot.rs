@@ -35,7 +35,7 @@ use crate::state::{
     Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
 };
 use crate::store::{LifeWriter, Record, StoreError};
-use crate::stream::Stream;
+use crate::stream::{Stream, Subscription};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// The callers of a real session wait on channels.
@@ -221,11 +221,32 @@ impl Slot {
         self.state.lock().is_quiet()
     }
 
-    /// The open turn that was begun last, or the one that is meant.
-    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<(StreamId, Arc<Stream>)> {
-        let state = self.state.lock();
-        let (generation, stream) = state.stream(generation)?;
-        Some((self.stream_id(generation), stream))
+    /// A reader of the open turn that was begun last.
+    pub(crate) fn open_stream(&self) -> Option<Subscription> {
+        let (generation, stream) = self.state.lock().open_stream()?;
+        Some(Subscription::new(self.stream_id(generation), stream))
+    }
+
+    /// The stream of one turn: open, or over and kept. There is no moment between the two at which
+    /// it is not found.
+    pub(crate) fn stream(&self, id: StreamId) -> Option<Arc<Stream>> {
+        if id.incarnation() != self.incarnation {
+            return None;
+        }
+        let here = self.state.lock().stream(id.generation());
+        here.or_else(|| self.engine.shelf.get(id, self.engine.now().moment))
+    }
+
+    /// A reader of the open turn that was begun last, or else of the last one that is kept.
+    pub(crate) fn last_stream(&self) -> Option<Subscription> {
+        let here = {
+            let state = self.state.lock();
+            state.open_stream().or_else(|| state.ending_stream())
+        };
+        let here = here.map(|(generation, stream)| (self.stream_id(generation), stream));
+        let now = self.engine.now().moment;
+        let found = here.or_else(|| self.engine.shelf.last(self.incarnation, now));
+        found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
     /// Whether turn `generation` is open.

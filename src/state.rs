@@ -213,12 +213,34 @@ impl<P: Ports> SessionState<P> {
         self.turns.iter().any(|turn| turn.generation == generation)
     }
 
-    /// The stream of the turn that was begun last and still runs; with a generation, of that turn.
-    pub(crate) fn stream(&self, generation: Option<Generation>) -> Option<(Generation, P::Stream)> {
-        let mut turns = self.turns.iter().rev();
-        turns
-            .find(|turn| generation.is_none_or(|wanted| turn.generation == wanted))
-            .map(|turn| (turn.generation, turn.stream.clone()))
+    /// The stream of the turn that was begun last and still runs.
+    pub(crate) fn open_stream(&self) -> Option<(Generation, P::Stream)> {
+        self.turns.last().map(|turn| (turn.generation, turn.stream.clone()))
+    }
+
+    /// The stream of turn `generation`, if that runs, or is over and its end is not stored yet.
+    pub(crate) fn stream(&self, generation: Generation) -> Option<P::Stream> {
+        let open = self.turns.iter().find(|turn| turn.generation == generation);
+        let open = open.map(|turn| turn.stream.clone());
+        open.or_else(|| self.ending().find(|(it, _)| *it == generation).map(|(_, stream)| stream))
+    }
+
+    /// The stream of the newest turn that is over and whose end is not stored yet.
+    pub(crate) fn ending_stream(&self) -> Option<(Generation, P::Stream)> {
+        self.ending().last()
+    }
+
+    /// The turns that are over and whose ends are not stored yet.
+    fn ending(&self) -> impl Iterator<Item = (Generation, P::Stream)> {
+        self.outbox.iter().filter_map(|pending| match pending {
+            Pending::Settle { generation, stream: Some(stream), .. } => {
+                Some((*generation, stream.clone()))
+            }
+            Pending::Settle { .. }
+            | Pending::Begin { .. }
+            | Pending::Change { .. }
+            | Pending::Delete { .. } => None,
+        })
     }
 
     /// What is to be seen.

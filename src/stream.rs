@@ -7,11 +7,16 @@
 //! Invariants: numbers are gapless from 1; a reader gets each number once, in order, or is told of
 //! the gap; nothing is taken once the turn was told to end; the first end stands.
 
+mod cursor;
 mod ring;
+mod shelf;
 
 use std::fmt;
 
-use self::ring::{Look, Ring};
+pub use self::cursor::{Cursor, CursorError};
+pub(crate) use self::shelf::Shelf;
+
+use self::ring::{Gap, Look, Ring};
 use crate::clock::Moment;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
@@ -170,6 +175,11 @@ impl Stream {
         self.since
     }
 
+    /// How many bytes of chunks it keeps.
+    fn bytes(&self) -> usize {
+        self.ring.lock().bytes()
+    }
+
     /// How many chunks were taken.
     pub(crate) fn taken(&self) -> u64 {
         self.ring.lock().next() - 1
@@ -230,6 +240,58 @@ async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
     }
 }
 
+/// Why a cursor cannot be read on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It is of another session, or of another life of this one.
+    Foreign,
+    /// Its stream is not kept any more, or never was.
+    Forgotten,
+    /// It names a number that its stream has not come to.
+    Ahead {
+        /// The last number there is; 0 if there is none.
+        latest: u64,
+    },
+    /// The chunk after it is not kept any more.
+    Evicted {
+        /// How many chunks are gone.
+        missed: u64,
+    },
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("it is of another session"),
+            Self::Forgotten => f.write_str("its stream is not kept any more"),
+            Self::Ahead { latest } => write!(f, "its stream has come to {latest} only"),
+            Self::Evicted { missed } => write!(f, "{missed} chunks after it are not kept any more"),
+        }
+    }
+}
+
+/// A cursor cannot be read on from: what its reader has not seen cannot be told without a gap.
+///
+/// Nothing is skipped in silence: read the transcript, whose version is given, and go on from
+/// [`go_on`](Self::go_on).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cursor {cursor} cannot be resumed: {reason}")]
+#[non_exhaustive]
+pub struct ResumeError {
+    /// The cursor.
+    pub cursor: Cursor,
+    /// Why.
+    pub reason: Unreadable,
+    /// Where reading gets everything that is kept of the turn that runs, or else of the last one that
+    /// is kept; `None` if there is neither.
+    pub go_on: Option<Cursor>,
+    /// How the turn of `go_on` ended, if it did.
+    pub outcome: Option<TurnOutcome>,
+    /// The session's version now.
+    pub version: u64,
+}
+
 /// A reader of one turn's stream.
 ///
 /// Reads at its own pace. Falling behind costs nobody but itself; dropping it changes nothing for
@@ -251,6 +313,30 @@ impl Subscription {
     /// A reader from the oldest chunk that is kept.
     pub(crate) fn new(id: StreamId, stream: Arc<Stream>) -> Self {
         Self { id, stream, next: 1, done: false }
+    }
+
+    /// A reader strictly after `cursor`.
+    pub(crate) fn after(cursor: Cursor, stream: Arc<Stream>) -> Result<Self, Unreadable> {
+        let refused = stream.ring.lock().refuse(cursor.seq());
+        match refused {
+            None => {
+                let next = cursor.seq() + 1;
+                Ok(Self { id: cursor.stream(), stream, next, done: false })
+            }
+            Some(Gap::Ahead { latest }) => Err(Unreadable::Ahead { latest }),
+            Some(Gap::Evicted { missed }) => Err(Unreadable::Evicted { missed }),
+        }
+    }
+
+    /// Where reading it gets everything that is kept.
+    pub(crate) fn start(&self) -> Cursor {
+        Cursor::after(self.id, self.stream.ring.lock().first() - 1)
+    }
+
+    /// The place after what it has handed out: to come back to with
+    /// [`Session::resume`](crate::Session::resume).
+    pub fn cursor(&self) -> Cursor {
+        Cursor::after(self.id, self.next - 1)
     }
 
     /// Which turn it reads.

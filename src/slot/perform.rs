@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Callers, Slot};
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
-use crate::outcome::TurnOutcome;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
@@ -52,7 +52,7 @@ impl Slot {
                     self.engine.counts.fenced(reason);
                     stream.fence(reason);
                 }
-                Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
+                Effect::End { stream, outcome } => self.ended(stream, outcome, now),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),
@@ -72,12 +72,22 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: &Stream, outcome: TurnOutcome, now: Now) {
+    fn ended(&self, stream: Arc<Stream>, outcome: TurnOutcome, now: Now) {
         let took = now.moment.since(stream.since());
         self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
-        tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
-            from = phase(stream), to = "ended", "a turn is over");
+        tracing::debug!(session = %self.id, stream = name(&stream), reason = %outcome, ?took,
+            from = phase(&stream), to = "ended", "a turn is over");
         stream.end(outcome);
+        if outcome != TurnOutcome::Cancelled(CancelReason::Deleted) {
+            self.shelve(stream, now);
+        }
+    }
+
+    /// Keeps a stream for readers that come back. Without chunks there is nothing to come back for.
+    pub(super) fn shelve(&self, stream: Arc<Stream>, now: Now) {
+        if let Some(id) = stream.name().filter(|_| stream.taken() > 0) {
+            self.engine.shelf.put(id, stream, now.moment);
+        }
     }
 
     /// Sends the state an alarm after `wait`, unless the session or the supervisor is over first.
@@ -99,6 +109,7 @@ impl Slot {
         tracing::info!(session = %self.id, reason = %tombstone.reason, from = "closing", to = "gone",
             "a session is deleted");
         self.engine.counts.deleted();
+        self.engine.shelf.forget(self.incarnation);
         self.with_house(|house, slot| house.bury(slot, tombstone));
         actor::retire(self);
     }

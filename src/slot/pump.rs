@@ -77,6 +77,15 @@ impl Slot {
         }
     }
 
+    /// Keeps the stream of the turn whose end has been stored, before the state forgets it, so that a
+    /// reader who comes back finds it at every moment.
+    fn shelve_front(&self, now: Now) {
+        let ending = self.state.lock().front_ending();
+        if let Some(stream) = ending {
+            self.shelve(stream, now);
+        }
+    }
+
     /// For the actor: the write that was left to it.
     pub(in crate::slot) fn take_left(&self) -> Option<Writing> {
         self.left_for_actor.lock().take()
@@ -124,6 +133,9 @@ impl Answer<'_> {
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
+        }
+        if result.is_ok() && operation != "begin" {
+            self.slot.shelve_front(now);
         }
         self.slot.step(Input::Stored { result }, now, effects)
     }

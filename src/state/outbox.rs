@@ -126,6 +126,14 @@ impl<P: Ports> SessionState<P> {
         write
     }
 
+    /// The stream of the turn whose end is at the front.
+    pub(crate) fn front_ending(&self) -> Option<P::Stream> {
+        match self.outbox.front.as_ref()? {
+            Pending::Settle { stream, .. } => stream.clone(),
+            Pending::Begin { .. } | Pending::Change { .. } | Pending::Delete { .. } => None,
+        }
+    }
+
     /// Whether a write waits that nobody has handed to the store.
     pub(crate) fn has_unsent(&self) -> bool {
         !self.writing && !self.outbox.is_empty()

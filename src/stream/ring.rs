@@ -26,6 +26,21 @@ pub(super) struct Ring {
     ended: Option<TurnOutcome>,
 }
 
+/// Why nobody can read on from a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// So far it has not come.
+    Ahead {
+        /// The last number there is; 0 if there is none.
+        latest: u64,
+    },
+    /// What comes next is not kept any more.
+    Evicted {
+        /// How many chunks are gone.
+        missed: u64,
+    },
+}
+
 /// What a reader finds at its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
@@ -72,6 +87,27 @@ impl Ring {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
         first
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The number of the oldest chunk that is kept, or would be the next.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Why nobody can read on strictly after chunk `seq`, if nobody can.
+    pub(super) fn refuse(&self, seq: u64) -> Option<Gap> {
+        if seq >= self.next() {
+            Some(Gap::Ahead { latest: self.next() - 1 })
+        } else if seq + 1 < self.first {
+            Some(Gap::Evicted { missed: self.first - seq - 1 })
+        } else {
+            None
+        }
     }
 
     /// How the turn ended.

@@ -111,6 +111,7 @@ impl Actor for SupervisorActor {
 pub(super) async fn sweep(shared: &Arc<Shared>) {
     let now = shared.engine.now();
     shared.registry.sweep(now);
+    shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
     loop {
         match shared.engine.store.forget_tombstones(now.wall, SWEEP_SLICE).await {

@@ -192,14 +192,16 @@ fn what_is_settled_at_a_load_cannot_hit_a_new_turn() {
 #[test]
 fn a_stream_is_found_while_its_turn_is_open() {
     let mut rig = Rig::new();
-    assert_eq!(rig.state.stream(None), None);
+    assert_eq!(rig.state.open_stream(), None);
     rig.begin(1, PARALLEL);
     rig.begin(2, PARALLEL);
     let first = Generation::new(1);
-    assert_eq!(rig.state.stream(None).map(|(_, stream)| stream), Some(2));
-    assert_eq!(rig.state.stream(Some(first)), Some((first, 1)));
+    assert_eq!(rig.state.open_stream().map(|(_, stream)| stream), Some(2));
+    assert_eq!(rig.state.stream(first), Some(1));
     assert!(rig.state.is_open(first));
     rig.drop_turn(1);
-    assert_eq!(rig.state.stream(Some(first)), None);
+    assert_eq!(rig.state.stream(first), Some(1), "its end is not stored yet");
+    rig.flush();
+    assert_eq!(rig.state.stream(first), None);
     assert!(!rig.state.is_open(first));
 }

@@ -1,0 +1,54 @@
+//! Reading what a session's turns say.
+
+use super::Session;
+use crate::id::StreamId;
+use crate::stream::{Cursor, ResumeError, Subscription, Unreadable};
+
+impl<E> Session<E> {
+    /// A reader of the open turn that was begun last; `None` if no turn is open.
+    ///
+    /// It starts with the oldest chunk that is kept. Does not count as use.
+    pub fn subscribe(&self) -> Option<Subscription> {
+        self.current().open_stream()
+    }
+
+    /// A reader of the open turn that was begun last, or else of the last one that is kept: for whoever
+    /// comes back and does not know what has happened since. Does not count as use.
+    pub fn subscribe_last(&self) -> Option<Subscription> {
+        self.current().last_stream()
+    }
+
+    /// A reader of the turn `stream`, from the oldest chunk that is kept; `None` if that turn is
+    /// neither open nor kept. Does not count as use.
+    ///
+    /// The stream of a turn that is over is kept for `streams.keep_finished_for`, if it had chunks.
+    pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
+        self.current().stream(stream).map(|found| Subscription::new(stream, found))
+    }
+
+    /// A reader strictly after `cursor`: what has come since, then what comes, with no gap and nothing
+    /// twice. Does not count as use.
+    ///
+    /// # Errors
+    ///
+    /// [`ResumeError`] if that cannot be done, with why, and with a place to go on from.
+    pub fn resume(&self, cursor: Cursor) -> Result<Subscription, ResumeError> {
+        let slot = self.current();
+        let reader = if cursor.stream().incarnation() == slot.incarnation {
+            let stream = slot.stream(cursor.stream()).ok_or(Unreadable::Forgotten);
+            stream.and_then(|stream| Subscription::after(cursor, stream))
+        } else {
+            Err(Unreadable::Foreign)
+        };
+        reader.map_err(|reason| {
+            let last = slot.last_stream();
+            ResumeError {
+                cursor,
+                reason,
+                go_on: last.as_ref().map(Subscription::start),
+                outcome: last.and_then(|last| last.outcome()),
+                version: slot.snapshot(slot.engine.now()).version,
+            }
+        })
+    }
+}
