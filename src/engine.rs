@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of sessions; they hold it, it does not hold them.
 
+use crate::admission::{Admission, AdmissionRequest, Denial};
 use crate::clock::{Clock, Moment, Now};
 use crate::config::Config;
 use crate::id::{IdSource, InstanceId, SessionId};
@@ -21,6 +22,8 @@ pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     /// Where new ids come from.
     ids: Arc<dyn IdSource>,
+    /// What the host says of each begin.
+    admission: Arc<dyn Admission>,
     /// This run.
     pub(crate) instance: InstanceId,
     /// Starts tasks.
@@ -37,26 +40,37 @@ pub(crate) struct Engine {
     pub(crate) over: CancellationToken,
 }
 
+/// What a supervisor is built from.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Where records live.
+    pub(crate) store: Arc<dyn Store>,
+    /// Every setting, checked.
+    pub(crate) config: Config,
+    /// Where time comes from.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where new ids come from.
+    pub(crate) ids: Arc<dyn IdSource>,
+    /// What the host says of each begin.
+    pub(crate) admission: Arc<dyn Admission>,
+}
+
 impl Engine {
     /// The engine of a new supervisor.
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        config: Config,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn IdSource>,
-        spawner: Spawner,
-    ) -> Arc<Self> {
+    pub(crate) fn new(parts: Parts, spawner: Spawner) -> Arc<Self> {
+        let Parts { store, config, clock, ids, admission } = parts;
         let streams = &config.streams;
         let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
         Arc::new(Self {
-            shelf,
             instance: InstanceId::from_random(ids.draw()),
             store,
             config,
             clock,
             ids,
+            admission,
             spawner,
             tasks: TaskTracker::new(),
+            shelf,
             counts: Counts::default(),
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),
@@ -66,6 +80,11 @@ impl Engine {
     /// Both clocks.
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Asks the host whether a turn may be begun.
+    pub(crate) fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), Denial> {
+        self.admission.admit(request)
     }
 
     /// A fresh id.

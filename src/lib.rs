@@ -58,7 +58,7 @@
 //!
 //! # Where several reasons hold
 //!
-//! A begin is refused for the first of: gone, being deleted, shutting down, busy, queue full, another
+//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, shutting down, busy, queue full, another
 //! version than expected.
 //!
 //! # Features
@@ -72,6 +72,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod admission;
 mod clock;
 mod config;
 mod engine;
@@ -95,6 +96,7 @@ pub mod testing;
 mod tombstone;
 mod turn;
 
+pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
     Config, ConfigError, LimitConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,

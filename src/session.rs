@@ -251,12 +251,27 @@ impl<E: Content> Session<E> {
         input: impl Into<TurnInput<'_, E>>,
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
-        let input = input.into().encode(&self.slot.engine.config.limits);
-        let begun = match input {
-            Ok(input) => self.begin_encoded(input, options.into()).await,
-            Err(error) => Err(BeginError::Input(error)),
-        };
-        begun.inspect_err(|error| error.note(&self.slot.engine)).map(Turn::new)
+        let (engine, options) = (&self.slot.engine, options.into());
+        let admitted = input.into().encode(&engine.config.limits).map_err(BeginError::Input);
+        let admitted = admitted.and_then(|input| {
+            let request = options.request(engine, Some(self.id()), self.key(), input.as_ref());
+            engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
+            Ok(input)
+        });
+        match admitted {
+            Ok(input) => self.begin_admitted(input, options).await,
+            Err(error) => Err(error.noted(engine)),
+        }
+    }
+
+    /// As [`begin`](Self::begin), for an input that was encoded and that the host was asked about.
+    pub(crate) async fn begin_admitted(
+        &self,
+        input: Option<bytes::Bytes>,
+        options: BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        let begun = self.begin_encoded(input, options).await;
+        begun.map_err(|error| error.noted(&self.slot.engine)).map(Turn::new)
     }
 
     /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the

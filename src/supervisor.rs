@@ -247,36 +247,38 @@ impl<E: Content> Supervisor<E> {
         input: impl Into<TurnInput<'_, E>>,
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
-        let (input, options) = (input.into(), options.into());
-        let engine = &self.shared.engine;
-        if let Err(error) = self.refuse_message(key, &input, options).await {
-            error.note(engine);
-            return Err(error);
-        }
+        let (engine, options) = (&self.shared.engine, options.into());
+        let input = match self.admit_message(key, &input.into(), options).await {
+            Ok(input) => input,
+            Err(error) => return Err(error.noted(engine)),
+        };
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
-        let session = session.inspect_err(|error| error.note(engine))?;
-        session.begin(input, options).await
+        let session = session.map_err(|error| error.noted(engine))?;
+        session.begin_admitted(input, options).await
     }
 
-    /// Why a message is refused before a session is created for it.
-    async fn refuse_message(
+    /// A message, encoded, unless it is refused before a session is created for it.
+    async fn admit_message(
         &self,
         key: &SessionKey,
         input: &TurnInput<'_, E>,
         options: BeginOptions,
-    ) -> Result<(), BeginError> {
-        input.encode(&self.shared.engine.config.limits).map_err(BeginError::Input)?;
+    ) -> Result<Option<bytes::Bytes>, BeginError> {
+        let engine = &self.shared.engine;
+        let input = input.encode(&engine.config.limits).map_err(BeginError::Input)?;
+        let request = options.request(engine, None, Some(key), input.as_ref());
+        engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
         let Some(expected) = options.expect_version.filter(|version| *version > 0) else {
-            return Ok(());
+            return Ok(input);
         };
         let known = self.shared.is_bound(key).await;
         if known.map_err(|source| BeginError::Open { key: key.clone(), source })? {
-            return Ok(());
+            return Ok(input);
         }
         Err(BeginError::Unbound { key: key.clone(), expected, instance: self.instance() })
     }

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 pub use self::running::{RunError, Running};
 
+use crate::admission::AdmissionRequest;
+use crate::engine::Engine;
 use crate::entry::{ChatMessage, Content, EntryError, Reply};
 use crate::id::{SessionId, StreamId};
+use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::BusyPolicy;
 use crate::rt::CancellationToken;
@@ -45,6 +48,20 @@ impl BeginOptions {
     pub const fn expect_version(mut self, version: u64) -> Self {
         self.expect_version = Some(version);
         self
+    }
+}
+
+impl BeginOptions {
+    /// What the host is asked about a begin with these.
+    pub(crate) fn request<'a>(
+        self,
+        engine: &Engine,
+        session: Option<&'a SessionId>,
+        key: Option<&'a SessionKey>,
+        input: Option<&bytes::Bytes>,
+    ) -> AdmissionRequest<'a> {
+        let policy = self.policy.unwrap_or(engine.config.busy);
+        AdmissionRequest { session, key, input_bytes: input.map_or(0, bytes::Bytes::len), policy }
     }
 }
 

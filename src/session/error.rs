@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::admission::Denial;
 use crate::engine::Engine;
 use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId};
@@ -20,6 +21,14 @@ pub enum BeginError {
     /// The input cannot be stored. Nothing was asked of the session.
     #[error("the input of a turn was refused")]
     Input(#[source] EntryError),
+    /// The host refused it; see [`Admission`](crate::Admission). Nothing was touched.
+    #[error("the turn was refused: {denial}")]
+    Denied {
+        /// Why, in the host's words.
+        denial: Denial,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The session was deleted. Open its key to start anew.
     #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
     Gone {
@@ -158,10 +167,22 @@ impl BeginError {
         tracing::debug!(reason = self.name(), refusal = %self, source, "a begin is refused");
     }
 
+    /// Itself, after [`note`](Self::note).
+    pub(crate) fn noted(self, engine: &Engine) -> Self {
+        self.note(engine);
+        self
+    }
+
+    /// What the host's refusal means to the caller.
+    pub(crate) fn denied(denial: Denial, engine: &Engine) -> Self {
+        Self::Denied { denial, instance: engine.instance }
+    }
+
     /// Its name in metrics; stable.
     const fn name(&self) -> &'static str {
         match self {
             Self::Input(_) => "input",
+            Self::Denied { .. } => "denied",
             Self::Gone { .. } => "gone",
             Self::Closing { .. } => "closing",
             Self::Draining { .. } => "draining",

@@ -9,9 +9,10 @@ use super::actor::SupervisorActor;
 use super::error::StartError;
 use super::recovery::{self, RecoveryReport};
 use super::shared::Shared;
+use crate::admission::{Admission, AdmitAll};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::entry::ChatMessage;
 use crate::id::{IdSource, RandomIds};
 use crate::rt::{Arc, Spawner};
@@ -30,6 +31,8 @@ pub struct SupervisorBuilder<E = ChatMessage> {
     clock: Option<Arc<dyn Clock>>,
     /// Where ids will come from.
     ids: Arc<dyn IdSource>,
+    /// What the host will say of each begin.
+    admission: Arc<dyn Admission>,
     /// What the entries will be.
     entries: PhantomData<fn() -> E>,
 }
@@ -42,6 +45,7 @@ impl<E> SupervisorBuilder<E> {
             config: Config::default(),
             clock: None,
             ids: Arc::new(RandomIds),
+            admission: Arc::new(AdmitAll),
             entries: PhantomData,
         }
     }
@@ -76,6 +80,12 @@ impl<E> SupervisorBuilder<E> {
         self
     }
 
+    /// Who may refuse a turn before it is begun: authorisation, quotas. Without one, nobody does.
+    pub fn admission(mut self, admission: impl Admission) -> Self {
+        self.admission = Arc::new(admission);
+        self
+    }
+
     /// Starts the supervisor on the current tokio runtime.
     ///
     /// First, every turn that an earlier run left open is settled as interrupted, with its input
@@ -93,7 +103,8 @@ impl<E> SupervisorBuilder<E> {
         self.config.validate()?;
         let spawner = Spawner::current().ok_or(StartError::NoRuntime)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let engine = Engine::new(self.store, self.config, clock, self.ids, spawner);
+        let (store, config, ids, admission) = (self.store, self.config, self.ids, self.admission);
+        let engine = Engine::new(Parts { store, config, clock, ids, admission }, spawner);
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
         let shared = Shared::new(engine);
