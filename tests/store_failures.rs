@@ -281,26 +281,34 @@ everywhere! {
     // C2, D3: "the first turn's id hit the second": a begin that failed gave its number back
     async fn a_turn_number_is_not_used_again_after_its_begin_has_failed(stage) {
         let (supervisor, session) = stage.session().await;
-        let gate = Gate::new();
-        // Refused by the store, after somebody has seen the turn start.
-        stage.store.fail_next_of(StoreCall::Append, Fault::HeldBefore(gate.clone()));
-        stage.store.fail_next_of(StoreCall::Begin, Fault::Unavailable);
-        let appending = tokio::spawn({
-            let session = session.clone();
-            async move { session.append(&[says("notice")]).await }
-        });
-        gate.wait_until_reached().await;
-        let mut first = begin(&session, "first", ());
-        assert!(poll_once(&mut first).is_pending());
-        let busy = session.begin(&user("x"), BusyPolicy::Reject).await.unwrap_err();
-        let BeginError::Busy { holder, .. } = busy else { panic!("{busy:?}") };
-        assert_eq!(holder.phase, TurnPhase::Starting);
-        gate.open();
-        appending.await.unwrap().unwrap();
-        assert!(matches!(first.await, Err(BeginError::Store { .. })));
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let gate = Gate::new();
+            // Refused by the store, after somebody has seen the turn start.
+            stage.store.fail_next_of(StoreCall::Append, Fault::HeldBefore(gate.clone()));
+            stage.store.fail_next_of(StoreCall::Begin, Fault::Unavailable);
+            let appending = tokio::spawn({
+                let session = session.clone();
+                async move { session.append(&[says("notice")]).await }
+            });
+            gate.wait_until_reached().await;
+            let mut first = begin(&session, "first", ());
+            assert!(poll_once(&mut first).is_pending());
+            let busy = session.begin(&user("x"), BusyPolicy::Reject).await.unwrap_err();
+            let BeginError::Busy { holder, .. } = busy else { panic!("{busy:?}") };
+            assert_eq!(holder.phase, TurnPhase::Starting);
+            gate.open();
+            appending.await.unwrap().unwrap();
+            assert!(matches!(first.await, Err(BeginError::Store { .. })));
+            // A load once started at the same place each time: the second was the first again.
+            assert!(!seen.contains(&holder.stream), "{seen:?}");
+            seen.push(holder.stream);
+        }
         let second = session.begin(&user("second"), ()).await.unwrap();
-        assert_ne!(second.stream(), holder.stream);
-        assert_eq!(session.cancel(holder.stream), CancelOutcome::NotRunning);
+        for stream in seen {
+            assert_ne!(second.stream(), stream);
+            assert_eq!(session.cancel(stream), CancelOutcome::NotRunning);
+        }
         assert_eq!(second.cancelled_by(), None);
         committed(second, "reply").await;
         quiet(&supervisor, &session).await;
@@ -409,11 +417,20 @@ const AT_THE_CALL: u8 = 1;
 const AT_THE_AWAIT: u8 = 2;
 
 impl PanickingStore {
-    fn pass<T: Send + Unpin + 'static>(&self, answer: StoreFuture<T>) -> StoreFuture<T> {
+    fn pass<T: Send + Unpin + 'static>(
+        &self,
+        ask: impl FnOnce() -> StoreFuture<T>,
+    ) -> StoreFuture<T> {
         match self.next.swap(0, Ordering::SeqCst) {
             AT_THE_CALL => panic!("the store, as it is called"),
-            AT_THE_AWAIT => StoreFuture::pending(async { panic!("the store, as it is awaited") }),
-            _ => answer,
+            AT_THE_AWAIT => {
+                let answer = ask();
+                StoreFuture::pending(async move {
+                    drop(answer.await);
+                    panic!("the store, as it is awaited")
+                })
+            }
+            _ => ask(),
         }
     }
 }
@@ -422,10 +439,10 @@ type Answer<T> = StoreFuture<Result<T, StoreError>>;
 
 impl Store for PanickingStore {
     fn create(&self, new: NewRecord) -> Answer<Created> {
-        self.pass(self.inner.create(new))
+        self.pass(|| self.inner.create(new))
     }
     fn write(&self, id: &SessionId, life: Incarnation, write: Write) -> Answer<()> {
-        self.pass(self.inner.write(id, life, write))
+        self.pass(|| self.inner.write(id, life, write))
     }
     fn look_up(&self, id: &SessionId, now: Timestamp) -> Answer<Found> {
         self.inner.look_up(id, now)

@@ -157,6 +157,7 @@ everywhere! {
         let (supervisor, session) = stage.session_with(|config| {
             config.streams.max_items = 4;
             config.streams.max_bytes = 1_024;
+            config.streams.keep_finished_for = Duration::ZERO;
         }).await;
         let turn = session.begin(&user("question"), ()).await.unwrap();
         let idle: Vec<_> = (0..64).map(|_| turn.subscribe()).collect();

@@ -248,7 +248,7 @@ async fn come_and_go(session: Session, stream: StreamId, seed: u64) -> (u64, u64
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn at_full_speed_every_reader_saw_every_number_once_or_was_told_of_the_gap() {
     const CHUNKS: u64 = 1_000_000;
-    let supervisor = support::Stage::new(support::Kind::Memory).start().await;
+    let supervisor = support::Stage::new(support::Kind::Memory).await.start().await;
     let session = supervisor.open(&key("#flood")).await.unwrap();
     let turn = session.begin(&user("go"), ()).await.unwrap();
     let stream = turn.stream();

@@ -11,7 +11,7 @@ use crate::flight::Flights;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
-use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
+use crate::rt::{self, Arc, Mutex, Notify, ShardedMap, Weak};
 use crate::slot::house::{House, Reloaded};
 use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
@@ -21,8 +21,13 @@ use crate::tombstone::Tombstone;
 ///
 /// Turns whose begins the store never heard of, because it failed or the process died, had numbers,
 /// too, and somebody may have seen one start. Those are not given again, so that a late cancel of
-/// such a turn hits nobody. There were never so many at once, since each held an input in memory.
-const UNHEARD_TURNS: u64 = 1 << 20;
+/// such a turn hits nobody. Nothing that is stored says how far the numbers had come, in this process
+/// or in an earlier one, so each load starts at a place of its own: a random one out of 2^40, more
+/// than a million numbers away from the last that is stored. The numbers last for 16 million loads.
+fn unheard_turns() -> u64 {
+    let random = u64::try_from(rt::random_u128() >> 88).unwrap_or_default();
+    (1 << 20) + random
+}
 
 /// What the handles of one supervisor share. Dropped with the last of them.
 #[derive(Debug)]
@@ -145,7 +150,7 @@ impl Shared {
         let found = self.engine.store.look_up(id, self.engine.now().wall).await;
         match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
             Found::Live(mut record) => {
-                record.generation = record.generation.skip(UNHEARD_TURNS);
+                record.generation = record.generation.skip(unheard_turns());
                 Ok(match self.publish(record) {
                     Ok(slot) => Some(Located::Live(slot)),
                     Err(tombstone) => Some(self.gone(tombstone)),

@@ -34,8 +34,9 @@ pub enum Kind {
     Memory,
     /// In memory; every answer has to be awaited, so that actors do the work.
     Awaited,
-    // The place of the SQLite store: one more kind here, one more arm in `Stage::new`, and one more
-    // line in each of the two macros below.
+    /// In a file of its own, which goes with the test.
+    #[cfg(feature = "sqlite")]
+    Sqlite,
 }
 
 /// What a scenario starts from.
@@ -43,17 +44,32 @@ pub enum Kind {
 pub struct Stage {
     /// The store, and the faults that it is to have.
     pub store: FaultyStore,
+    /// Where its file is.
+    #[cfg(feature = "sqlite")]
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Stage {
     /// An empty store of this kind.
-    pub fn new(kind: Kind) -> Self {
+    pub async fn new(kind: Kind) -> Self {
+        #[cfg(feature = "sqlite")]
+        if matches!(kind, Kind::Sqlite) {
+            let folder = tempfile::TempDir::new().unwrap();
+            let options = session_supervisor::SqliteOptions::default();
+            let file = folder.path().join("turns.db");
+            let behind = session_supervisor::SqliteStore::open(file, options).await.unwrap();
+            return Self { store: FaultyStore::new(Arc::new(behind)), folder: Some(folder) };
+        }
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let store = match kind {
-            Kind::Memory => FaultyStore::new(memory),
             Kind::Awaited => FaultyStore::pending(memory),
+            _ => FaultyStore::new(memory),
         };
-        Self { store }
+        Self {
+            store,
+            #[cfg(feature = "sqlite")]
+            folder: None,
+        }
     }
 
     /// A supervisor with the default settings.
@@ -202,7 +218,10 @@ pub fn play<F: Future<Output = ()>>(threads: bool, kind: Kind, scenario: impl Fn
     let runtime = builder.worker_threads(4).enable_all().build().unwrap();
     let limit = Duration::from_secs(60);
     runtime
-        .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
+        .block_on(async {
+            let stage = Stage::new(kind).await;
+            tokio::time::timeout(limit, scenario(stage)).await
+        })
         .expect("the scenario does not end");
     // A task that blocks its thread must not hold up the test.
     runtime.shutdown_background();
@@ -215,7 +234,10 @@ pub fn play_paused<F: Future<Output = ()>>(kind: Kind, scenario: impl FnOnce(Sta
     // Of paused time: it is over at once if nobody does anything any more.
     let limit = Duration::from_secs(30 * 24 * 60 * 60);
     runtime
-        .block_on(async { tokio::time::timeout(limit, scenario(Stage::new(kind))).await })
+        .block_on(async {
+            let stage = Stage::new(kind).await;
+            tokio::time::timeout(limit, scenario(stage)).await
+        })
         .expect("the scenario does not end");
 }
 
@@ -246,6 +268,18 @@ macro_rules! everywhere {
             #[test]
             fn on_an_awaited_store_in_four_threads() {
                 support::play(true, support::Kind::Awaited, scenario);
+            }
+
+            #[cfg(feature = "sqlite")]
+            #[test]
+            fn on_sqlite_in_one_thread() {
+                support::play(false, support::Kind::Sqlite, scenario);
+            }
+
+            #[cfg(feature = "sqlite")]
+            #[test]
+            fn on_sqlite_in_four_threads() {
+                support::play(true, support::Kind::Sqlite, scenario);
             }
         }
     )*};
