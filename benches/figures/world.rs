@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use session_supervisor::{
     BusyPolicy, ChatMessage, CommitOutcome, Session, SessionKey, SqliteOptions, SqliteStore,
-    Supervisor,
+    Supervisor, TurnInput,
 };
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -71,6 +71,15 @@ impl Said {
 pub(crate) async fn turn(session: &Session, said: &Said) {
     let turn = session.begin(&said.input, BusyPolicy::Reject).await.expect("nobody else is there");
     let outcome = turn.commit(&said.reply).await.expect("the store does not fail");
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+}
+
+/// One turn in which nothing is said: the slot, the fence, the outcome, and no entries to encode and keep.
+pub(crate) async fn silent_turn(session: &Session) {
+    let begun = session.begin(TurnInput::none(), BusyPolicy::Reject).await;
+    let reply: &[ChatMessage] = &[];
+    let turn = begun.expect("nobody else is there");
+    let outcome = turn.commit(reply).await.expect("the store does not fail");
     assert!(matches!(outcome, CommitOutcome::Committed { .. }));
 }
 
