@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rt;
+use crate::rt::{self, AtomicU64, Ordering};
 
 /// An instant of this run of the process, in nanoseconds since its clock was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,16 +95,36 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The machine's clocks: tokio's instants, which tests may pause, and the system's wall clock.
+///
+/// The wall clock is read ten times a second at most; in between it goes on with the other, so a jump
+/// of it is seen a tenth of a second late.
 #[derive(Debug)]
 pub struct SystemClock {
     /// What moments are counted from.
     started: rt::Instant,
+    /// The wall clock less the moment when it was read last, in milliseconds.
+    offset: AtomicU64,
+    /// The moment from which on it is read again, in nanoseconds.
+    stale_at: AtomicU64,
 }
+
+/// How long a reading of the wall clock is used.
+const WALL_READING: Duration = Duration::from_millis(100);
 
 impl SystemClock {
     /// A clock whose moments count from now.
     pub fn new() -> Self {
-        Self { started: rt::Instant::now() }
+        let (offset, stale_at) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { started: rt::Instant::now(), offset, stale_at }
+    }
+
+    /// Reads the wall clock; answers its distance from `moment`, in milliseconds.
+    fn read_wall(&self, moment: Moment) -> u64 {
+        let wall = u64::try_from(rt::wall_clock().as_millis()).unwrap_or(u64::MAX);
+        let offset = wall.wrapping_sub(moment.0 / 1_000_000);
+        self.offset.store(offset, Ordering::Relaxed);
+        self.stale_at.store(moment.plus(WALL_READING).0, Ordering::Relaxed);
+        offset
     }
 }
 
@@ -116,11 +136,13 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let wall = u64::try_from(rt::wall_clock().as_millis()).unwrap_or(u64::MAX);
-        Now {
-            moment: Moment::after_start(self.started.elapsed()),
-            wall: Timestamp::from_millis(wall),
-        }
+        let moment = Moment::after_start(self.started.elapsed());
+        let offset = if moment.0 >= self.stale_at.load(Ordering::Relaxed) {
+            self.read_wall(moment)
+        } else {
+            self.offset.load(Ordering::Relaxed)
+        };
+        Now { moment, wall: Timestamp::from_millis((moment.0 / 1_000_000).wrapping_add(offset)) }
     }
 }
 

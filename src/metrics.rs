@@ -170,9 +170,15 @@ impl Counts {
             | TurnOutcome::Cancelled(_)
             | TurnOutcome::Interrupted => {}
         }
-        counter!("session_turns_ended_total", "outcome" => outcome.as_str()).increment(1);
         gauge!("session_turns_open").decrement(1);
-        histogram!("session_turn_seconds", "outcome" => outcome.as_str()).record(seconds);
+        if outcome == TurnOutcome::Committed {
+            // The usual end: with a label that is written here, its key is made once and for all.
+            counter!("session_turns_ended_total", "outcome" => "committed").increment(1);
+            histogram!("session_turn_seconds", "outcome" => "committed").record(seconds);
+        } else {
+            counter!("session_turns_ended_total", "outcome" => outcome.as_str()).increment(1);
+            histogram!("session_turn_seconds", "outcome" => outcome.as_str()).record(seconds);
+        }
         counter!("session_chunks_total").increment(chunks);
     }
 

@@ -52,7 +52,7 @@ impl Slot {
                     self.engine.counts.fenced(reason);
                     stream.fence(reason);
                 }
-                Effect::End { stream, outcome } => self.ended(stream, outcome, now),
+                Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),
@@ -72,21 +72,23 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: Arc<Stream>, outcome: TurnOutcome, now: Now) {
+    fn ended(&self, stream: &Arc<Stream>, outcome: TurnOutcome, now: Now) {
         let took = now.moment.since(stream.since());
-        self.engine.counts.ended(outcome, took.as_secs_f64(), stream.taken());
-        tracing::debug!(session = %self.id, stream = name(&stream), reason = %outcome, ?took,
-            from = phase(&stream), to = "ended", "a turn is over");
+        let taken = stream.taken();
+        self.engine.counts.ended(outcome, took.as_secs_f64(), taken);
+        tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
+            from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
-        if outcome != TurnOutcome::Cancelled(CancelReason::Deleted) {
+        // One whose end was stored is on the shelf already.
+        if taken > 0 && outcome != TurnOutcome::Cancelled(CancelReason::Deleted) {
             self.shelve(stream, now);
         }
     }
 
     /// Keeps a stream for readers that come back. Without chunks there is nothing to come back for.
-    pub(super) fn shelve(&self, stream: Arc<Stream>, now: Now) {
+    pub(super) fn shelve(&self, stream: &Arc<Stream>, now: Now) {
         if let Some(id) = stream.name().filter(|_| stream.taken() > 0) {
-            self.engine.shelf.put(id, stream, now.moment);
+            self.engine.shelf.put(id, stream.clone(), now.moment);
         }
     }
 

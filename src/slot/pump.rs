@@ -26,6 +26,10 @@ impl Slot {
     ) -> Option<Write> {
         let mut state = self.state.lock();
         let was_live = matches!(state.phase(), Phase::Live);
+        if let (Input::Stored { result: Ok(()) }, Some(stream)) = (&input, state.front_ending()) {
+            // Before the state forgets it, so that a reader who comes back finds it at every moment.
+            self.shelve(stream, now);
+        }
         state.apply(input, now, effects);
         let write = state.next_write();
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
@@ -77,15 +81,6 @@ impl Slot {
         }
     }
 
-    /// Keeps the stream of the turn whose end has been stored, before the state forgets it, so that a
-    /// reader who comes back finds it at every moment.
-    fn shelve_front(&self, now: Now) {
-        let ending = self.state.lock().front_ending();
-        if let Some(stream) = ending {
-            self.shelve(stream, now);
-        }
-    }
-
     /// For the actor: the write that was left to it.
     pub(in crate::slot) fn take_left(&self) -> Option<Writing> {
         self.left_for_actor.lock().take()
@@ -133,9 +128,6 @@ impl Answer<'_> {
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
-        }
-        if result.is_ok() && operation != "begin" {
-            self.slot.shelve_front(now);
         }
         self.slot.step(Input::Stored { result }, now, effects)
     }

@@ -127,9 +127,9 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// The stream of the turn whose end is at the front.
-    pub(crate) fn front_ending(&self) -> Option<P::Stream> {
+    pub(crate) fn front_ending(&self) -> Option<&P::Stream> {
         match self.outbox.front.as_ref()? {
-            Pending::Settle { stream, .. } => stream.clone(),
+            Pending::Settle { stream, .. } => stream.as_ref(),
             Pending::Begin { .. } | Pending::Change { .. } | Pending::Delete { .. } => None,
         }
     }

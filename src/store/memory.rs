@@ -2,6 +2,7 @@
 //! the conformance suite is written against.
 
 mod life;
+mod transcript;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -210,8 +211,7 @@ impl Store for MemoryStore {
     ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>> {
         self.answer(|shared| {
             shared.with_life(id, incarnation, |life| {
-                let first = life.entries.partition_point(|entry| entry.seq <= after);
-                Ok(life.entries.iter().skip(first).take(limit).cloned().collect())
+                Ok(life.entries.after(after).take(limit).cloned().collect())
             })
         })
     }

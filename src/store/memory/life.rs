@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::key::SessionKey;
@@ -22,7 +23,7 @@ pub(super) struct Life {
     /// The open turns, oldest first. One as a rule, which has its place inside.
     open: SmallVec<[TurnMarker; 1]>,
     /// Its transcript, by number.
-    pub(super) entries: Vec<StoredEntry>,
+    pub(super) entries: Transcript,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
     /// How turns ended that left no reply, in that order; the others are told by their entries.
@@ -40,7 +41,7 @@ impl Life {
         data: BTreeMap<String, Bytes>,
         keys: SmallVec<[SessionKey; 1]>,
     ) -> Self {
-        let (open, entries, turns) = (SmallVec::new(), Vec::new(), Vec::new());
+        let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Vec::new());
         Self { record, open, entries, data, turns, keys, over: false }
     }
 
@@ -55,7 +56,7 @@ impl Life {
         if let Some(turn) = self.turns.iter().rev().find(|turn| turn.generation == generation) {
             return Some(turn.clone());
         }
-        let last = self.entries.iter().rev().find(|entry| entry.generation == Some(generation));
+        let last = self.entries.newest_of(generation);
         let (outcome, settled_at) = (TurnOutcome::Committed, last.filter(|_| !open)?.at);
         Some(TurnRecord { generation, outcome, settled_at })
     }
@@ -143,20 +144,16 @@ impl Life {
     /// Does with a turn's input what its end asks for.
     fn mark_input(&mut self, generation: Generation, fate: InputFate) {
         // The input is near the end: nothing but what came since its turn began is behind it.
-        let input = self.entries.iter().rposition(|entry| entry.generation == Some(generation));
-        let Some(input) = input else { return };
-        match fate {
+        let mark = match fate {
             InputFate::Drop => {
-                self.entries.remove(input);
-                self.record.entries -= 1;
+                self.record.entries -= u64::from(self.entries.remove_newest_of(generation));
+                return;
             }
-            InputFate::Keep | InputFate::Aside => {
-                let mark =
-                    if fate == InputFate::Keep { EntryMark::Unanswered } else { EntryMark::Aside };
-                if let Some(entry) = self.entries.get_mut(input) {
-                    entry.mark = mark;
-                }
-            }
+            InputFate::Keep => EntryMark::Unanswered,
+            InputFate::Aside => EntryMark::Aside,
+        };
+        if let Some(entry) = self.entries.newest_of_mut(generation) {
+            entry.mark = mark;
         }
     }
 
