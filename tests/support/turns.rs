@@ -12,6 +12,8 @@
     clippy::disallowed_methods,
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_types,
+    clippy::match_wildcard_for_single_variants,
+    clippy::unused_async,
     reason = "helpers of tests, which do not run on the library's seam"
 )]
 
