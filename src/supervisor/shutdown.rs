@@ -10,7 +10,7 @@ use crate::state::Target;
 use crate::store::StoreError;
 
 /// How long the last actors have to end once nothing is left for them to do.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What a shutdown did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
