@@ -233,7 +233,13 @@ impl Slot {
         if id.incarnation() != self.incarnation {
             return None;
         }
-        let here = self.state.lock().stream(id.generation());
+        let here = {
+            let state = self.state.lock();
+            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
+                return None; // What was said in a deleted conversation is nobody's any more.
+            }
+            state.stream(id.generation())
+        };
         here.or_else(|| self.engine.shelf.get(id, self.engine.now().moment))
     }
 
@@ -241,6 +247,9 @@ impl Slot {
     pub(crate) fn last_stream(&self) -> Option<Subscription> {
         let here = {
             let state = self.state.lock();
+            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
+                return None;
+            }
             state.open_stream().or_else(|| state.ending_stream())
         };
         let here = here.map(|(generation, stream)| (self.stream_id(generation), stream));

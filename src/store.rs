@@ -11,6 +11,7 @@
 //!   [`StoreError::Fenced`] and changes nothing.
 //! - A write that was refused or failed never fails another that was gathered into the same
 //!   transaction.
+//! - Writes to one life happen in the order in which they were handed over, awaited or not.
 //! - Handing over a write is enough: dropping its future afterwards does not take it back.
 //! - Each life of an id has its own entries and data; a later life never sees an earlier one's.
 

@@ -5,6 +5,7 @@
     clippy::disallowed_methods,
     clippy::wildcard_enum_match_arm,
     clippy::similar_names,
+    clippy::indexing_slicing,
     reason = "a test"
 )]
 
@@ -153,7 +154,18 @@ everywhere! {
         let running = session.begin(&user("hello"), ()).await.unwrap();
         running.emit("1").unwrap();
         streams.push(running.stream());
-        session.delete().await.unwrap();
+        let gate = Gate::new();
+        stage.store.fail_next_of(StoreCall::Delete, Fault::HeldBefore(gate.clone()));
+        let delete = tokio::spawn({
+            let session = session.clone();
+            async move { session.delete().await }
+        });
+        gate.wait_until_reached().await;
+        // From the moment the session closes, not only when the store has deleted it.
+        assert!(session.subscribe_to(streams[0]).is_none());
+        assert!(session.subscribe_last().is_none());
+        gate.open();
+        delete.await.unwrap().unwrap();
         drop(running);
         for stream in streams {
             assert!(session.subscribe_to(stream).is_none(), "{stream}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Callers, Slot};
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
-use crate::outcome::{CancelReason, TurnOutcome};
+use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
@@ -79,8 +79,9 @@ impl Slot {
         tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
             from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
-        // One whose end was stored is on the shelf already.
-        if taken > 0 && outcome != TurnOutcome::Cancelled(CancelReason::Deleted) {
+        // One whose end was stored was shelved under the lock. Not again here: a delete may have come
+        // between, and what was said in a deleted conversation must not come back.
+        if taken > 0 && outcome == TurnOutcome::Interrupted {
             self.shelve(stream, now);
         }
     }

@@ -262,7 +262,11 @@ impl Shared {
 
     /// Whether `key` is bound to a session, as far as one can know without following it.
     pub(super) async fn is_bound(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        Ok(self.bound(key).is_some() || self.engine.store.bound_to(key).await?.is_some())
+        if self.bound(key).is_some() {
+            return Ok(true);
+        }
+        let bound = self.engine.store.bound_to(key).await;
+        bound.inspect_err(|_| self.engine.counts.store_failed("bound_to")).map(|id| id.is_some())
     }
 
     /// Follows `key`, through the store. Called under the key's flight.
