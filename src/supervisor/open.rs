@@ -320,10 +320,9 @@ impl Shared {
         binding: Option<Binding>,
         seed: &Seed,
     ) -> Result<Attempt, StoreError> {
-        // A fresh id of ours is nobody else's to create; whoever finds it in a listing and loads it
-        // in this moment publishes the same life.
-        let shared_name = binding.is_none();
-        let _flight = if shared_name { Some(self.id_flights.join(id).await) } else { None };
+        // A fresh id as well: its key leads to it as soon as the store has it, and whoever follows and
+        // deletes it must not be ahead of its own publication.
+        let _flight = self.id_flights.join(id).await;
         // The store goes by the wall clock, and knows nothing of a turn that still runs.
         if !seed.allow_reuse
             && let Some(tombstone) = self.grave(id)
