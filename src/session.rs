@@ -406,9 +406,11 @@ impl<E: Content> Session<E> {
         let pending = open && stored.mark == EntryMark::Kept;
         let content = match stored.mark {
             EntryMark::Damaged => Err(EntryError::Damaged),
-            EntryMark::Kept | EntryMark::Pending | EntryMark::Unanswered | EntryMark::Aside => {
-                decode(&stored.payload)
-            }
+            EntryMark::Kept
+            | EntryMark::Pending
+            | EntryMark::Unanswered
+            | EntryMark::Partial
+            | EntryMark::Aside => decode(&stored.payload),
         };
         Entry {
             seq: stored.seq,

@@ -111,7 +111,7 @@ impl<P: Ports> SessionState<P> {
             since: step.now.moment,
             stopping: None,
         });
-        let write = Write::Begin { marker, input, at: step.now.wall };
+        let write = Write::Begin { marker, input, extra: None, at: step.now.wall };
         step.effects.push(Effect::Opened { generation, stream: stream.clone() });
         self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
     }

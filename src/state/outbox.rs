@@ -7,7 +7,7 @@ use super::{
 };
 use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
+use crate::store::{FenceReason, InputFate, PartialFate, Record, StoreError, TurnMarker, Write};
 
 /// One write, and who waits for it. `write` is `None` once the store has it.
 #[derive(Debug)]
@@ -36,7 +36,10 @@ impl<P: Ports> Pending<P> {
         let generation = marker.generation;
         let outcome = TurnOutcome::Interrupted;
         let (input, at) = (InputFate::Keep, record.last_active_at);
-        let write = Some(Write::Settle { generation, outcome, input, at });
+        let (next_seq, version) = (record.next_seq, record.version);
+        let partial = PartialFate::Keep { last: None };
+        let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
+        let write = Some(write);
         Self::Settle { write, generation, stream: None, outcome, then: None }
     }
 

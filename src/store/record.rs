@@ -57,6 +57,67 @@ pub struct TurnRecord {
     pub settled_at: Timestamp,
 }
 
+/// What is kept of the reply of a turn that has not committed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPartial {
+    /// How many chunks are kept, from the first on.
+    pub chunks: u64,
+    /// Their text, one after the other.
+    pub text: Bytes,
+}
+
+/// A begin that was asked for under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The turn that came of it.
+    pub generation: Generation,
+    /// Of what was asked for.
+    pub digest: u128,
+}
+
+/// A turn that stands beside its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BranchRecord {
+    /// The turn.
+    pub generation: Generation,
+    /// The number of the entry that it stands under; 0 is the start of the transcript.
+    pub parent: u64,
+}
+
+/// Entries that were taken out of a transcript together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number: the version of the session from then on.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What was taken out, in order.
+    pub entries: Vec<StoredEntry>,
+}
+
+/// What is kept for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forget {
+    /// Tombstones whose `until` lies at or before this time.
+    Tombstones(Timestamp),
+    /// Revisions that were made at or before this time, with their entries.
+    Revisions(Timestamp),
+    /// Requests whose turns were begun at or before this time.
+    Requests(Timestamp),
+}
+
+impl Forget {
+    /// Its name in logs and metrics; stable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tombstones(_) => "forget_tombstones",
+            Self::Revisions(_) => "forget_revisions",
+            Self::Requests(_) => "forget_requests",
+        }
+    }
+}
+
 /// One entry of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {
@@ -82,6 +143,8 @@ pub enum EntryMark {
     Pending,
     /// The input of a turn that ended without a reply.
     Unanswered,
+    /// What a turn had said when it was interrupted: not a whole reply.
+    Partial,
     /// The input of a parallel turn that lost: kept beside the transcript, not in it.
     Aside,
     /// Its row was damaged on the disk; the payload is empty.

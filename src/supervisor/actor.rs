@@ -11,6 +11,7 @@ use super::shared::Shared;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
+use crate::store::Forget;
 
 /// How many tombstones are removed at a time.
 const SWEEP_SLICE: usize = 1_024;
@@ -114,7 +115,7 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
     loop {
-        match shared.engine.store.forget_tombstones(now.wall, SWEEP_SLICE).await {
+        match shared.engine.store.forget(Forget::Tombstones(now.wall), SWEEP_SLICE).await {
             Ok(forgotten) if forgotten == SWEEP_SLICE => {}
             Ok(_) => return,
             Err(error) => {

@@ -11,7 +11,9 @@ use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
-use crate::store::{FenceReason, InputFate, Record, RecordFilter, StoreError, TurnMarker, Write};
+use crate::store::{
+    FenceReason, InputFate, PartialFate, Record, RecordFilter, StoreError, TurnMarker, Write,
+};
 
 /// How many sessions are looked at together.
 const PAGE: usize = 256;
@@ -88,6 +90,9 @@ async fn settle_one(
         generation: marker.generation,
         outcome: TurnOutcome::Interrupted,
         input: InputFate::Keep,
+        partial: PartialFate::Keep { last: None },
+        next_seq: record.next_seq,
+        version: record.version,
         at: engine.now().wall,
     };
     match engine.store.write(&record.id, record.incarnation, write).await {
