@@ -82,6 +82,7 @@ mod id;
 mod key;
 pub mod metrics;
 mod outcome;
+mod partial;
 mod policy;
 mod registry;
 mod rt;
@@ -99,7 +100,8 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, LimitConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    Config, ConfigError, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig, TurnConfig,
+    UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -109,7 +111,10 @@ pub use id::{
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
-pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
+pub use partial::Partial;
+pub use policy::{
+    BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
+};
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
 };

@@ -56,6 +56,23 @@ pub enum Parallel {
     FirstCommit,
 }
 
+/// What becomes of what a turn has said when it ends without a reply: when it is interrupted by a crash,
+/// told to end, dropped, fails or panics, and its input stays in the transcript. Where the input goes, what
+/// was said goes with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PartialPolicy {
+    /// It stays beside the transcript; [`Session::partial`](crate::Session::partial) reads it.
+    #[default]
+    Beside,
+    /// It becomes an entry, marked [`EntryMark::Partial`](crate::store::EntryMark::Partial);
+    /// [`SupervisorBuilder::partial_entry`](crate::SupervisorBuilder::partial_entry) says how.
+    Entry,
+    /// It goes. Then nothing of a reply is stored while it is being said.
+    Drop,
+}
+
 /// For serde.
 const fn default_max() -> usize {
     DEFAULT_QUEUE_MAX

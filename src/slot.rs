@@ -18,6 +18,7 @@ mod pump;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::actor::ActorHandle;
@@ -32,10 +33,11 @@ use crate::outcome::CancelReason;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
 use crate::state::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
-    Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
+    Effects, Input, Phase, Ports, SessionState, Settings, Settlement, Snapshot, Spoken, Target,
+    Ticket,
 };
-use crate::store::{LifeWriter, Record, StoreError};
-use crate::stream::{Stream, Subscription};
+use crate::store::{LifeWriter, PartialPiece, Record, StoreError};
+use crate::stream::{PieceFate, Stream, Subscription};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// The callers of a real session wait on channels.
@@ -48,6 +50,20 @@ impl Ports for Callers {
     type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
     type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
     type Stream = Arc<Stream>;
+}
+
+impl Spoken for Arc<Stream> {
+    fn take_piece(&self) -> Option<PartialPiece> {
+        Stream::take_piece(self)
+    }
+
+    fn settle_piece(&self, fate: PieceFate) -> bool {
+        Stream::settle_piece(self, fate)
+    }
+
+    fn text(&self) -> Bytes {
+        Stream::text(self)
+    }
 }
 
 /// One loaded session.
@@ -77,9 +93,18 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A session as its record says. Its repairs are not written before [`Self::start`].
-    pub(crate) fn new(record: Record, engine: Arc<Engine>, house: Weak<dyn House>) -> Arc<Self> {
-        let state = SessionState::load(&record, engine.instance);
+    /// A session as its record says, with what is kept of the replies that it calls open. Its repairs are
+    /// not written before [`Self::start`].
+    pub(crate) fn new(
+        record: Record,
+        said: Vec<Bytes>,
+        engine: Arc<Engine>,
+        house: Weak<dyn House>,
+    ) -> Arc<Self> {
+        let partials = engine.config.partials.interrupted;
+        let (at, instance) = (engine.now().wall, engine.instance);
+        let settings = Settings { at, instance, partials };
+        let state = SessionState::load(&record, said, settings);
         let writer = engine.store.attach(&record.id, record.incarnation);
         Arc::new(Self {
             id: record.id,

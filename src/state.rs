@@ -24,23 +24,26 @@ mod cancel;
 mod change;
 mod close;
 mod outbox;
+mod partial;
 mod protocol;
 mod turns;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
-use crate::policy::{Holder, TurnPhase};
-use crate::store::{Record, StoreError};
+use crate::policy::{Holder, PartialPolicy, TurnPhase};
+use crate::store::{Record, StoreError, Write};
 use crate::tombstone::Tombstone;
 
 pub(crate) use close::Deletion;
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
+pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect, Effects,
     Input, Ports, Settlement, Snapshot, Target, Ticket,
@@ -53,6 +56,8 @@ pub(crate) struct SessionState<P: Ports> {
     incarnation: Incarnation,
     /// Which run of the process, for markers.
     instance: InstanceId,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -75,6 +80,17 @@ pub(crate) struct SessionState<P: Ports> {
     writing: bool,
     /// When the session was last used, for people.
     last_active_at: Timestamp,
+}
+
+/// What a session is loaded with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// When: turns that are settled by it are settled then.
+    pub(crate) at: Timestamp,
+    /// This run of the process.
+    pub(crate) instance: InstanceId,
+    /// What becomes of replies that are not finished.
+    pub(crate) partials: PartialPolicy,
 }
 
 /// Whether a session can be used.
@@ -152,13 +168,14 @@ impl<P: Ports> SessionState<P> {
     /// The state of a session as its record says.
     ///
     /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
-    /// Each is settled as interrupted, ahead of anything else that will be written.
-    pub(crate) fn load(record: &Record, instance: InstanceId) -> Self {
-        let mut outbox = Outbox::default();
-        outbox.extend(record.open.iter().map(|marker| Pending::repair(marker, record)));
-        Self {
+    /// Each is settled as interrupted, ahead of anything else that will be written; `said` is what is
+    /// kept of their replies, in their order, if that is to be made entries.
+    pub(crate) fn load(record: &Record, said: Vec<Bytes>, settings: Settings) -> Self {
+        let Settings { at, instance, partials } = settings;
+        let mut state = Self {
             incarnation: record.incarnation,
             instance,
+            partials,
             phase: Phase::Live,
             generation: record.generation,
             version: record.version,
@@ -167,10 +184,20 @@ impl<P: Ports> SessionState<P> {
             turns: SmallVec::new(),
             fenced: SmallVec::new(),
             queue: VecDeque::new(),
-            outbox,
+            outbox: Outbox::default(),
             writing: false,
             last_active_at: record.last_active_at,
+        };
+        let mut said = said.into_iter();
+        for marker in &record.open {
+            state.repair(marker.generation, said.next(), at);
         }
+        state
+    }
+
+    /// The writes that settle what its record calls open, for a session that is not to be loaded.
+    pub(crate) fn into_repairs(self) -> Vec<Write> {
+        self.outbox.into_writes()
     }
 
     /// Takes in one input.
@@ -182,6 +209,7 @@ impl<P: Ports> SessionState<P> {
             Input::Commit { generation, entries, data, port } => {
                 self.commit(generation, (entries, data), port, step);
             }
+            Input::Keep { generation } => self.keep(generation),
             Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),
             Input::Drop { generation, panicked } => self.dropped(generation, panicked, step),
             Input::Cancel { target, reason, grace } => self.cancel(target, reason, grace, step),
@@ -238,6 +266,7 @@ impl<P: Ports> SessionState<P> {
             }
             Pending::Settle { .. }
             | Pending::Begin { .. }
+            | Pending::Partial { .. }
             | Pending::Change { .. }
             | Pending::Delete { .. } => None,
         })

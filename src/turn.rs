@@ -203,14 +203,15 @@ impl<E> Turn<E> {
 
     /// Emits a piece of the reply to whoever reads; answers its number, from 1.
     ///
-    /// Never waits for a reader. What is emitted is not the reply: that is what is committed.
+    /// Never waits for a reader or for the store. What is emitted is not the reply: that is what is
+    /// committed. Until then it is kept beside the transcript, piece by piece, for the case that the turn
+    /// does not come to it; see [`PartialConfig`](crate::PartialConfig).
     ///
     /// # Errors
     ///
     /// [`EmitError`] once the turn was told to end; a good moment to stop working.
     pub fn emit(&self, chunk: impl Into<Chunk>) -> Result<u64, EmitError> {
-        let pushed = self.hold.stream.push(chunk.into());
-        pushed.map_err(|reason| EmitError { stream: self.stream(), reason })
+        self.hold.emit(chunk.into()).map_err(|reason| EmitError { stream: self.stream(), reason })
     }
 
     /// A reader of this turn's stream.

@@ -25,7 +25,10 @@ impl<P: Ports> SessionState<P> {
         let starting = |generation| {
             self.outbox.iter().any(|pending| match pending {
                 Pending::Begin { generation: it, .. } => *it == generation,
-                Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => false,
+                Pending::Settle { .. }
+                | Pending::Partial { .. }
+                | Pending::Change { .. }
+                | Pending::Delete { .. } => false,
             })
         };
         rule(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::close::Deletion;
+use super::partial::Spoken;
 use crate::clock::{Moment, Timestamp};
 use crate::id::{Generation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
@@ -25,7 +26,7 @@ pub(crate) trait Ports {
     /// Who deletes it.
     type Delete: fmt::Debug;
     /// The turn's stream.
-    type Stream: Clone + fmt::Debug;
+    type Stream: Spoken;
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -56,6 +57,8 @@ pub(crate) enum Input<P: Ports> {
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
     Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
+    /// From the turn that has said enough for a piece to be stored. Does not count as use.
+    Keep { generation: Generation },
     /// From [`Turn::fail`](crate::Turn::fail). Counts as use.
     Fail { generation: Generation, fate: InputFate, port: P::Settle },
     /// From a dropped turn. Counts as use.

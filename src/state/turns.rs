@@ -10,7 +10,7 @@ use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
-use crate::store::{DataChange, InputFate, PartialFate, Write};
+use crate::store::{DataChange, InputFate, Write};
 
 impl<P: Ports> SessionState<P> {
     /// Ends a turn with its reply, if it still may.
@@ -111,8 +111,8 @@ impl<P: Ports> SessionState<P> {
     ) {
         self.last_active_at = now.wall;
         let generation = turn.generation;
+        let partial = self.partial_fate(&turn, input);
         let (next_seq, version, at) = (self.next_seq, self.version, now.wall);
-        let partial = PartialFate::Drop;
         let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
         self.outbox.push_back(Pending::Settle {
             write: Some(write),

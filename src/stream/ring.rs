@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::draft::Draft;
 use super::{Chunk, Event};
 use crate::outcome::{CancelReason, TurnOutcome};
 
@@ -24,6 +25,8 @@ pub(super) struct Ring {
     pub(super) fenced: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
+    /// What the store is to have of it, while the turn runs and says something.
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// Why nobody can read on from a place.
@@ -54,8 +57,8 @@ impl Ring {
     /// An empty one.
     pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
         let chunks = VecDeque::new();
-        let (told, fenced, ended) = (None, false, None);
-        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, told, fenced, ended }
+        let (told, fenced, ended, draft) = (None, false, None, None);
+        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, told, fenced, ended, draft }
     }
 
     /// The number that the next chunk gets.
@@ -86,6 +89,7 @@ impl Ring {
     pub(super) fn end(&mut self, outcome: TurnOutcome) -> bool {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
+        self.draft = None;
         first
     }
 
