@@ -164,7 +164,8 @@ impl<E> Session<E> {
         delete(&self.slot, self.house.as_ref()).await
     }
 
-    /// The record as the store has it.
+    /// The record as the store has it. A turn that it calls open runs; one that does not run any more is
+    /// cleared on the way.
     ///
     /// # Errors
     ///
@@ -175,7 +176,10 @@ impl<E> Session<E> {
     /// Cancel safe: it only reads.
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
-        let found = engine.store.look_up(&slot.id, engine.now().wall).await;
+        let found = match engine.store.look_up(&slot.id, engine.now().wall).await {
+            Ok(Found::Live(record)) if !record.open.is_empty() => self.house.fresh(record).await,
+            found => found,
+        };
         let found = match found {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),

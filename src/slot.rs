@@ -185,6 +185,21 @@ impl Slot {
         self.cancel(Target::Turn(generation), CancelReason::Stopped, grace);
     }
 
+    /// Settles turn `generation` as interrupted, unless it may be alive.
+    pub(crate) fn clear(
+        self: &Arc<Self>,
+        generation: Generation,
+    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
+        let (port, answer) = oneshot::channel();
+        self.apply(Input::Clear { generation, port });
+        answer
+    }
+
+    /// Whether turn `generation` is open, or on its way to or from it.
+    pub(crate) fn may_live(&self, generation: Generation) -> bool {
+        self.state.lock().may_live(generation)
+    }
+
     /// Changes the session without a turn.
     pub(crate) fn change(
         self: &Arc<Self>,

@@ -26,6 +26,7 @@ mod close;
 mod outbox;
 mod partial;
 mod protocol;
+mod stale;
 mod turns;
 
 use std::collections::VecDeque;
@@ -190,7 +191,7 @@ impl<P: Ports> SessionState<P> {
         };
         let mut said = said.into_iter();
         for marker in &record.open {
-            state.repair(marker.generation, said.next(), at);
+            state.repair(marker.generation, said.next(), at, None);
         }
         state
     }
@@ -209,6 +210,7 @@ impl<P: Ports> SessionState<P> {
             Input::Commit { generation, entries, data, port } => {
                 self.commit(generation, (entries, data), port, step);
             }
+            Input::Clear { generation, port } => self.clear(generation, port, step),
             Input::Keep { generation } => self.keep(generation),
             Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),
             Input::Drop { generation, panicked } => self.dropped(generation, panicked, step),

@@ -9,6 +9,7 @@ mod recovery;
 mod seed;
 mod shared;
 mod shutdown;
+mod stale;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -155,7 +156,8 @@ impl<E> Supervisor<E> {
     /// [`RecordPage::next`] for the next page.
     ///
     /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
-    /// counts as used. `open` names the turns that run.
+    /// counts as used. `open` names the turns that run; one that does not run any more is cleared on the
+    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be.
     ///
     /// # Errors
     ///
@@ -171,7 +173,7 @@ impl<E> Supervisor<E> {
         limit: usize,
     ) -> Result<RecordPage, ReadError> {
         // A page of none would be the last one for ever.
-        let listed = self.shared.engine.store.list(filter, after, limit.max(1)).await;
+        let listed = self.shared.list(&filter, after, limit.max(1)).await;
         listed.map_err(|source| self.read_failed(source))
     }
 

@@ -138,7 +138,13 @@ impl<P: Ports> Extend<Pending<P>> for Outbox<P> {
 
 impl<P: Ports> SessionState<P> {
     /// Settles a turn that the record calls open and that nobody holds.
-    pub(super) fn repair(&mut self, generation: Generation, said: Option<Bytes>, at: Timestamp) {
+    pub(super) fn repair(
+        &mut self,
+        generation: Generation,
+        said: Option<Bytes>,
+        at: Timestamp,
+        then: Option<(P::Settle, Settlement)>,
+    ) {
         let (outcome, input) = (TurnOutcome::Interrupted, InputFate::Keep);
         let partial = match (self.partials, said) {
             (PartialPolicy::Drop, _) => PartialFate::Drop,
@@ -147,7 +153,7 @@ impl<P: Ports> SessionState<P> {
         };
         let (next_seq, version) = (self.next_seq, self.version);
         let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
-        let (write, stream, then) = (Some(write), None, None);
+        let (write, stream) = (Some(write), None);
         self.outbox.push_back(Pending::Settle { write, generation, stream, outcome, then });
     }
 
@@ -186,6 +192,13 @@ impl<P: Ports> SessionState<P> {
         match (pending, result) {
             (Pending::Begin { generation, port, stream, .. }, Ok(())) => {
                 self.begun(generation, port, stream, step);
+            }
+            (Pending::Settle { stream: None, outcome, then, .. }, result)
+                if Self::is_cleared(outcome, &result) =>
+            {
+                step.effects.extend(
+                    then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
+                );
             }
             (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
                 step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));

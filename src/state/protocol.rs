@@ -59,6 +59,8 @@ pub(crate) enum Input<P: Ports> {
     Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
     /// From the turn that has said enough for a piece to be stored. Does not count as use.
     Keep { generation: Generation },
+    /// From a reader that found a turn open in the store and may be wrong. Does not count as use.
+    Clear { generation: Generation, port: P::Settle },
     /// From [`Turn::fail`](crate::Turn::fail). Counts as use.
     Fail { generation: Generation, fate: InputFate, port: P::Settle },
     /// From a dropped turn. Counts as use.

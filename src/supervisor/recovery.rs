@@ -67,7 +67,7 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
 }
 
 /// Settles the open turns of one session as interrupted, with what is kept of their replies.
-async fn settle_one(
+pub(super) async fn settle_one(
     engine: &Engine,
     record: &Record,
     settled: &mut Vec<SettledTurn>,

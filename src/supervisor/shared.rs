@@ -229,6 +229,13 @@ impl House for Shared {
         })
     }
 
+    fn fresh(
+        &self,
+        record: Record,
+    ) -> Pin<Box<dyn Future<Output = Result<Found, StoreError>> + Send + '_>> {
+        Box::pin(self.fresh(record))
+    }
+
     fn parent(&self) -> Option<ActorCell> {
         self.actor.lock().as_ref().map(ActorRef::get_cell)
     }
