@@ -27,6 +27,8 @@ pub struct Config {
     pub partials: PartialConfig,
     /// What is stored.
     pub limits: LimitConfig,
+    /// What is kept for a time.
+    pub kept: KeepConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
 }
@@ -103,8 +105,29 @@ pub struct LimitConfig {
     pub max_entry_bytes: usize,
     /// The largest datum, encoded, in bytes. Default: 65,536. At least 1.
     pub max_datum_bytes: usize,
-    /// The longest name of a datum and the longest label, in bytes. Default: 256. At least 1.
+    /// How many turns of [`Parallel::Branch`](crate::Parallel::Branch) may stand under one entry.
+    /// Default: 64. At least 1.
+    pub max_branches: usize,
+    /// How many turns may be taken back or done over at once. Default: 32. At least 1.
+    pub max_take_back: usize,
+    /// The longest name of a datum and the longest label, in bytes, and the longest name of a
+    /// begin. Default: 256. At least 1.
     pub max_name_bytes: usize,
+}
+
+/// Settings of what is kept for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct KeepConfig {
+    /// How long a begin with a name is remembered, at least; see
+    /// [`BeginOptions::idempotency_key`](crate::BeginOptions::idempotency_key). Default: 24 h. At least
+    /// 1 s.
+    #[serde(with = "humantime_serde")]
+    pub requests_for: Duration,
+    /// How long entries that were taken back are kept, at least. Default: 30 d. At least 1 s.
+    #[serde(with = "humantime_serde")]
+    pub revisions_for: Duration,
 }
 
 /// Settings of deleted ids.
@@ -132,6 +155,7 @@ impl Default for Config {
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
+            kept: KeepConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
     }
@@ -170,8 +194,17 @@ impl Default for LimitConfig {
         Self {
             max_entry_bytes: 16 * 1_024 * 1_024,
             max_datum_bytes: 64 * 1_024,
+            max_branches: 64,
+            max_take_back: 32,
             max_name_bytes: 256,
         }
+    }
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { requests_for: DAY, revisions_for: DAY * 30 }
     }
 }
 
@@ -229,9 +262,13 @@ impl Config {
         span("partials.every", every, shortest, day, "it must be between 100ms and 24h")?;
         positive("limits.max_entry_bytes", self.limits.max_entry_bytes)?;
         positive("limits.max_datum_bytes", self.limits.max_datum_bytes)?;
+        positive("limits.max_take_back", self.limits.max_take_back)?;
+        positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
         let rule = "it must be between 1s and 100 years";
+        span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
+        span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
         span("tombstones.keep_for", self.tombstones.keep_for, SECOND, AGES, rule)?;
         span("tombstones.sweep_every", self.tombstones.sweep_every, SECOND, AGES, rule)
     }

@@ -100,7 +100,7 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig, TurnConfig,
+    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig, TurnConfig,
     UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};

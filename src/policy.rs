@@ -42,6 +42,17 @@ pub enum BusyPolicy {
         #[serde(default = "default_max")]
         max: usize,
     },
+    /// The newcomer is handed to the running turn, if that asks for more input
+    /// ([`Turn::next_input`](crate::Turn::next_input)); if it does not, the newcomer waits as in a queue,
+    /// and becomes a turn of its own once it is first.
+    Steer {
+        /// How many may wait. Default: 16. 0 lets nobody wait.
+        #[serde(default = "default_max")]
+        max: usize,
+        /// How long one waits. Default: `None`, as long as it takes.
+        #[serde(default, with = "humantime_serde")]
+        wait: Option<Duration>,
+    },
     /// The newcomer runs at once beside the others.
     Parallel(Parallel),
 }
@@ -54,6 +65,11 @@ pub enum Parallel {
     /// The first to commit wins; whoever began before that commit and commits after it is told
     /// [`Superseded`](crate::CommitOutcome::Superseded), and its input is kept beside the transcript.
     FirstCommit,
+    /// Every reply gets in: turns that run at once are siblings under the entry that was the last when
+    /// they began. The transcript follows the one that committed last;
+    /// [`Session::branches`](crate::Session::branches) lists them. At most `limits.max_branches` stand
+    /// under one entry.
+    Branch,
 }
 
 /// What becomes of what a turn has said when it ends without a reply: when it is interrupted by a crash,
@@ -89,6 +105,11 @@ impl BusyPolicy {
         Self::Queue { max: DEFAULT_QUEUE_MAX, wait: None }
     }
 
+    /// Steers, or waits behind at most 15 others, as long as it takes.
+    pub const fn steer() -> Self {
+        Self::Steer { max: DEFAULT_QUEUE_MAX, wait: None }
+    }
+
     /// Interrupts, with 5 seconds of grace.
     pub const fn interrupt() -> Self {
         Self::Interrupt { grace: DEFAULT_GRACE, max: DEFAULT_QUEUE_MAX }
@@ -97,7 +118,7 @@ impl BusyPolicy {
     /// How long a newcomer waits.
     pub(crate) const fn wait(self) -> Option<Duration> {
         match self {
-            Self::Queue { wait, .. } => wait,
+            Self::Queue { wait, .. } | Self::Steer { wait, .. } => wait,
             Self::Reject | Self::Interrupt { .. } | Self::Parallel(_) => None,
         }
     }
@@ -106,7 +127,7 @@ impl BusyPolicy {
     pub(crate) const fn grace(self) -> Option<Duration> {
         match self {
             Self::Interrupt { grace, .. } => Some(grace),
-            Self::Reject | Self::Queue { .. } | Self::Parallel(_) => None,
+            Self::Reject | Self::Queue { .. } | Self::Steer { .. } | Self::Parallel(_) => None,
         }
     }
 }

@@ -103,7 +103,8 @@ impl Slot {
     ) -> Arc<Self> {
         let partials = engine.config.partials.interrupted;
         let (at, instance) = (engine.now().wall, engine.instance);
-        let settings = Settings { at, instance, partials };
+        let max_branches = engine.config.limits.max_branches;
+        let settings = Settings { at, instance, partials, max_branches };
         let state = SessionState::load(&record, said, settings);
         let writer = engine.store.attach(&record.id, record.incarnation);
         Arc::new(Self {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use self::draft::Draft;
 use self::ring::{Gap, Look, Ring};
-use crate::clock::Moment;
+use crate::clock::{Moment, Timestamp};
 use crate::config::PartialConfig;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
@@ -100,6 +100,17 @@ pub enum Event {
     },
     /// The turn is over. Nothing comes after this.
     Ended(TurnOutcome),
+}
+
+/// What was said to a turn while it works, stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// The number of the entry.
+    pub(crate) seq: u64,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The entry, encoded.
+    pub(crate) input: Bytes,
 }
 
 /// The stream of one turn: shared by its holder, its readers and the session.
@@ -189,6 +200,35 @@ impl Stream {
             token.cancel();
         }
         self.orders.notify_waiters();
+    }
+
+    /// There may be something for the turn to ask for.
+    pub(crate) fn offer(&self) {
+        self.orders.notify_waiters();
+    }
+
+    /// Something was said to the turn.
+    pub(crate) fn deliver(&self, said: Said) {
+        self.ring.lock().inbox.get_or_insert_default().push_back(said);
+        self.orders.notify_waiters();
+    }
+
+    /// What was said to the turn and it has not read.
+    fn unread(&self) -> Option<Said> {
+        self.ring.lock().inbox.as_mut()?.pop_front()
+    }
+
+    /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.
+    pub(crate) async fn wait_said(&self, ask: impl Fn()) -> Option<Said> {
+        wait(&self.orders, || {
+            let here = || self.unread().map(Some);
+            let over = || self.told().map(|_| None);
+            here().or_else(over).or_else(|| {
+                ask();
+                here()
+            })
+        })
+        .await
     }
 
     /// The turn is over: the terminal event.

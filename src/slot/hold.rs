@@ -10,7 +10,7 @@ use crate::outcome::CancelReason;
 use crate::rt::{Arc, oneshot};
 use crate::state::{Input, Settlement};
 use crate::store::{DataChange, InputFate, StoreError};
-use crate::stream::{Chunk, Stream};
+use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
 pub(crate) struct Hold {
@@ -42,6 +42,12 @@ impl Hold {
             self.slot.apply(Input::Keep { generation: self.generation });
         }
         Ok(seq)
+    }
+
+    /// Waits for what is said to the turn while it works; `None` once it is told to end.
+    pub(crate) async fn said(&self) -> Option<Said> {
+        let ask = || self.slot.apply(Input::Take { generation: self.generation });
+        self.stream.wait_said(ask).await
     }
 
     /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.

@@ -30,6 +30,15 @@ pub(crate) enum Pending<P: Ports> {
     },
     /// Keeps a piece of what a turn has said.
     Partial { write: Option<Write>, generation: Generation, stream: P::Stream },
+    /// Adds an input to an open turn.
+    Steer {
+        write: Option<Write>,
+        generation: Generation,
+        seq: u64,
+        port: P::Begin,
+        stream: P::Stream,
+        input: Bytes,
+    },
     /// Changes the session without a turn.
     Change { write: Option<Write>, port: P::Change, version: u64, last_seq: u64 },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
@@ -43,6 +52,7 @@ impl<P: Ports> Pending<P> {
             Self::Begin { write, .. }
             | Self::Settle { write, .. }
             | Self::Partial { write, .. }
+            | Self::Steer { write, .. }
             | Self::Change { write, .. }
             | Self::Delete { write } => write.take(),
         }
@@ -171,13 +181,8 @@ impl<P: Ports> SessionState<P> {
 
     /// The stream of the turn whose end is at the front.
     pub(crate) fn front_ending(&self) -> Option<&P::Stream> {
-        match self.outbox.front.as_ref()? {
-            Pending::Settle { stream, .. } => stream.as_ref(),
-            Pending::Begin { .. }
-            | Pending::Partial { .. }
-            | Pending::Change { .. }
-            | Pending::Delete { .. } => None,
-        }
+        let Pending::Settle { stream, .. } = self.outbox.front.as_ref()? else { return None };
+        stream.as_ref()
     }
 
     /// Whether a write waits that nobody has handed to the store.
@@ -205,6 +210,9 @@ impl<P: Ports> SessionState<P> {
                 step.effects.extend(
                     then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
                 );
+            }
+            (Pending::Steer { generation, seq, port, stream, input, .. }, Ok(())) => {
+                step.effects.push(Effect::Steered { port, generation, seq, stream, input });
             }
             (Pending::Partial { generation, stream, .. }, result) => {
                 self.kept(generation, &stream, &result);
@@ -234,6 +242,7 @@ impl<P: Ports> SessionState<P> {
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
+        self.answer_echoes(generation, step);
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             turn.opened = true;
@@ -259,17 +268,10 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a turn that is being settled was told to end.
     fn cancelled_by(&self, wanted: Generation) -> CancelReason {
-        let reason = self.outbox.iter().find_map(|pending| match pending {
-            Pending::Settle { generation, outcome: TurnOutcome::Cancelled(reason), .. }
-                if *generation == wanted =>
-            {
-                Some(*reason)
-            }
-            Pending::Settle { .. }
-            | Pending::Begin { .. }
-            | Pending::Partial { .. }
-            | Pending::Change { .. }
-            | Pending::Delete { .. } => None,
+        let reason = self.outbox.iter().find_map(|pending| {
+            let Pending::Settle { generation, outcome, .. } = pending else { return None };
+            let TurnOutcome::Cancelled(reason) = outcome else { return None };
+            (*generation == wanted).then_some(*reason)
         });
         reason.unwrap_or(CancelReason::Stopped)
     }
@@ -293,6 +295,7 @@ impl<P: Ports> SessionState<P> {
             let refusal = BeginRefusal::Store(error.clone());
             step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
+        self.refuse_all_echoes(&BeginRefusal::Store(error.clone()), step);
         if matches!(self.phase, Phase::Live) {
             self.phase = Phase::Left;
             step.effects.push(Effect::Leave);
@@ -303,7 +306,7 @@ impl<P: Ports> SessionState<P> {
     fn fail_pending(&mut self, pending: Pending<P>, error: &StoreError, step: &mut Step<'_, P>) {
         match pending {
             // Its turn's end is told by whoever took the turn.
-            Pending::Begin { port, .. } => {
+            Pending::Begin { port, .. } | Pending::Steer { port, .. } => {
                 let refusal = BeginRefusal::Store(error.clone());
                 step.effects.push(Effect::Refused { port, refusal });
             }

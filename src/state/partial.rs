@@ -75,7 +75,7 @@ impl<P: Ports> SessionState<P> {
         if text.is_empty() {
             return PartialFate::Drop;
         }
-        self.take_seqs(1);
+        self.tip = self.take_seqs(1);
         self.version += 1;
         PartialFate::Entry { payload: text }
     }

@@ -28,13 +28,11 @@ impl<P: Ports> SessionState<P> {
 
     /// Whether a turn is open, or about to be, or about to be told to the store as over.
     pub(crate) fn may_live(&self, wanted: Generation) -> bool {
-        let coming = self.outbox.iter().any(|pending| match pending {
-            Pending::Begin { generation, .. } | Pending::Settle { generation, .. } => {
-                *generation == wanted
-            }
-            Pending::Partial { .. } | Pending::Change { .. } | Pending::Delete { .. } => false,
-        });
-        coming || self.is_open(wanted)
+        let coming = |pending: &Pending<P>| {
+            matches!(pending, Pending::Begin { generation, .. } | Pending::Settle { generation, .. }
+                if *generation == wanted)
+        };
+        self.outbox.iter().any(coming) || self.is_open(wanted)
     }
 
     /// Whether what the store says to the clearing of a turn means that it is over.

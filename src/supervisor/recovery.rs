@@ -77,6 +77,7 @@ pub(super) async fn settle_one(
         at: engine.now().wall,
         instance: engine.instance,
         partials: engine.config.partials.interrupted,
+        max_branches: engine.config.limits.max_branches,
     };
     let repairs = SessionState::<Callers>::load(record, said, settings).into_repairs();
     for (marker, write) in record.open.iter().zip(repairs) {
