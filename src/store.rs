@@ -88,7 +88,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// taken back.
     ///
     /// An entry whose checksum does not match is told as [`EntryMark::Damaged`] with an empty
-    /// payload; the others are not affected.
+    /// payload; the others are not affected. [`StoreError::Damaged`] if it cannot be read which were
+    /// taken back: they are not shown as if they still counted.
     fn entries(
         &self,
         id: &SessionId,
@@ -121,7 +122,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>>;
 
-    /// What is kept of the reply of turn `generation`; `None` if nothing is.
+    /// What is kept of the reply of turn `generation`; `None` if nothing is. [`StoreError::Damaged`] if
+    /// a piece of it is damaged or missing.
     fn partial(
         &self,
         id: &SessionId,
@@ -137,21 +139,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         key: &str,
     ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>>;
 
-    /// The turns of a life that were begun under a parent, oldest first.
+    /// The turns of a life that were begun under a parent, oldest first. [`StoreError::Damaged`] if one
+    /// cannot be read, since the others are told wrongly without it.
     fn branches(
         &self,
         id: &SessionId,
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>>;
 
-    /// What was taken out of the transcript and is not forgotten, oldest first.
+    /// What was taken out of the transcript and is not forgotten, oldest first. An entry that is damaged is
+    /// told as in [`entries`](Self::entries). [`StoreError::Damaged`] if it cannot be read what was taken
+    /// out.
     fn revisions(
         &self,
         id: &SessionId,
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>>;
 
-    /// Removes up to `limit` of what is kept for a time; answers how many.
+    /// Removes up to `limit` of what is kept for a time, oldest first; answers how many. What is damaged
+    /// stays until its session is deleted.
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>>;
 
     /// Looks at everything, and answers with what is damaged, a line each; empty is well.

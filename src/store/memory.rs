@@ -299,8 +299,8 @@ impl Store for MemoryStore {
         self.answer(|shared| {
             Ok(match what {
                 Forget::Tombstones(now) => shared.forget_tombstones(now, limit),
-                Forget::Revisions(at) => shared.forget_aged(&shared.revisions, at, limit),
-                Forget::Requests(at) => shared.forget_aged(&shared.requests, at, limit),
+                Forget::Revisions(at) => shared.forget_revisions(at, limit),
+                Forget::Requests(at) => shared.forget_requests(at, limit),
             })
         })
     }

@@ -88,7 +88,7 @@ pub enum Write {
     /// Keeps a further piece of what an open turn has said so far, beside the transcript. Not a use.
     ///
     /// Fenced if the turn is not open, or `piece.first` is not the number after the last chunk that is
-    /// kept of it.
+    /// kept of it, or the piece has no chunk.
     Partial {
         /// The turn.
         generation: Generation,
@@ -159,7 +159,7 @@ pub enum Write {
     /// Takes entries out of the transcript, and keeps them as a revision. Their numbers are not given
     /// again.
     ///
-    /// Fenced if a turn is open.
+    /// Fenced if a turn is open, or the version is not above the record's and every revision's.
     TakeBack {
         /// Which.
         from: TakeBack,
@@ -201,9 +201,11 @@ impl Write {
 /// What only some begins do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BeginExtra {
-    /// Takes entries back first, as [`Write::TakeBack`] does: the turn does an earlier one over.
+    /// Takes entries back first, as [`Write::TakeBack`] does, and is fenced as that is: the turn does an
+    /// earlier one over.
     pub take_back: Option<TakeBack>,
-    /// The caller's name for what it asked for, to be found again by [`Store::request`].
+    /// The caller's name for what it asked for, to be found again by [`Store::request`]. It takes the
+    /// place of an earlier one in this life.
     ///
     /// [`Store::request`]: super::Store::request
     pub request: Option<Request>,
@@ -234,7 +236,7 @@ pub struct Request {
 pub struct PartialPiece {
     /// The number of its first chunk.
     pub first: u64,
-    /// How many chunks it is.
+    /// How many chunks it is; at least one.
     pub chunks: u64,
     /// Their text.
     pub text: Bytes,

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::Shared;
+use super::extras::Extras;
 use super::life::Life;
 use crate::clock::Timestamp;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, SessionId};
 use crate::rt::Mutex;
 use crate::store::{StoreError, Write};
 
-/// The lives that have something of one kind, the oldest first, once for each thing. A life that is over
-/// may still be named.
+/// What lives have of one kind, the oldest first. What was replaced, or was a life's that is over, may still
+/// be named.
 #[derive(Debug, Default)]
 pub(super) struct Aging(Mutex<BTreeSet<Aged>>);
 
-/// One thing: since when, whose, and in which turn or version it came to be.
+/// One thing: since when, whose, and its number in that life: a revision's, or that of a request's turn.
 type Aged = (Timestamp, Incarnation, u64, SessionId);
 
 impl Aging {
@@ -24,10 +25,10 @@ impl Aging {
     }
 
     /// Takes out the oldest, if it is as old as `at`.
-    fn take_oldest(&self, at: Timestamp) -> Option<(Incarnation, SessionId)> {
-        let mut lives = self.0.lock();
-        lives.first().filter(|(since, ..)| *since <= at)?;
-        lives.pop_first().map(|(_, incarnation, _, id)| (incarnation, id))
+    fn take_oldest(&self, at: Timestamp) -> Option<Aged> {
+        let mut all = self.0.lock();
+        all.first().filter(|(since, ..)| *since <= at)?;
+        all.pop_first()
     }
 }
 
@@ -60,21 +61,36 @@ impl Shared {
         Ok(())
     }
 
-    /// Forgets what `aging` names and is as old as `at`, until there are `limit` of it.
-    pub(super) fn forget_aged(&self, aging: &Aging, at: Timestamp, limit: usize) -> usize {
-        let revisions = std::ptr::eq(aging, &raw const self.revisions);
+    /// [`Forget::Revisions`].
+    ///
+    /// [`Forget::Revisions`]: crate::store::Forget::Revisions
+    pub(super) fn forget_revisions(&self, at: Timestamp, limit: usize) -> usize {
+        self.forget_aged(&self.revisions, at, limit, Extras::forget_revision)
+    }
+
+    /// [`Forget::Requests`].
+    ///
+    /// [`Forget::Requests`]: crate::store::Forget::Requests
+    pub(super) fn forget_requests(&self, at: Timestamp, limit: usize) -> usize {
+        let forget = |extras: &mut Extras, turn| extras.forget_request(Generation::new(turn));
+        self.forget_aged(&self.requests, at, limit, forget)
+    }
+
+    /// Has `forget` drop what `aging` names and is as old as `at`, until there are `limit` of it.
+    fn forget_aged(
+        &self,
+        aging: &Aging,
+        at: Timestamp,
+        limit: usize,
+        forget: impl Fn(&mut Extras, u64) -> bool,
+    ) -> usize {
         let mut forgotten = 0;
         while forgotten < limit
-            && let Some((incarnation, id)) = aging.take_oldest(at)
+            && let Some((_, incarnation, number, id)) = aging.take_oldest(at)
         {
+            let forgot =
+                self.with_life(&id, incarnation, |life| Ok(forget(&mut life.extras, number)));
             // A life that is over has nothing to be forgotten.
-            let forgot = self.with_life(&id, incarnation, |life| {
-                Ok(if revisions {
-                    life.extras.forget_revision(at)
-                } else {
-                    life.extras.forget_request(at)
-                })
-            });
             forgotten += usize::from(forgot.unwrap_or_default());
         }
         forgotten

@@ -1,5 +1,7 @@
 //! What most lives have none of: partial replies, branches, requests and revisions.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::store::{
@@ -15,8 +17,10 @@ pub(super) struct Extras(Option<Box<Kept>>);
 struct Kept {
     /// What turns have said that have not committed a reply.
     partials: Vec<(Generation, Said)>,
-    /// The begins that were asked for under a name, oldest first.
-    requests: Vec<Asked>,
+    /// The begins that were asked for under a name, by that.
+    requests: HashMap<String, RequestRecord>,
+    /// The names of `requests`, by the turn that came of each.
+    asked: HashMap<Generation, String>,
     /// The turns that stand beside siblings, oldest first.
     branches: Vec<BranchRecord>,
     /// What was taken back, oldest first.
@@ -32,17 +36,6 @@ struct Said {
     text: Vec<u8>,
 }
 
-/// A begin that was asked for under a name.
-#[derive(Debug)]
-struct Asked {
-    /// The name.
-    key: String,
-    /// What came of it.
-    record: RequestRecord,
-    /// When.
-    at: Timestamp,
-}
-
 impl Extras {
     /// Notes what a begin has beside its marker and its input.
     pub(super) fn begun(
@@ -50,13 +43,14 @@ impl Extras {
         generation: Generation,
         request: Option<Request>,
         parent: Option<u64>,
-        at: Timestamp,
     ) {
         if let Some(Request { key, digest }) = request {
             let record = RequestRecord { generation, digest };
-            let requests = &mut self.kept_mut().requests;
-            requests.retain(|asked| asked.key != key);
-            requests.push(Asked { key, record, at });
+            let kept = self.kept_mut();
+            kept.asked.insert(generation, key.clone());
+            if let Some(replaced) = kept.requests.insert(key, record) {
+                kept.asked.remove(&replaced.generation);
+            }
         }
         if let Some(parent) = parent {
             self.kept_mut().branches.push(BranchRecord { generation, parent });
@@ -72,7 +66,7 @@ impl Extras {
             partials.len() - 1
         });
         if let Some((_, said)) = partials.get_mut(place) {
-            said.chunks += piece.chunks;
+            said.chunks = said.chunks.saturating_add(piece.chunks);
             said.text.extend_from_slice(&piece.text);
         }
     }
@@ -97,8 +91,7 @@ impl Extras {
 
     /// What came of the begin that was asked for under `key`.
     pub(super) fn request(&self, key: &str) -> Option<RequestRecord> {
-        let mut requests = self.0.as_ref()?.requests.iter();
-        requests.find(|asked| asked.key == key).map(|asked| asked.record)
+        self.0.as_ref()?.requests.get(key).copied()
     }
 
     /// The turns that stand beside siblings.
@@ -111,32 +104,34 @@ impl Extras {
         self.0.as_ref().map_or_else(Vec::new, |kept| kept.revisions.clone())
     }
 
+    /// The number of the newest revision; 0 if there is none.
+    pub(super) fn newest_revision(&self) -> u64 {
+        let newest = self.0.as_ref().and_then(|kept| kept.revisions.last());
+        newest.map_or(0, |newest| newest.version)
+    }
+
     /// Keeps what was taken back.
     pub(super) fn taken_back(&mut self, version: u64, at: Timestamp, entries: Vec<StoredEntry>) {
         self.kept_mut().revisions.push(Revision { version, at, entries });
     }
 
-    /// Drops the oldest revision if it was made at or before `at`, with what its turns had said; answers
-    /// whether it did.
-    pub(super) fn forget_revision(&mut self, at: Timestamp) -> bool {
+    /// Drops a revision, with what its turns had said; answers whether it was there.
+    pub(super) fn forget_revision(&mut self, version: u64) -> bool {
         let Some(kept) = &mut self.0 else { return false };
-        if kept.revisions.first().is_none_or(|oldest| oldest.at > at) {
-            return false;
-        }
-        for entry in kept.revisions.remove(0).entries {
-            kept.partials.retain(|(turn, _)| Some(*turn) != entry.generation);
-        }
+        let place = kept.revisions.iter().position(|revision| revision.version == version);
+        let Some(place) = place else { return false };
+        let entries = kept.revisions.remove(place).entries;
+        let turns: HashSet<_> = entries.iter().filter_map(|entry| entry.generation).collect();
+        kept.partials.retain(|(turn, _)| !turns.contains(turn));
         true
     }
 
-    /// Drops the oldest request if it was made at or before `at`; answers whether it did.
-    pub(super) fn forget_request(&mut self, at: Timestamp) -> bool {
+    /// Drops the request that turn `generation` came of; answers whether it was there.
+    pub(super) fn forget_request(&mut self, generation: Generation) -> bool {
         let Some(kept) = &mut self.0 else { return false };
-        let old = kept.requests.first().is_some_and(|oldest| oldest.at <= at);
-        if old {
-            kept.requests.remove(0);
-        }
-        old
+        let Some(key) = kept.asked.remove(&generation) else { return false };
+        kept.requests.remove(&key);
+        true
     }
 
     /// What a turn has said.

@@ -1,6 +1,6 @@
 //! One life of a session, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -116,7 +116,7 @@ impl Life {
                 }
             }
             Write::TakeBack { from, at } => {
-                self.check_take_back()?;
+                self.check_take_back(from)?;
                 self.take_back(from, at);
                 self.record.last_active_at = at;
             }
@@ -152,10 +152,10 @@ impl Life {
         }
         if let Some(extra) = extra {
             if let Some(from) = extra.take_back {
-                self.check_take_back()?;
+                self.check_take_back(from)?;
                 self.take_back(from, at);
             }
-            self.extras.begun(generation, extra.request, extra.parent, at);
+            self.extras.begun(generation, extra.request, extra.parent);
         }
         let (first, has_input) = (self.record.next_seq, input.is_some());
         self.push(input.map(|(_, input)| input), Some(generation), at);
@@ -190,7 +190,8 @@ impl Life {
 
     /// Whether `piece` follows on what is kept of what a turn has said.
     fn check_piece(&self, turn: Generation, piece: &PartialPiece) -> Result<(), StoreError> {
-        if piece.first == self.extras.said_chunks(turn) + 1 {
+        let kept = self.extras.said_chunks(turn);
+        if piece.chunks > 0 && piece.first.checked_sub(1) == Some(kept) {
             Ok(())
         } else {
             Err(StoreError::fenced(FenceReason::OutOfOrder))
@@ -242,9 +243,15 @@ impl Life {
         }
     }
 
-    /// Whether entries may be taken back.
-    fn check_take_back(&self) -> Result<(), StoreError> {
-        if self.open.is_empty() { Ok(()) } else { Err(StoreError::fenced(FenceReason::TurnOpen)) }
+    /// Whether entries may be taken back so.
+    fn check_take_back(&self, TakeBack { version, .. }: TakeBack) -> Result<(), StoreError> {
+        if !self.open.is_empty() {
+            Err(StoreError::fenced(FenceReason::TurnOpen))
+        } else if version <= self.record.version || version <= self.extras.newest_revision() {
+            Err(StoreError::fenced(FenceReason::OutOfOrder))
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes entries out of the transcript and keeps them as a revision.
@@ -252,11 +259,10 @@ impl Life {
         let taken = self.entries.split_off(from);
         self.record.entries -= taken.len() as u64;
         self.record.version = version;
-        // A turn that is told by its entries alone has to be told otherwise now.
-        for entry in &taken {
-            if let Some(generation) = entry.generation
-                && self.turns.iter().all(|turn| turn.generation != generation)
-            {
+        // A turn that is told by its newest entry alone has to be told otherwise now.
+        let mut told: HashSet<_> = self.turns.iter().map(|turn| turn.generation).collect();
+        for entry in taken.iter().rev() {
+            if let Some(generation) = entry.generation.filter(|turn| told.insert(*turn)) {
                 let outcome = TurnOutcome::Committed;
                 self.turns.push(TurnRecord { generation, outcome, settled_at: entry.at });
             }
