@@ -95,13 +95,14 @@ mod supervisor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
+mod tree;
 mod turn;
 
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig, TurnConfig,
-    UnknownPolicy,
+    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig,
+    TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -116,7 +117,8 @@ pub use policy::{
     BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
 };
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
+    TakenBack, TurnStatus,
 };
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]

@@ -13,27 +13,26 @@ mod transcript;
 mod wait;
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::delete;
 
-use self::wait::{Again, admitted, again};
+use self::wait::{Again, again};
 use crate::clock::Timestamp;
-use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
+use crate::entry::{ChatMessage, EntryError};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
-use crate::slot::hold::Hold;
 use crate::slot::house::House;
 use crate::slot::{Slot, Standing};
-use crate::state::{BeginRequest, Change, Target};
-use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
+use crate::state::Target;
+use crate::store::{FenceReason, Found, Record, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
+use crate::turn::CancelOutcome;
 
 /// The handle to one conversation. Clones name the same one.
 ///

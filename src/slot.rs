@@ -299,6 +299,12 @@ impl Slot {
         found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
+    /// A reader of the newest turn that is over and whose end is not stored yet.
+    pub(crate) fn ending(&self) -> Option<Subscription> {
+        let (generation, stream) = self.state.lock().ending_stream()?;
+        Some(Subscription::new(self.stream_id(generation), stream))
+    }
+
     /// Whether turn `generation` is open.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.state.lock().is_open(generation)

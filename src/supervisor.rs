@@ -250,7 +250,7 @@ impl<E: Content> Supervisor<E> {
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
         let (engine, options) = (&self.shared.engine, options.into());
-        let input = match self.admit_message(key, &input.into(), options).await {
+        let input = match self.admit_message(key, &input.into(), &options).await {
             Ok(input) => input,
             Err(error) => return Err(error.noted(engine)),
         };
@@ -261,7 +261,7 @@ impl<E: Content> Supervisor<E> {
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, options).await
+        session.begin_admitted(input, &options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.
@@ -269,7 +269,7 @@ impl<E: Content> Supervisor<E> {
         &self,
         key: &SessionKey,
         input: &TurnInput<'_, E>,
-        options: BeginOptions,
+        options: &BeginOptions,
     ) -> Result<Option<bytes::Bytes>, BeginError> {
         let engine = &self.shared.engine;
         let input = input.encode(&engine.config.limits).map_err(BeginError::Input)?;

@@ -308,7 +308,7 @@ impl<E: Content> Turn<E> {
     pub async fn next_input(&self) -> Option<Entry<E>> {
         let Said { seq, at, input } = self.hold.said().await?;
         let (stream, mark) = (Some(self.stream()), EntryMark::Pending);
-        Some(Entry { seq, stream, mark, at, content: decode(&input) })
+        Some(Entry { seq, stream, input: true, mark, at, content: decode(&input) })
     }
 
     /// Ends the turn with its reply: an entry, entries, or a [`Reply`] with data beside them. All of

@@ -167,7 +167,8 @@ impl<E: Content> Session<E> {
         if found.digest != request.digest {
             return Err(BeginError::KeyReused { id, key: request.key.clone(), stream, instance });
         }
-        let turn = store.turn(&slot.id, slot.incarnation, found.generation).await.map_err(failed)?;
+        let turn =
+            store.turn(&slot.id, slot.incarnation, found.generation).await.map_err(failed)?;
         let outcome = turn.map(|turn| turn.outcome);
         Err(BeginError::Repeated { id, stream, outcome, instance })
     }

@@ -292,9 +292,7 @@ impl BeginError {
                 let key = options.idempotency_key.clone().unwrap_or_default();
                 Self::KeyReused { id, key, stream: slot.stream_id(generation), instance }
             }
-            BeginRefusal::Steered { by, seq } => {
-                Self::Steered { id, by: slot.stream_id(by), seq }
-            }
+            BeginRefusal::Steered { by, seq } => Self::Steered { id, by: slot.stream_id(by), seq },
             BeginRefusal::TooManyBranches { parent } => {
                 let max = slot.engine.config.limits.max_branches;
                 Self::TooManyBranches { id, parent, max, instance }

@@ -149,6 +149,8 @@ pub struct StoredEntry {
     pub seq: u64,
     /// The turn that wrote it; `None` if it was appended without one.
     pub generation: Option<Generation>,
+    /// Whether it is what the turn was begun with, or what was said to it later.
+    pub input: bool,
     /// Whether it counts.
     pub mark: EntryMark,
     /// When it was written.
