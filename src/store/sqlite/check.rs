@@ -4,9 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table};
-use super::{
-    binding, branch, datum, entry, partial, query, request, revision, tombstone, turn,
-};
+use super::{binding, branch, datum, entry, partial, query, request, revision, tombstone, turn};
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
 const MAX_PROBLEMS: usize = 1_000;

@@ -127,9 +127,8 @@ pub(super) fn remove_all(
     incarnation: Incarnation,
     range: Range,
 ) -> rusqlite::Result<()> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3",
-    )?;
+    let mut delete = connection
+        .prepare_cached("DELETE FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3")?;
     delete.execute(within(incarnation, range)).map(drop)
 }
 

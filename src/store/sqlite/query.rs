@@ -9,8 +9,8 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::failure::Setback;
 use super::life::Life;
-use super::row::{self, Table};
 use super::revision::{self, Range};
+use super::row::{self, Table};
 use super::{branch, datum, entry, partial, request, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
