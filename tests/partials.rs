@@ -222,7 +222,10 @@ fn a_reply_of_two_thousand_chunks_costs_at_most_twenty_transactions() {
         until("the pieces are stored", || session.status().unwritten == 0).await;
         let (text, chunks) = kept(&session, stream).await.unwrap();
         assert!(chunks >= 2_000 - 160 && counted(2_000).starts_with(&text), "{chunks}");
-        drop(turn.commit(&reply("done")).await.unwrap());
+        assert!(matches!(
+            turn.commit(&reply("done")).await.unwrap(),
+            CommitOutcome::Committed { .. }
+        ));
         let writes = stage.faults.writes();
         println!("{writes} transactions");
         // While a slow store has a piece, the next one grows; a fast one gets them as they are due.
