@@ -83,6 +83,7 @@ mod key;
 pub mod metrics;
 mod outcome;
 mod policy;
+mod pulse;
 mod registry;
 mod rt;
 mod session;
@@ -99,7 +100,8 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, LimitConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    Config, ConfigError, LimitConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig,
+    TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -110,6 +112,7 @@ pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
 pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
+pub use pulse::WorkPhase;
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
 };

@@ -9,6 +9,7 @@ mod recovery;
 mod seed;
 mod shared;
 mod shutdown;
+mod watch;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -22,6 +22,11 @@ impl<P: Ports> SessionState<P> {
             self.turns.iter().all(|turn| self.fenced.iter().all(|(it, _)| *it != turn.generation)),
             "a turn is both open and fenced",
         );
+        rule(self.watched || self.turns.is_empty(), "a turn is open and nobody looks at it");
+        rule(
+            self.turns.iter().filter_map(|it| it.stopping).all(|it| it.abort_at <= it.fence_at),
+            "a turn is to be aborted after its fence",
+        );
         let starting = |generation| {
             self.outbox.iter().any(|pending| match pending {
                 Pending::Begin { generation: it, .. } => *it == generation,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::stalls::Watched;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
@@ -181,6 +182,8 @@ impl<P: Ports> SessionState<P> {
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             turn.opened = true;
+            // From here on it works.
+            turn.watched = Watched::new(step.now.moment);
             turn.stopping
         });
         let refusal = match stopping {

@@ -1,33 +1,39 @@
 //! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
 //!
 //! - [`table`]: every input in every phase, a row each;
-//! - `admission`, `turns`, `closing`, `storing`: the promises, a sentence each;
+//! - `admission`, `turns`, `closing`, `stalls`, `storing`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
 mod closing;
 mod property;
+mod stalls;
 mod storing;
 mod summary;
 mod table;
 mod turns;
 
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
-    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Snapshot, Target, Ticket,
+    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Snapshot, StallRule, Target,
+    Ticket,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::outcome::CancelReason;
-use crate::policy::{BusyPolicy, Parallel};
+use crate::policy::{BusyPolicy, Grace, Parallel};
+use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
 use crate::tombstone::GoneReason;
 
-/// Ports that are plain numbers.
+/// Ports that are plain numbers, and streams that have one.
 #[derive(Debug)]
 struct Test;
 
@@ -36,7 +42,44 @@ impl Ports for Test {
     type Settle = u32;
     type Change = u32;
     type Delete = u32;
-    type Stream = u32;
+    type Stream = FakeStream;
+}
+
+/// A stream that is a number, and a pulse that the test moves.
+#[derive(Clone)]
+struct FakeStream {
+    number: u32,
+    pulse: Rc<Cell<Pulse>>,
+}
+
+impl FakeStream {
+    fn new(number: u32) -> Self {
+        Self { number, pulse: Rc::default() }
+    }
+
+    /// Makes progress: a chunk or a heartbeat, or, if `work` says so, another phase.
+    fn beat(&self, work: Option<WorkPhase>) {
+        let Pulse { beats, work: before } = self.pulse.get();
+        self.pulse.set(Pulse { beats: beats + 1, work: work.unwrap_or(before) });
+    }
+}
+
+impl Pulsing for FakeStream {
+    fn pulse(&self) -> Pulse {
+        self.pulse.get()
+    }
+}
+
+impl fmt::Display for FakeStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.number, f)
+    }
+}
+
+impl fmt::Debug for FakeStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The life that all tests are about.
@@ -47,6 +90,14 @@ const START: u64 = 100;
 
 const QUEUE: BusyPolicy = BusyPolicy::queue();
 const PARALLEL: BusyPolicy = BusyPolicy::Parallel(Parallel::FirstCommit);
+
+/// When the work of a turn that was told to end is aborted.
+const ABORT_AFTER: Duration = Duration::from_secs(3);
+
+/// A grace of `seconds`.
+fn grace(seconds: u64) -> Grace {
+    Grace::new(ABORT_AFTER, Duration::from_secs(seconds))
+}
 
 /// Interrupts with a grace of `seconds`.
 const fn interrupt(seconds: u64) -> BusyPolicy {
@@ -159,6 +210,17 @@ impl Rig {
         self.apply(cancel(Target::Turn(Generation::new(generation)), grace))
     }
 
+    /// The open turn `generation` makes progress.
+    fn beat(&self, generation: u64, work: Option<WorkPhase>) {
+        let generation = Generation::new(generation);
+        let open = self.state.turns.iter().find(|turn| turn.generation == generation);
+        open.expect("it is open").stream.beat(work);
+    }
+
+    fn look(&mut self, rule: StallRule) -> String {
+        self.apply(Input::Look { rule })
+    }
+
     fn delete(&mut self, port: u32) -> String {
         self.apply(delete(port))
     }
@@ -205,9 +267,10 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         policy,
         expect_version: None,
         draining: false,
+        abort_after: ABORT_AFTER,
     };
     edit(&mut request);
-    Input::Begin { request, port: number, stream: number }
+    Input::Begin { request, port: number, stream: FakeStream::new(number) }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {
@@ -215,8 +278,8 @@ fn commit(generation: u64, port: u32) -> Input<Test> {
     Input::Commit { generation: Generation::new(generation), entries, data: Vec::new(), port }
 }
 
-fn cancel(target: Target, grace: u64) -> Input<Test> {
-    Input::Cancel { target, reason: CancelReason::Stopped, grace: Duration::from_secs(grace) }
+fn cancel(target: Target, seconds: u64) -> Input<Test> {
+    Input::Cancel { target, reason: CancelReason::Stopped, grace: grace(seconds) }
 }
 
 fn delete(port: u32) -> Input<Test> {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Chunk, Event};
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::pulse::{Pulse, WorkPhase};
 
 /// What a turn's readers see, and whether it may add to it.
 #[derive(Debug)]
@@ -18,10 +19,14 @@ pub(super) struct Ring {
     max_items: usize,
     /// The most bytes that are kept. One chunk is kept whatever its size.
     max_bytes: usize,
+    /// What the turn is waiting for.
+    work: WorkPhase,
+    /// How often it has made progress without a chunk.
+    marks: u64,
     /// Why nothing is taken any more.
     pub(super) told: Option<CancelReason>,
-    /// Whether the turn was ended over its holder's head.
-    pub(super) fenced: bool,
+    /// Whether the turn's work is to be dropped.
+    pub(super) aborted: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
 }
@@ -54,8 +59,9 @@ impl Ring {
     /// An empty one.
     pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
         let chunks = VecDeque::new();
-        let (told, fenced, ended) = (None, false, None);
-        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, told, fenced, ended }
+        let (work, marks) = (WorkPhase::default(), 0);
+        let (told, aborted, ended) = (None, false, None);
+        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, work, marks, told, aborted, ended }
     }
 
     /// The number that the next chunk gets.
@@ -80,6 +86,17 @@ impl Ring {
             self.first += 1;
         }
         Ok(seq)
+    }
+
+    /// The turn makes progress without saying anything; `work` is what it turns to.
+    pub(super) fn mark(&mut self, work: Option<WorkPhase>) {
+        self.marks += 1;
+        self.work = work.unwrap_or(self.work);
+    }
+
+    /// How far the turn has come.
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse { beats: self.next() - 1 + self.marks, work: self.work }
     }
 
     /// Ends the stream; the first end stands. Answers whether this was it.

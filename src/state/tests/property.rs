@@ -12,7 +12,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::driver::Driver;
-use super::{BusyPolicy, PARALLEL};
+use super::{BusyPolicy, PARALLEL, StallRule, WorkPhase};
 
 /// One thing that happens. Numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,11 @@ enum Step {
     Delete,
     AwaitDelete,
     Alarm,
+    Beat {
+        turn: usize,
+        work: Option<WorkPhase>,
+    },
+    Look(StallRule),
     Advance(Duration),
     /// The next write goes to the store.
     Send(Fault),
@@ -89,12 +94,32 @@ fn step(bits: u32, faults: bool) -> Step {
         107..117 => Step::Change(usize::from(a % 3)),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
-        119..127 => Step::Alarm,
-        127..139 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        119..123 => Step::Alarm,
+        123..127 => Step::Look(rule(a, b)),
+        127..129 => Step::Beat { turn, work: work(b) },
+        129..139 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
         139..179 => Step::Send(fault(a, faults)),
         179..219 => Step::Answer,
         219..249 => Step::Flush,
         _ => Step::Reload,
+    }
+}
+
+/// Budgets so short that turns are stuck now and then.
+fn rule(which: u8, seconds: u8) -> StallRule {
+    let budget = |bit: u8, after: u8| {
+        (which & bit != 0).then_some(Duration::from_secs(u64::from(seconds % 4 + after)))
+    };
+    let act = (which & 24 == 24).then_some(super::grace(u64::from(seconds % 6)));
+    StallRule { model: budget(1, 0), tool: budget(2, 1), total: budget(4, 2), act }
+}
+
+fn work(which: u8) -> Option<WorkPhase> {
+    match which % 4 {
+        0 => Some(WorkPhase::Model),
+        1 => Some(WorkPhase::Tool),
+        2 => Some(WorkPhase::Human),
+        _ => None,
     }
 }
 
@@ -139,7 +164,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    // B1, B6, B10, C1, C5, C11, E3, E4, E5, J6, M4
+    // B1, B6, B10, C1, C5, C11, D6, D9, D10, E3, E4, E5, J6, M4
     #[test]
     fn with_a_store_that_works_every_history_is_one_that_the_model_allows(steps in steps(false)) {
         run(steps);

@@ -5,17 +5,24 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input, InputFate,
-    InstanceId, Moment, Phase, SessionId, SessionState, StoreError, Target, Test, Ticket,
-    Timestamp, Write, commit, outcome_unknown, unavailable,
+    ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, FakeStream, Generation, GoneReason,
+    Input, InputFate, InstanceId, Moment, Phase, SessionId, SessionState, StoreError, Target, Test,
+    Ticket, Timestamp, Write, commit, outcome_unknown, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
+use crate::policy::Grace;
+use crate::pulse::{Pulsing, WorkPhase};
 use crate::state::{Effect, Pending};
 use crate::store::{
     Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
 };
+
+/// A grace, with the usual time until the abort.
+fn patience(grace: Duration) -> Grace {
+    Grace::new(ABORT_AFTER, grace)
+}
 
 /// The shell.
 pub(super) struct Driver {
@@ -24,6 +31,8 @@ pub(super) struct Driver {
     store: MemoryStore,
     record: Record,
     clock: Duration,
+    /// Every stream there was.
+    streams: Vec<FakeStream>,
     /// The number of the next port.
     port: u32,
     /// The turns that were given out and have not reported.
@@ -54,6 +63,7 @@ impl Driver {
             store,
             record: created,
             clock: Duration::from_secs(100),
+            streams: Vec::new(),
             port: 0,
             held: Vec::new(),
             in_flight: None,
@@ -82,7 +92,8 @@ impl Driver {
         };
         let mut effects = Effects::new();
         let now = self.now();
-        self.model.before(&input, begins);
+        let pulses = self.streams.iter().map(|stream| (stream.number, stream.pulse())).collect();
+        self.model.before(&input, begins, &pulses, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
@@ -108,9 +119,17 @@ impl Driver {
                 let port = self.port();
                 let input = input.then(|| Bytes::from(format!("input {port}")));
                 let ticket = Ticket(port.into());
-                let request =
-                    BeginRequest { ticket, input, policy, expect_version: version, draining };
-                self.apply(Input::Begin { request, port, stream: port });
+                let request = BeginRequest {
+                    ticket,
+                    input,
+                    policy,
+                    expect_version: version,
+                    draining,
+                    abort_after: ABORT_AFTER,
+                };
+                let stream = FakeStream::new(port);
+                self.streams.push(stream.clone());
+                self.apply(Input::Begin { request, port, stream });
             }
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
@@ -135,10 +154,15 @@ impl Driver {
             }
             Step::Cancel { turn, grace } => {
                 let target = Target::Turn(Generation::new(turn));
-                self.apply(Input::Cancel { target, reason: CancelReason::Stopped, grace });
+                self.apply(Input::Cancel {
+                    target,
+                    reason: CancelReason::Stopped,
+                    grace: patience(grace),
+                });
             }
             Step::CancelAll { grace } => {
                 let reason = CancelReason::Reset;
+                let grace = patience(grace);
                 self.apply(Input::Cancel { target: Target::Everything, reason, grace });
             }
             Step::Change(which) => self.change(which),
@@ -151,6 +175,8 @@ impl Driver {
                 self.apply(Input::AwaitDelete { port });
             }
             Step::Alarm => self.apply(Input::Alarm),
+            Step::Beat { turn, work } => self.beat(turn, work),
+            Step::Look(rule) => self.apply(Input::Look { rule }),
             Step::Advance(duration) => self.clock += duration,
             Step::Send(fault) => self.send(fault),
             Step::Answer => self.answer(),
@@ -161,6 +187,15 @@ impl Driver {
                 }
             }
             Step::Reload => self.reload(),
+        }
+    }
+
+    /// One of the open turns makes progress.
+    fn beat(&self, which: usize, work: Option<WorkPhase>) {
+        let turn = self.held.get(which % self.held.len().max(1));
+        let stream = turn.and_then(|&turn| self.state.stream(turn));
+        if let Some(stream) = stream {
+            stream.beat(work);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
+use super::super::super::{FakeStream, Generation, InputFate, PARALLEL, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::state::{BeginRefusal, Deletion, Effect};
@@ -15,7 +15,7 @@ impl Model {
             Effect::Opened { generation, .. } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
                 self.answered(port);
-                assert_eq!((self.starting.remove(&generation), stream), (Some(port), port));
+                assert_eq!((self.starting.remove(&generation), stream.number), (Some(port), port));
                 let turn = self.open.iter().find(|turn| turn.generation == generation);
                 let turn = turn.expect("a turn that is given out runs");
                 assert_eq!(turn.told, None);
@@ -55,13 +55,35 @@ impl Model {
                     Err(_) => assert!(!self.deleted),
                 }
             }
-            Effect::Tell { stream, reason } => {
+            Effect::Tell { stream: FakeStream { number: stream, .. }, reason } => {
                 let turn = self.open.iter_mut().find(|turn| turn.stream == stream);
                 let told = &mut turn.expect("who is told to end runs").told;
                 assert_eq!(told.replace(reason), None, "told twice");
+                let found = self.acting.remove(&stream);
+                assert_eq!(found, reason == CancelReason::Stalled, "told for no stall");
             }
-            Effect::Fence { stream, reason } => self.fence(stream, reason),
-            Effect::End { stream, outcome } => {
+            Effect::Abort { stream, reason } => {
+                let turn = self.open.iter_mut().find(|turn| turn.stream == stream.number);
+                let turn = turn.expect("whose work is aborted runs");
+                assert!(turn.begun && turn.told == Some(reason), "aborted and never told");
+                assert!(!std::mem::replace(&mut turn.aborted, true), "aborted twice");
+            }
+            Effect::Stalled { stream, stall } => {
+                let expected = self.stuck.remove(&stream.number);
+                assert_eq!(Some(stall), expected, "found stuck, or in another way");
+                if self.acts {
+                    self.acting.insert(stream.number);
+                }
+            }
+            Effect::Watch => {
+                assert!(!std::mem::replace(&mut self.watched, true), "asked for twice");
+            }
+            Effect::Unwatch => {
+                assert!(self.open.is_empty());
+                self.watched = false;
+            }
+            Effect::Fence { stream, reason } => self.fence(stream.number, reason),
+            Effect::End { stream: FakeStream { number: stream, .. }, outcome } => {
                 assert!(self.endless.remove(&stream), "ended twice, or never opened");
                 let expected = self.outcomes.remove(&stream).expect("its turn is over");
                 let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
@@ -97,7 +119,9 @@ impl Model {
             self.next_seq - 1
         });
         let (stream, base) = (begin.port, self.commits.len());
-        self.open.push(Turn { generation, stream, input, base, told: None });
+        let (told, aborted, begun, seen, stuck) = (None, false, false, Vec::new(), Vec::new());
+        let turn = Turn { generation, stream, input, base, told, aborted, begun, seen, stuck };
+        self.open.push(turn);
     }
 
     fn refused(&mut self, port: u32, refusal: &BeginRefusal) {
@@ -132,7 +156,8 @@ impl Model {
             CancelReason::Stopped
             | CancelReason::Preempted
             | CancelReason::Reset
-            | CancelReason::Shutdown => {
+            | CancelReason::Shutdown
+            | CancelReason::Stalled => {
                 assert_eq!(told, Some(reason), "fenced and never told");
                 self.end(generation, TurnOutcome::Interrupted, InputFate::Keep);
             }
@@ -155,6 +180,9 @@ impl Model {
             assert_eq!(verdict, None, "it was not to wait");
             self.queue.push(begin);
         }
+        assert!(self.stuck.is_empty(), "not found stuck: {:?}", self.stuck);
+        assert!(self.acting.is_empty(), "stuck and not told: {:?}", self.acting);
+        assert!(self.watched || self.open.is_empty(), "nobody looks");
         self.over = !matches!(phase, Phase::Live);
         assert!(!self.over || (self.open.is_empty() && self.queue.is_empty()));
         assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
