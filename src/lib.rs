@@ -44,7 +44,8 @@
 //! | --- | --- | --- |
 //! | two turns are begun at once | one runs; what happens to the other is [`BusyPolicy`] | `tests/turn_policies.rs` |
 //! | a turn's code panics, or its future is dropped | the turn ends, the slot is free at once, the input is kept | `tests/turn_outcomes.rs` |
-//! | a turn ignores that it was told to end | it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs` |
+//! | a turn ignores that it was told to end | its work is aborted after `turns.abort_after`, and it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs`, `tests/stalls.rs` |
+//! | a turn makes no progress | it is reported once, and ended if [`StallAction::Act`] is set; [`WorkPhase`] says how long it may be silent | `tests/stalls.rs` |
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
 //! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept | `tests/crash.rs`, `tests/recovery.rs` |

@@ -4,12 +4,13 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
 
 #[path = "support/listen.rs"]
-#[allow(dead_code, clippy::indexing_slicing, reason = "a part of it is used here")]
+#[allow(dead_code, reason = "a part of it is used here")]
 mod listen;
 #[path = "support/turns.rs"]
 mod support;
@@ -45,18 +46,18 @@ fn steps(supervisor: &Supervisor) -> [u64; 4] {
     [stalls, turns_told, turns_aborted, turns_fenced]
 }
 
-/// Lets `seconds` pass, less or more a tenth: looks come up to a few milliseconds late.
+/// Lets `seconds` pass, less a tenth of one.
 async fn nearly(seconds: u32) {
-    tokio::time::sleep(seconds * SECOND - Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(u64::from(seconds) * 1_000 - 100)).await;
 }
 
-/// The two tenths around it.
+/// Lets the next two tenths pass: looks come up to a few milliseconds late.
 async fn then() {
     tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 in_paused_time! {
-    // D9, D8
+    // D9, D8, F12
     async fn a_silent_turn_is_told_once_and_again_after_progress(stage) {
         let (supervisor, session) = stage.session_with(|it| it.stalls.model = 10 * SECOND).await;
         let turn = session.begin(&user("question"), ()).await.unwrap();
@@ -157,7 +158,7 @@ in_paused_time! {
         settled(&supervisor).await;
     }
 
-    // D8: as long as somebody says that it goes on
+    // D8, F11: as long as somebody says that it goes on
     async fn heartbeats_keep_a_long_silent_tool_alive(stage) {
         let (supervisor, session) = stage.session_with(act).await;
         let turn = session.begin(&user("build"), ()).await.unwrap();

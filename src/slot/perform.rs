@@ -34,8 +34,8 @@ impl Slot {
                 }
                 Effect::Changed { port, answer } => drop(port.send(answer)),
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
-                // Taken out by `cancel` and by the escalations of the state itself.
-                Effect::Cancelled { .. } => {}
+                // The one is taken out by `cancel`, the other read by `look`.
+                Effect::Cancelled { .. } | Effect::Unwatch => {}
                 Effect::Waiting { holder } => {
                     tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
                         phase = %holder.phase, "a begin waits");
@@ -62,8 +62,6 @@ impl Slot {
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
                 Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
-                // Taken in by `look`.
-                Effect::Unwatch => {}
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),

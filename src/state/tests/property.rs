@@ -110,7 +110,7 @@ fn rule(which: u8, seconds: u8) -> StallRule {
     let budget = |bit: u8, after: u8| {
         (which & bit != 0).then_some(Duration::from_secs(u64::from(seconds % 4 + after)))
     };
-    let act = (which & 24 == 24).then_some(super::grace(u64::from(seconds % 6)));
+    let act = (which & 0x18 == 0x18).then_some(super::grace(u64::from(seconds % 6)));
     StallRule { model: budget(1, 0), tool: budget(2, 1), total: budget(4, 2), act }
 }
 

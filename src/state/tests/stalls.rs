@@ -39,7 +39,7 @@ fn a_silence_is_told_once_and_again_only_after_progress() {
     assert_eq!(found, "166: stalled(~1 model 5/66 silence)");
 }
 
-// D8: however old it is
+// D8, F11: however old it is
 #[test]
 fn a_turn_that_makes_progress_is_never_stuck() {
     let mut rig = Rig::running();
@@ -171,7 +171,7 @@ fn a_turn_that_unwinds_when_it_is_aborted_ends_as_cancelled_and_is_not_fenced() 
     assert_eq!(rig.apply(Input::Alarm), "");
 }
 
-// D6: an impatient second cancel brings both steps forward; a patient one neither.
+// D6, F3: an impatient second cancel brings both steps forward; a patient one neither.
 #[test]
 fn a_shorter_grace_shortens_the_time_to_the_abort_too() {
     let mut rig = Rig::running();

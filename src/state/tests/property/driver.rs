@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, FakeStream, Generation, GoneReason,
-    Input, InputFate, InstanceId, Moment, Phase, SessionId, SessionState, StoreError, Target, Test,
-    Ticket, Timestamp, Write, commit, outcome_unknown, unavailable,
+    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, FakeStream, Generation,
+    GoneReason, Input, InputFate, InstanceId, Moment, Phase, SessionId, SessionState, StoreError,
+    Target, Test, Ticket, Timestamp, Write, commit, outcome_unknown, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -116,32 +116,13 @@ impl Driver {
     pub(super) fn step(&mut self, step: Step) {
         match step {
             Step::Begin { policy, version, input, draining } => {
-                let port = self.port();
-                let input = input.then(|| Bytes::from(format!("input {port}")));
-                let ticket = Ticket(port.into());
-                let request = BeginRequest {
-                    ticket,
-                    input,
-                    policy,
-                    expect_version: version,
-                    draining,
-                    abort_after: ABORT_AFTER,
-                };
-                let stream = FakeStream::new(port);
-                self.streams.push(stream.clone());
-                self.apply(Input::Begin { request, port, stream });
+                self.begin(policy, version, input, draining);
             }
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
                 self.apply(Input::LeaveQueue { ticket });
             }
-            Step::Commit { turn, entries } => {
-                let Some(generation) = self.take_held(turn) else { return };
-                let port = self.port();
-                let entry = |number| Bytes::from(format!("reply {port}.{number}"));
-                let entries = (0..entries).map(entry).collect();
-                self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
-            }
+            Step::Commit { turn, entries } => self.commit(turn, entries),
             Step::Fail { turn, drop_input } => {
                 let Some(generation) = self.take_held(turn) else { return };
                 let fate = if drop_input { InputFate::Drop } else { InputFate::Keep };
@@ -153,16 +134,12 @@ impl Driver {
                 self.apply(Input::Drop { generation, panicked });
             }
             Step::Cancel { turn, grace } => {
+                let (reason, grace) = (CancelReason::Stopped, patience(grace));
                 let target = Target::Turn(Generation::new(turn));
-                self.apply(Input::Cancel {
-                    target,
-                    reason: CancelReason::Stopped,
-                    grace: patience(grace),
-                });
+                self.apply(Input::Cancel { target, reason, grace });
             }
             Step::CancelAll { grace } => {
-                let reason = CancelReason::Reset;
-                let grace = patience(grace);
+                let (reason, grace) = (CancelReason::Reset, patience(grace));
                 self.apply(Input::Cancel { target: Target::Everything, reason, grace });
             }
             Step::Change(which) => self.change(which),
@@ -188,6 +165,29 @@ impl Driver {
             }
             Step::Reload => self.reload(),
         }
+    }
+
+    fn begin(&mut self, policy: BusyPolicy, version: Option<u64>, input: bool, draining: bool) {
+        let port = self.port();
+        let request = BeginRequest {
+            ticket: Ticket(port.into()),
+            input: input.then(|| Bytes::from(format!("input {port}"))),
+            policy,
+            expect_version: version,
+            draining,
+            abort_after: ABORT_AFTER,
+        };
+        let stream = FakeStream::new(port);
+        self.streams.push(stream.clone());
+        self.apply(Input::Begin { request, port, stream });
+    }
+
+    fn commit(&mut self, turn: usize, entries: usize) {
+        let Some(generation) = self.take_held(turn) else { return };
+        let port = self.port();
+        let entry = |number| Bytes::from(format!("reply {port}.{number}"));
+        let entries = (0..entries).map(entry).collect();
+        self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
     }
 
     /// One of the open turns makes progress.

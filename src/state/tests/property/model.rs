@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::stalls::Watch;
 use super::super::{BusyPolicy, Change, Generation, Input, InputFate, Moment, Record, Test, Write};
 use crate::id::{Incarnation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::Pulse;
-use crate::state::{Budget, Changed, Settlement, Stall};
+use crate::state::{Budget, Changed, Settlement};
 use crate::store::{EntryMark, StoredEntry};
 
 /// A begin; its port is its stream too.
@@ -36,7 +37,7 @@ struct Turn {
     /// Whether its work was aborted.
     aborted: bool,
     /// Whether its holder has it.
-    begun: bool,
+    given: bool,
     /// What was seen of it: first when it had begun, then at each look.
     seen: Vec<Seen>,
     /// Which of them found it stuck, and how.
@@ -83,14 +84,8 @@ pub(super) struct Model {
     owed: BTreeSet<u32>,
     /// What those who settle have to be told.
     settles: BTreeMap<u32, Settlement>,
-    /// The turns that a look has to find stuck, by stream.
-    stuck: BTreeMap<u32, Stall>,
-    /// Whether such a turn is to be told to end.
-    acts: bool,
-    /// Those that were found stuck and are to be told.
-    acting: BTreeSet<u32>,
-    /// Whether somebody looks at the session.
-    watched: bool,
+    /// What the watch sees.
+    watch: Watch,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
     /// What those who commit or append have written.
@@ -126,10 +121,7 @@ impl Model {
             endless: BTreeSet::new(),
             owed: BTreeSet::new(),
             settles: BTreeMap::new(),
-            stuck: BTreeMap::new(),
-            acts: false,
-            acting: BTreeSet::new(),
-            watched: false,
+            watch: Watch::default(),
             changes: BTreeMap::new(),
             written: BTreeMap::new(),
         }
@@ -228,7 +220,7 @@ impl Model {
                     self.end(turn.generation, TurnOutcome::Abandoned, InputFate::Keep);
                 }
                 for turn in self.open.iter_mut().filter(|it| Some(it.generation) == begins) {
-                    turn.begun = true;
+                    turn.given = true;
                     turn.seen.push(Seen { at: now, pulse: Pulse::default() });
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{FakeStream, Generation, InputFate, PARALLEL, Phase, Record, Test};
+use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::state::{BeginRefusal, Deletion, Effect};
@@ -14,14 +14,8 @@ impl Model {
         match effect {
             Effect::Opened { generation, .. } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
-                self.answered(port);
-                assert_eq!((self.starting.remove(&generation), stream.number), (Some(port), port));
-                let turn = self.open.iter().find(|turn| turn.generation == generation);
-                let turn = turn.expect("a turn that is given out runs");
-                assert_eq!(turn.told, None);
-                if let Some(seq) = turn.input {
-                    self.acknowledged.insert(seq, self.lines[&seq].0.clone());
-                }
+                assert_eq!(stream.number, port);
+                self.given(generation, port);
             }
             Effect::Refused { port, refusal } => self.refused(port, &refusal),
             Effect::Settled { port, answer } => {
@@ -47,52 +41,50 @@ impl Model {
             }
             Effect::Deleted { port, answer } => {
                 self.answered(port);
-                match answer {
-                    Ok(Deletion::Deleted(_)) => {
-                        assert!(!std::mem::replace(&mut self.deleted, true), "deleted twice");
-                    }
-                    Ok(Deletion::AlreadyGone(_)) => assert!(self.deleted),
-                    Err(_) => assert!(!self.deleted),
-                }
+                self.deletion(answer.ok());
             }
-            Effect::Tell { stream: FakeStream { number: stream, .. }, reason } => {
-                let turn = self.open.iter_mut().find(|turn| turn.stream == stream);
-                let told = &mut turn.expect("who is told to end runs").told;
-                assert_eq!(told.replace(reason), None, "told twice");
-                let found = self.acting.remove(&stream);
-                assert_eq!(found, reason == CancelReason::Stalled, "told for no stall");
-            }
-            Effect::Abort { stream, reason } => {
-                let turn = self.open.iter_mut().find(|turn| turn.stream == stream.number);
-                let turn = turn.expect("whose work is aborted runs");
-                assert!(turn.begun && turn.told == Some(reason), "aborted and never told");
-                assert!(!std::mem::replace(&mut turn.aborted, true), "aborted twice");
-            }
-            Effect::Stalled { stream, stall } => {
-                let expected = self.stuck.remove(&stream.number);
-                assert_eq!(Some(stall), expected, "found stuck, or in another way");
-                if self.acts {
-                    self.acting.insert(stream.number);
-                }
-            }
-            Effect::Watch => {
-                assert!(!std::mem::replace(&mut self.watched, true), "asked for twice");
-            }
-            Effect::Unwatch => {
-                assert!(self.open.is_empty());
-                self.watched = false;
-            }
+            Effect::Tell { stream, reason } => self.tell(stream.number, reason),
+            Effect::Abort { stream, reason } => self.abort(stream.number, reason),
+            Effect::Stalled { stream, stall } => self.stalled(stream.number, stall),
+            Effect::Watch => self.asks_for_looks(true),
+            Effect::Unwatch => self.asks_for_looks(false),
             Effect::Fence { stream, reason } => self.fence(stream.number, reason),
-            Effect::End { stream: FakeStream { number: stream, .. }, outcome } => {
-                assert!(self.endless.remove(&stream), "ended twice, or never opened");
-                let expected = self.outcomes.remove(&stream).expect("its turn is over");
-                let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
-                assert!(interrupted || outcome == expected, "{outcome} and not {expected}");
-            }
+            Effect::End { stream, outcome } => self.ended(stream.number, outcome),
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave => assert!(self.failing && !self.over),
             Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
+    }
+
+    /// A turn is handed to who began it.
+    fn given(&mut self, generation: Generation, port: u32) {
+        self.answered(port);
+        assert_eq!(self.starting.remove(&generation), Some(port));
+        let turn = self.open.iter().find(|turn| turn.generation == generation);
+        let turn = turn.expect("a turn that is given out runs");
+        assert_eq!(turn.told, None);
+        if let Some(seq) = turn.input {
+            self.acknowledged.insert(seq, self.lines[&seq].0.clone());
+        }
+    }
+
+    /// What a delete did, if it did something.
+    fn deletion(&mut self, answer: Option<Deletion>) {
+        match answer {
+            Some(Deletion::Deleted(_)) => {
+                assert!(!std::mem::replace(&mut self.deleted, true), "deleted twice");
+            }
+            Some(Deletion::AlreadyGone(_)) => assert!(self.deleted),
+            None => assert!(!self.deleted),
+        }
+    }
+
+    /// A stream gets its terminal event.
+    fn ended(&mut self, stream: u32, outcome: TurnOutcome) {
+        assert!(self.endless.remove(&stream), "ended twice, or never opened");
+        let expected = self.outcomes.remove(&stream).expect("its turn is over");
+        let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
+        assert!(interrupted || outcome == expected, "{outcome} and not {expected}");
     }
 
     /// Whoever waited longest has the slot, unless the newcomer waits for nobody.
@@ -119,8 +111,8 @@ impl Model {
             self.next_seq - 1
         });
         let (stream, base) = (begin.port, self.commits.len());
-        let (told, aborted, begun, seen, stuck) = (None, false, false, Vec::new(), Vec::new());
-        let turn = Turn { generation, stream, input, base, told, aborted, begun, seen, stuck };
+        let (told, aborted, given, seen, stuck) = (None, false, false, Vec::new(), Vec::new());
+        let turn = Turn { generation, stream, input, base, told, aborted, given, seen, stuck };
         self.open.push(turn);
     }
 
@@ -180,9 +172,7 @@ impl Model {
             assert_eq!(verdict, None, "it was not to wait");
             self.queue.push(begin);
         }
-        assert!(self.stuck.is_empty(), "not found stuck: {:?}", self.stuck);
-        assert!(self.acting.is_empty(), "stuck and not told: {:?}", self.acting);
-        assert!(self.watched || self.open.is_empty(), "nobody looks");
+        self.watches();
         self.over = !matches!(phase, Phase::Live);
         assert!(!self.over || (self.open.is_empty() && self.queue.is_empty()));
         assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
