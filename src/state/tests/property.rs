@@ -148,6 +148,20 @@ fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<u32>().prop_map(move |bits| step(bits, faults)), 1..60)
 }
 
+/// Two turns that run beside each other, and what the watch may see of them.
+fn watched(rule: StallRule) -> impl Strategy<Value = Vec<Step>> {
+    let step = move |[kind, a, b]: [u8; 3]| match kind % 16 {
+        0..6 => Step::Look(rule),
+        6..10 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        10..14 => Step::Beat { turn: usize::from(a), work: work(b) },
+        14 => Step::Alarm,
+        _ => Step::Cancel { turn: u64::from(a % 3), grace: Duration::from_secs(u64::from(b % 6)) },
+    };
+    let begin = Step::Begin { policy: PARALLEL, version: None, input: false, draining: false };
+    let steps = prop::collection::vec(any::<[u8; 3]>().prop_map(step), 1..60);
+    steps.prop_map(move |steps| [vec![begin, begin, Step::Flush], steps].concat())
+}
+
 fn run(steps: Vec<Step>) {
     let mut driver = Driver::new();
     for step in steps {
@@ -173,6 +187,14 @@ proptest! {
     // The same, and C6, E6, G12
     #[test]
     fn with_a_store_that_fails_nothing_acknowledged_is_lost(steps in steps(true)) {
+        run(steps);
+    }
+
+    // D8, D9, D10: long lives, of which the histories above have few.
+    #[test]
+    fn what_is_found_stuck_is_what_its_whole_history_says(
+        steps in any::<[u8; 2]>().prop_flat_map(|[which, seconds]| watched(rule(which, seconds))),
+    ) {
         run(steps);
     }
 }
