@@ -14,9 +14,8 @@ mod summary;
 mod table;
 mod turns;
 
-use std::cell::Cell;
-use std::fmt;
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,7 +32,7 @@ use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
 use crate::tombstone::GoneReason;
 
-/// Ports that are plain numbers, and streams that have one.
+/// Ports that are plain numbers.
 #[derive(Debug)]
 struct Test;
 
@@ -42,43 +41,26 @@ impl Ports for Test {
     type Settle = u32;
     type Change = u32;
     type Delete = u32;
-    type Stream = FakeStream;
+    type Stream = u32;
 }
 
-/// A stream that is a number, and a pulse that the test moves.
-#[derive(Clone)]
-struct FakeStream {
-    number: u32,
-    pulse: Rc<Cell<Pulse>>,
+thread_local! {
+    /// How far the streams of a test have come, by their number.
+    static PULSES: RefCell<HashMap<u32, Pulse>> = RefCell::default();
 }
 
-impl FakeStream {
-    fn new(number: u32) -> Self {
-        Self { number, pulse: Rc::default() }
-    }
-
-    /// Makes progress: a chunk or a heartbeat, or, if `work` says so, another phase.
-    fn beat(&self, work: Option<WorkPhase>) {
-        let Pulse { beats, work: before } = self.pulse.get();
-        self.pulse.set(Pulse { beats: beats + 1, work: work.unwrap_or(before) });
-    }
+/// The stream `number` makes progress: a chunk or a heartbeat, or, if `work` says so, another phase.
+fn beat(number: u32, work: Option<WorkPhase>) {
+    PULSES.with_borrow_mut(|pulses| {
+        let pulse = pulses.entry(number).or_default();
+        pulse.beats += 1;
+        pulse.work = work.unwrap_or(pulse.work);
+    });
 }
 
-impl Pulsing for FakeStream {
+impl Pulsing for u32 {
     fn pulse(&self) -> Pulse {
-        self.pulse.get()
-    }
-}
-
-impl fmt::Display for FakeStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.number, f)
-    }
-}
-
-impl fmt::Debug for FakeStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        PULSES.with_borrow(|pulses| pulses.get(self).copied().unwrap_or_default())
     }
 }
 
@@ -160,6 +142,7 @@ impl Rig {
     }
 
     fn load(record: &Record) -> Self {
+        PULSES.take();
         let state = SessionState::load(record, InstanceId::from_random(2));
         Self { state, second: START }
     }
@@ -214,7 +197,7 @@ impl Rig {
     fn beat(&self, generation: u64, work: Option<WorkPhase>) {
         let generation = Generation::new(generation);
         let open = self.state.turns.iter().find(|turn| turn.generation == generation);
-        open.expect("it is open").stream.beat(work);
+        beat(open.expect("it is open").stream, work);
     }
 
     fn look(&mut self, rule: StallRule) -> String {
@@ -270,7 +253,7 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         abort_after: ABORT_AFTER,
     };
     edit(&mut request);
-    Input::Begin { request, port: number, stream: FakeStream::new(number) }
+    Input::Begin { request, port: number, stream: number }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {

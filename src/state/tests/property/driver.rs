@@ -5,15 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, FakeStream, Generation,
-    GoneReason, Input, InputFate, InstanceId, Moment, Phase, SessionId, SessionState, StoreError,
-    Target, Test, Ticket, Timestamp, Write, commit, outcome_unknown, unavailable,
+    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
+    Input, InputFate, InstanceId, Moment, PULSES, Phase, SessionId, SessionState, StoreError,
+    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
 use crate::policy::Grace;
-use crate::pulse::{Pulsing, WorkPhase};
+use crate::pulse::WorkPhase;
 use crate::state::{Effect, Pending};
 use crate::store::{
     Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
@@ -31,8 +31,6 @@ pub(super) struct Driver {
     store: MemoryStore,
     record: Record,
     clock: Duration,
-    /// Every stream there was.
-    streams: Vec<FakeStream>,
     /// The number of the next port.
     port: u32,
     /// The turns that were given out and have not reported.
@@ -45,6 +43,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new() -> Self {
+        PULSES.take();
         let store = MemoryStore::new();
         let new = NewRecord {
             id: SessionId::from_random(1),
@@ -63,7 +62,6 @@ impl Driver {
             store,
             record: created,
             clock: Duration::from_secs(100),
-            streams: Vec::new(),
             port: 0,
             held: Vec::new(),
             in_flight: None,
@@ -92,8 +90,7 @@ impl Driver {
         };
         let mut effects = Effects::new();
         let now = self.now();
-        let pulses = self.streams.iter().map(|stream| (stream.number, stream.pulse())).collect();
-        self.model.before(&input, begins, &pulses, now.moment);
+        self.model.before(&input, begins, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
@@ -177,9 +174,7 @@ impl Driver {
             draining,
             abort_after: ABORT_AFTER,
         };
-        let stream = FakeStream::new(port);
-        self.streams.push(stream.clone());
-        self.apply(Input::Begin { request, port, stream });
+        self.apply(Input::Begin { request, port, stream: port });
     }
 
     fn commit(&mut self, turn: usize, entries: usize) {
@@ -195,7 +190,7 @@ impl Driver {
         let turn = self.held.get(which % self.held.len().max(1));
         let stream = turn.and_then(|&turn| self.state.stream(turn));
         if let Some(stream) = stream {
-            stream.beat(work);
+            beat(stream, work);
         }
     }
 

@@ -169,13 +169,7 @@ impl Model {
 
     /// Takes in an input before its effects are seen; `begins` is the turn whose begin the store has
     /// kept.
-    pub(super) fn before(
-        &mut self,
-        input: &Input<Test>,
-        begins: Option<Generation>,
-        pulses: &BTreeMap<u32, Pulse>,
-        now: Moment,
-    ) {
+    pub(super) fn before(&mut self, input: &Input<Test>, begins: Option<Generation>, now: Moment) {
         self.failing = matches!(input, Input::Stored { result: Err(_) });
         match input {
             Input::Begin { request, port, .. } => {
@@ -224,7 +218,7 @@ impl Model {
                     turn.seen.push(Seen { at: now, pulse: Pulse::default() });
                 }
             }
-            Input::Look { rule } => self.look(rule, pulses, now),
+            Input::Look { rule } => self.look(rule, now),
             Input::Cancel { .. } | Input::LeaveQueue { .. } | Input::Alarm => {}
         }
     }

@@ -14,7 +14,7 @@ impl Model {
         match effect {
             Effect::Opened { generation, .. } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
-                assert_eq!(stream.number, port);
+                assert_eq!(stream, port);
                 self.given(generation, port);
             }
             Effect::Refused { port, refusal } => self.refused(port, &refusal),
@@ -43,13 +43,13 @@ impl Model {
                 self.answered(port);
                 self.deletion(answer.ok());
             }
-            Effect::Tell { stream, reason } => self.tell(stream.number, reason),
-            Effect::Abort { stream, reason } => self.abort(stream.number, reason),
-            Effect::Stalled { stream, stall } => self.stalled(stream.number, stall),
+            Effect::Tell { stream, reason } => self.tell(stream, reason),
+            Effect::Abort { stream, reason } => self.abort(stream, reason),
+            Effect::Stalled { stream, stall } => self.stalled(stream, stall),
             Effect::Watch => self.asks_for_looks(true),
             Effect::Unwatch => self.asks_for_looks(false),
-            Effect::Fence { stream, reason } => self.fence(stream.number, reason),
-            Effect::End { stream, outcome } => self.ended(stream.number, outcome),
+            Effect::Fence { stream, reason } => self.fence(stream, reason),
+            Effect::End { stream, outcome } => self.ended(stream, outcome),
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave => assert!(self.failing && !self.over),
             Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}

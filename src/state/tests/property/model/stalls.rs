@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::super::{Moment, StallRule};
 use super::{Model, Seen, Turn};
 use crate::outcome::CancelReason;
-use crate::pulse::{Pulse, WorkPhase};
+use crate::pulse::{Pulsing, WorkPhase};
 use crate::state::{Budget, Stall};
 
 /// What the watch is to find.
@@ -24,11 +24,10 @@ pub(super) struct Watch {
 
 impl Model {
     /// A look: notes which turns it has to find stuck.
-    pub(super) fn look(&mut self, rule: &StallRule, pulses: &BTreeMap<u32, Pulse>, now: Moment) {
+    pub(super) fn look(&mut self, rule: &StallRule, now: Moment) {
         self.watch.acts = rule.act.is_some();
         for turn in self.open.iter_mut().filter(|turn| turn.given && turn.told.is_none()) {
-            let pulse = pulses.get(&turn.stream).copied().unwrap_or_default();
-            turn.seen.push(Seen { at: now, pulse });
+            turn.seen.push(Seen { at: now, pulse: turn.stream.pulse() });
             if let Some(stall) = stall(turn, rule) {
                 turn.stuck.push((turn.seen.len() - 1, stall.budget));
                 self.watch.stuck.insert(turn.stream, stall);
