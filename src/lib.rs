@@ -83,6 +83,7 @@ mod id;
 mod key;
 pub mod metrics;
 mod outcome;
+mod partial;
 mod policy;
 mod pulse;
 mod registry;
@@ -96,13 +97,14 @@ mod supervisor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
+mod tree;
 mod turn;
 
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, LimitConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig,
-    TurnConfig, UnknownPolicy,
+    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StallAction, StallConfig,
+    StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -112,10 +114,14 @@ pub use id::{
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
-pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
+pub use partial::Partial;
+pub use policy::{
+    BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
+};
 pub use pulse::WorkPhase;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
+    TakenBack, TurnStatus,
 };
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]

@@ -32,11 +32,15 @@ use bytes::Bytes;
 pub use error::{FenceReason, StoreError};
 pub use memory::MemoryStore;
 pub use record::{
-    EntryMark, Found, Record, RecordFilter, RecordPage, StoredEntry, TurnMarker, TurnRecord,
+    BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
+    Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
-pub use write::{Binding, Created, DataChange, InputFate, NewRecord, Write};
+pub use write::{
+    BeginExtra, Binding, Created, DataChange, InputFate, NewRecord, PartialFate, PartialPiece,
+    Request, TakeBack, Write,
+};
 
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -80,10 +84,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The session that `key` is bound to.
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>>;
 
-    /// Up to `limit` entries of a life with a number above `after`, in order.
+    /// Up to `limit` entries of a life with a number above `after`, in order, without those that were
+    /// taken back.
     ///
     /// An entry whose checksum does not match is told as [`EntryMark::Damaged`] with an empty
-    /// payload; the others are not affected.
+    /// payload; the others are not affected. [`StoreError::Damaged`] if it cannot be read which were
+    /// taken back: they are not shown as if they still counted.
     fn entries(
         &self,
         id: &SessionId,
@@ -116,12 +122,43 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>>;
 
-    /// Removes up to `limit` tombstones whose `until` lies at or before `now`; answers how many.
-    fn forget_tombstones(
+    /// What is kept of the reply of turn `generation`; `None` if nothing is. [`StoreError::Damaged`] if
+    /// a piece of it is damaged or missing.
+    fn partial(
         &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> StoreFuture<Result<usize, StoreError>>;
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>>;
+
+    /// What came of the begin that was asked for under the name `key`, if that is not forgotten.
+    fn request(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        key: &str,
+    ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>>;
+
+    /// The turns of a life that were begun under a parent, oldest first. [`StoreError::Damaged`] if one
+    /// cannot be read, since the others are told wrongly without it.
+    fn branches(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>>;
+
+    /// What was taken out of the transcript and is not forgotten, oldest first. An entry that is damaged is
+    /// told as in [`entries`](Self::entries). [`StoreError::Damaged`] if it cannot be read what was taken
+    /// out.
+    fn revisions(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<Revision>, StoreError>>;
+
+    /// Removes up to `limit` of what is kept for a time, oldest first; answers how many. What is damaged
+    /// stays until its session is deleted.
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>>;
 
     /// Looks at everything, and answers with what is damaged, a line each; empty is well.
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>>;

@@ -83,7 +83,7 @@ fn begin(generation: u64, input: Option<(u64, Bytes)>) -> Write {
         instance: InstanceId::from_random(7),
         began_at: at(2),
     };
-    Write::Begin { marker, input, at: at(2) }
+    Write::Begin { marker, input, extra: None, at: at(2) }
 }
 
 fn commit(generation: u64, first_seq: u64, entries: Vec<Bytes>) -> Write {

@@ -17,8 +17,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Created, DataChange, Found, InputFate, MemoryStore, NewRecord, RecordFilter, RecordPage, Store,
-    StoreError, StoreFuture, StoredEntry, TurnRecord, Write,
+    BranchRecord, Created, DataChange, Forget, Found, InputFate, MemoryStore, NewRecord,
+    RecordFilter, RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -251,12 +252,42 @@ impl Store for Broken {
         StoreFuture::ready(page)
     }
 
-    fn forget_tombstones(
+    fn partial(
         &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> StoreFuture<Result<usize, StoreError>> {
-        self.inner.forget_tombstones(now, limit)
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>> {
+        self.inner.partial(id, incarnation, generation)
+    }
+
+    fn request(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        key: &str,
+    ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
+        self.inner.request(id, incarnation, key)
+    }
+
+    fn branches(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>> {
+        self.inner.branches(id, incarnation)
+    }
+
+    fn revisions(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
+        self.inner.revisions(id, incarnation)
+    }
+
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
+        self.inner.forget(what, limit)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Created, FenceReason, Found, NewRecord, Store, StoreError, StoreFuture, StoredEntry,
-    TurnRecord, Write,
+    BranchRecord, Created, FenceReason, Forget, Found, NewRecord, RequestRecord, Revision, Store,
+    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
@@ -478,8 +478,30 @@ impl Store for PanickingStore {
     ) -> Answer<RecordPage> {
         self.inner.list(filter, after, limit)
     }
-    fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Answer<usize> {
-        self.inner.forget_tombstones(now, limit)
+    fn partial(
+        &self,
+        id: &SessionId,
+        life: Incarnation,
+        turn: Generation,
+    ) -> Answer<Option<StoredPartial>> {
+        self.inner.partial(id, life, turn)
+    }
+    fn request(
+        &self,
+        id: &SessionId,
+        life: Incarnation,
+        key: &str,
+    ) -> Answer<Option<RequestRecord>> {
+        self.inner.request(id, life, key)
+    }
+    fn branches(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<BranchRecord>> {
+        self.inner.branches(id, life)
+    }
+    fn revisions(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<Revision>> {
+        self.inner.revisions(id, life)
+    }
+    fn forget(&self, what: Forget, limit: usize) -> Answer<usize> {
+        self.inner.forget(what, limit)
     }
     fn check(&self) -> Answer<Vec<String>> {
         self.inner.check()

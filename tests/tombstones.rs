@@ -23,7 +23,7 @@ use session_supervisor::testing::{Fault, Gate, ManualClock, PausedClock, StoreCa
 use session_supervisor::{
     BusyPolicy, CancelReason, CommitOutcome, Config, CreateError, DeleteOutcome, Lookup,
     MemoryStore, NewSession, Parallel, Session, SessionId, Store, Supervisor, Timestamp, Tombstone,
-    UnknownPolicy, store::Found,
+    UnknownPolicy, store::Forget, store::Found,
 };
 use stage::{Kind, Stage, assert_clean, everywhere, id, key, on, poll_once, reply, user};
 
@@ -155,7 +155,7 @@ fn a_tombstone_stands_while_a_turn_of_that_life_still_runs() {
         let (session, turn, tombstone) = outlived(&supervisor).await;
         clock.advance(DAY);
         // What the store has is swept as it is due; what runs keeps the answer.
-        stage.faults.forget_tombstones(supervisor.now(), 10).await.unwrap();
+        stage.faults.forget(Forget::Tombstones(supervisor.now()), 10).await.unwrap();
         let found = supervisor.look_up(session.id()).await.unwrap();
         assert!(matches!(found, Lookup::Gone(it) if it == tombstone), "{found:?}");
         let late = turn.commit(&reply("late")).await.unwrap();
@@ -353,13 +353,13 @@ fn a_new_life_outlives_the_tombstone_of_the_former() {
         let new = NewSession::new().allow_reuse();
         let second = supervisor.create_id(&id("s"), new).await.unwrap();
         clock.advance(2 * HOUR);
-        stage.faults.forget_tombstones(supervisor.now(), 10).await.unwrap();
+        stage.faults.forget(Forget::Tombstones(supervisor.now()), 10).await.unwrap();
         assert_eq!(looked_up(&supervisor, &id("s")).await, "live");
         second.append(&[user("here")]).await.unwrap();
         assert!(matches!(second.delete().await.unwrap(), DeleteOutcome::Deleted(_)));
         // The second tombstone has its own hour.
         clock.advance(HOUR - Duration::from_millis(1));
-        stage.faults.forget_tombstones(supervisor.now(), 10).await.unwrap();
+        stage.faults.forget(Forget::Tombstones(supervisor.now()), 10).await.unwrap();
         assert_eq!(looked_up(&supervisor, &id("s")).await, "gone");
         assert_clean(&supervisor).await;
     });
@@ -375,7 +375,7 @@ fn nothing_but_a_request_creates_a_deleted_id_however_often_it_is_tried() {
         dead(&supervisor, &id("s")).await;
         let created = supervisor.counts().created;
         for _ in 0..100 {
-            stage.faults.forget_tombstones(supervisor.now(), 10).await.unwrap();
+            stage.faults.forget(Forget::Tombstones(supervisor.now()), 10).await.unwrap();
             let refused = supervisor.open_id(&id("s")).await.unwrap_err();
             assert!(matches!(refused, CreateError::Gone { .. }), "{refused}");
             assert_eq!(looked_up(&supervisor, &id("s")).await, "gone");
@@ -452,7 +452,8 @@ fn the_store_forgets_only_what_is_due() {
             clock.advance(Duration::from_secs(60));
         }
         clock.advance(HOUR - Duration::from_secs(300));
-        let forgotten = stage.faults.forget_tombstones(supervisor.now(), 100).await.unwrap();
+        let forgotten =
+            stage.faults.forget(Forget::Tombstones(supervisor.now()), 100).await.unwrap();
         assert_eq!(forgotten, 6);
         for n in 0..10 {
             let found = stage.behind.look_up(&id(&format!("s{n}")), supervisor.now()).await;

@@ -82,9 +82,12 @@ pub enum FenceReason {
     /// The turn's number is not above every earlier one.
     #[error("the turn is older than one that was begun")]
     OldTurn,
-    /// The first entry's number is not the next one.
+    /// A number is not the next one.
     #[error("the entries are out of order")]
     OutOfOrder,
+    /// A turn is open, and nothing can be taken back under it.
+    #[error("a turn is open")]
+    TurnOpen,
 }
 
 impl StoreError {

@@ -1,6 +1,8 @@
 //! The store that forgets with the process: for tests and throw-away bots, and the reference that
 //! the conformance suite is written against.
 
+mod aging;
+mod extras;
 mod life;
 mod transcript;
 
@@ -10,9 +12,13 @@ use std::ops::Bound;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use self::aging::Aging;
 use self::life::Life;
 use super::error::{FenceReason, StoreError};
-use super::record::{Found, Record, RecordFilter, RecordPage, StoredEntry, TurnRecord};
+use super::record::{
+    BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
+    StoredEntry, StoredPartial, TurnRecord,
+};
 use super::write::{Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
@@ -37,7 +43,7 @@ pub struct MemoryStore {
 }
 
 /// What the handles of one store share. Locks are taken in the order index, then a shard of `lives`,
-/// then a life.
+/// then a life, then what ages.
 #[derive(Debug)]
 struct Shared {
     /// Every id that is live or a tombstone.
@@ -47,6 +53,10 @@ struct Shared {
     /// The newest life's number. Starts at a random place, so that a stream or a cursor of an
     /// earlier process is not taken for one of this.
     newest: AtomicU64,
+    /// Which lives have revisions, which are kept for a time.
+    revisions: Aging,
+    /// Which lives have requests, which are kept for a time.
+    requests: Aging,
     /// The bound of `Index::tombstones`.
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
@@ -92,6 +102,9 @@ impl LifeWriter for Cell {
             let mut life = self.life.lock();
             if life.over {
                 Err(StoreError::fenced(FenceReason::NoSuchLife))
+            } else if aging::ages(&write) {
+                let shared = self.shared.upgrade().ok_or(StoreError::Closed);
+                shared.and_then(|shared| shared.apply(&mut life, write))
             } else {
                 life.apply(write)
             }
@@ -125,6 +138,8 @@ impl MemoryStore {
                 lives: ShardedMap::new(),
                 index: Mutex::new(Index::default()),
                 newest: AtomicU64::new(start),
+                revisions: Aging::default(),
+                requests: Aging::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
                 closed: Arc::default(),
@@ -151,6 +166,18 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// What `look` finds in the life that is meant.
+    fn read<T>(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        look: impl FnOnce(&Life) -> T,
+    ) -> StoreFuture<Result<T, StoreError>> {
+        self.answer(|shared| shared.with_life(id, incarnation, |life| Ok(look(life))))
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -170,12 +197,7 @@ impl Store for MemoryStore {
     ) -> StoreFuture<Result<(), StoreError>> {
         self.answer(|shared| match write {
             Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            write @ (Write::Begin { .. }
-            | Write::Commit { .. }
-            | Write::Settle { .. }
-            | Write::Append { .. }
-            | Write::PutData { .. }
-            | Write::Label { .. }) => shared.with_life(id, incarnation, |life| life.apply(write)),
+            write => shared.with_life(id, incarnation, |life| shared.apply(life, write)),
         })
     }
 
@@ -209,11 +231,7 @@ impl Store for MemoryStore {
         after: u64,
         limit: usize,
     ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>> {
-        self.answer(|shared| {
-            shared.with_life(id, incarnation, |life| {
-                Ok(life.entries.after(after).take(limit).cloned().collect())
-            })
-        })
+        self.read(id, incarnation, |life| life.entries.after(after).take(limit).cloned().collect())
     }
 
     fn datum(
@@ -222,9 +240,7 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         name: &str,
     ) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
-        self.answer(|shared| {
-            shared.with_life(id, incarnation, |life| Ok(life.data.get(name).cloned()))
-        })
+        self.read(id, incarnation, |life| life.data.get(name).cloned())
     }
 
     fn turn(
@@ -233,7 +249,7 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         generation: Generation,
     ) -> StoreFuture<Result<Option<TurnRecord>, StoreError>> {
-        self.answer(|shared| shared.with_life(id, incarnation, |life| Ok(life.turn(generation))))
+        self.read(id, incarnation, |life| life.turn(generation))
     }
 
     fn list(
@@ -245,21 +261,47 @@ impl Store for MemoryStore {
         self.answer(|shared| Ok(shared.list(&filter, after, limit)))
     }
 
-    fn forget_tombstones(
+    fn partial(
         &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> StoreFuture<Result<usize, StoreError>> {
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.partial(generation))
+    }
+
+    fn request(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        key: &str,
+    ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.request(key))
+    }
+
+    fn branches(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.branches())
+    }
+
+    fn revisions(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.revisions())
+    }
+
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.answer(|shared| {
-            let mut index = shared.index.lock();
-            let mut forgotten = 0;
-            while forgotten < limit
-                && index.tombstones.first().is_some_and(|(until, _)| *until <= now)
-            {
-                shared.drop_first_to_end(&mut index);
-                forgotten += 1;
-            }
-            Ok(forgotten)
+            Ok(match what {
+                Forget::Tombstones(now) => shared.forget_tombstones(now, limit),
+                Forget::Revisions(at) => shared.forget_revisions(at, limit),
+                Forget::Requests(at) => shared.forget_requests(at, limit),
+            })
         })
     }
 
@@ -302,7 +344,7 @@ impl Shared {
         };
         let data = new.data.into_iter().collect();
         let mut life = Life::new(record, data, keys);
-        life.push(new.entries, None, new.at);
+        life.push(new.entries, None, false, new.at);
         debug_assert_eq!(life.record.entries, count);
         let record = life.record();
         let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
@@ -376,6 +418,18 @@ impl Shared {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// [`Forget::Tombstones`].
+    fn forget_tombstones(&self, now: Timestamp, limit: usize) -> usize {
+        let mut index = self.index.lock();
+        let mut forgotten = 0;
+        while forgotten < limit && index.tombstones.first().is_some_and(|(until, _)| *until <= now)
+        {
+            self.drop_first_to_end(&mut index);
+            forgotten += 1;
+        }
+        forgotten
     }
 
     /// Drops the tombstone that ends first.

@@ -3,12 +3,29 @@
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::tombstone::Tombstone;
 
 /// The metadata of one life of a session. Its entries and data are read apart.
+///
+/// It is a view. There is no way to save it, so a copy that is old or incomplete cannot overwrite anything:
+///
+/// ```compile_fail,E0599
+/// # async fn clear(supervisor: session_supervisor::Supervisor, record: session_supervisor::Record) {
+/// supervisor.clear_stale(&record).await; // Compare-and-set on what it calls open: always safe.
+/// record.save().await;                   // No such method, on this or on anything that takes one.
+/// # }
+/// ```
+///
+/// and without the handle of a session it cannot be written to:
+///
+/// ```compile_fail,E0599
+/// # async fn write(record: session_supervisor::Record, entry: session_supervisor::ChatMessage) {
+/// record.append(&[entry]).await;
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Which conversation.
@@ -35,6 +52,13 @@ pub struct Record {
     pub open: Vec<TurnMarker>,
 }
 
+impl Record {
+    /// The stream of the turn that was begun last and is not settled.
+    pub fn active_stream(&self) -> Option<StreamId> {
+        self.open.last().map(|marker| StreamId::new(self.incarnation, marker.generation))
+    }
+}
+
 /// A turn that was begun and not settled. Without a live turn behind it, it is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnMarker {
@@ -57,6 +81,67 @@ pub struct TurnRecord {
     pub settled_at: Timestamp,
 }
 
+/// What is kept of the reply of a turn that has not committed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPartial {
+    /// How many chunks are kept, from the first on.
+    pub chunks: u64,
+    /// Their text, one after the other.
+    pub text: Bytes,
+}
+
+/// A begin that was asked for under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The turn that came of it.
+    pub generation: Generation,
+    /// Of what was asked for.
+    pub digest: u128,
+}
+
+/// A turn that stands beside its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BranchRecord {
+    /// The turn.
+    pub generation: Generation,
+    /// The number of the entry that it stands under; 0 is the start of the transcript.
+    pub parent: u64,
+}
+
+/// Entries that were taken out of a transcript together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number: the version of the session from then on.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What was taken out, in order.
+    pub entries: Vec<StoredEntry>,
+}
+
+/// What is kept for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forget {
+    /// Tombstones whose `until` lies at or before this time.
+    Tombstones(Timestamp),
+    /// Revisions that were made at or before this time, with their entries.
+    Revisions(Timestamp),
+    /// Requests whose turns were begun at or before this time.
+    Requests(Timestamp),
+}
+
+impl Forget {
+    /// Its name in logs and metrics; stable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tombstones(_) => "forget_tombstones",
+            Self::Revisions(_) => "forget_revisions",
+            Self::Requests(_) => "forget_requests",
+        }
+    }
+}
+
 /// One entry of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {
@@ -64,6 +149,8 @@ pub struct StoredEntry {
     pub seq: u64,
     /// The turn that wrote it; `None` if it was appended without one.
     pub generation: Option<Generation>,
+    /// Whether it is what the turn was begun with, or what was said to it later.
+    pub input: bool,
     /// Whether it counts.
     pub mark: EntryMark,
     /// When it was written.
@@ -82,6 +169,8 @@ pub enum EntryMark {
     Pending,
     /// The input of a turn that ended without a reply.
     Unanswered,
+    /// What a turn had said when it was interrupted: not a whole reply.
+    Partial,
     /// The input of a parallel turn that lost: kept beside the transcript, not in it.
     Aside,
     /// Its row was damaged on the disk; the payload is empty.

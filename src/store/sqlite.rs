@@ -10,9 +10,10 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`]; [`change`] and [`query`] put them together.
+//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`]; [`change`] and [`query`] put them together.
 
 mod binding;
+mod branch;
 mod change;
 mod check;
 mod datum;
@@ -22,9 +23,12 @@ mod inspect;
 mod life;
 mod options;
 mod ownership;
+mod partial;
 mod query;
 mod queue;
 mod reader;
+mod request;
+mod revision;
 mod row;
 mod schema;
 mod tombstone;
@@ -47,8 +51,8 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    Created, Found, NewRecord, RecordFilter, RecordPage, Store, StoreError, StoreFuture,
-    StoredEntry, TurnRecord, Write,
+    BranchRecord, Created, Forget, Found, NewRecord, RecordFilter, RecordPage, RequestRecord,
+    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -257,12 +261,53 @@ impl Store for SqliteStore {
         })
     }
 
-    fn forget_tombstones(
+    fn partial(
         &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> StoreFuture<Result<usize, StoreError>> {
-        self.push(Operation::Forget { now, limit }, |answer| match answer {
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>> {
+        let id = id.clone();
+        let what = format!("reading what turn {} of session {id} has said", generation.get());
+        self.ask(what, move |connection| query::partial(connection, &id, incarnation, generation))
+    }
+
+    fn request(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        key: &str,
+    ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
+        let (id, key) = (id.clone(), key.to_owned());
+        self.ask(format!("reading request {key:?} of session {id}"), move |connection| {
+            query::request(connection, &id, incarnation, &key)
+        })
+    }
+
+    fn branches(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the branches of session {id}"), move |connection| {
+            query::branches(connection, &id, incarnation)
+        })
+    }
+
+    fn revisions(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the revisions of session {id}"), move |connection| {
+            query::revisions(connection, &id, incarnation)
+        })
+    }
+
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
+        self.push(Operation::Forget { what, limit }, |answer| match answer {
             Answer::Forgotten(count) => Some(count),
             Answer::Created(_) | Answer::Written => None,
         })
@@ -379,13 +424,15 @@ impl Drop for Flusher {
 mod tests {
     use super::*;
 
+    const OLD: Forget = Forget::Tombstones(Timestamp::from_millis(0));
+
     /// A store, and a job in its queue that no flusher has been started for.
     async fn with_a_job(
         path: &Path,
     ) -> (SqliteStore, oneshot::Receiver<Result<Answer, StoreError>>) {
         let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
         let (reply, answer) = oneshot::channel();
-        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        let operation = Operation::Forget { what: OLD, limit: 1 };
         assert!(store.shared.queue.push(Job { operation, reply }).unwrap());
         (store, answer)
     }
@@ -394,11 +441,11 @@ mod tests {
     async fn a_flusher_that_panics_wedges_nothing_and_says_what_it_does_not_know() {
         let folder = tempfile::tempdir().unwrap();
         let (store, lost) = with_a_job(&folder.path().join("s.db")).await;
-        let left = store.forget_tombstones(Timestamp::default(), 1);
+        let left = store.forget(OLD, 1);
         // What a panic does: the batch in hand is dropped unanswered, then the flusher.
         let mut batch = store.shared.queue.take().unwrap();
         let (reply, waiting) = oneshot::channel();
-        let operation = Operation::Forget { now: Timestamp::default(), limit: 1 };
+        let operation = Operation::Forget { what: OLD, limit: 1 };
         assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
         assert_eq!(batch.len(), 2);
         batch.clear();
@@ -406,7 +453,7 @@ mod tests {
         assert!(lost.await.is_err());
         assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
         assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));
-        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+        assert_eq!(store.forget(OLD, 1).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -421,7 +468,7 @@ mod tests {
             .unwrap();
         let writer = Writer::new(connection);
         *store.shared.writer.lock() = Some(Owned { writer, ownership: owned.ownership });
-        assert_eq!(store.forget_tombstones(Timestamp::default(), 1).await.unwrap(), 0);
+        assert_eq!(store.forget(OLD, 1).await.unwrap(), 0);
         let key = "irc".parse::<SessionKey>().unwrap();
         assert_eq!(store.bound_to(&key).await.unwrap(), None);
     }

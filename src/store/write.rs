@@ -67,11 +67,36 @@ pub enum Write {
         marker: TurnMarker,
         /// The input's number and content. A turn may have none.
         input: Option<(u64, Bytes)>,
+        /// What only some begins do beside it; in the same transaction, and before it.
+        extra: Option<Box<BeginExtra>>,
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
+    /// Adds an input to an open turn: somebody said something more while it worked.
+    ///
+    /// Fenced if the turn is not open, or `seq` is not the record's `next_seq`.
+    Steer {
+        /// The turn.
+        generation: Generation,
+        /// The input's number.
+        seq: u64,
+        /// The input.
+        input: Bytes,
+        /// When; becomes `last_active_at`.
+        at: Timestamp,
+    },
+    /// Keeps a further piece of what an open turn has said so far, beside the transcript. Not a use.
+    ///
+    /// Fenced if the turn is not open, or `piece.first` is not the number after the last chunk that is
+    /// kept of it, or the piece has no chunk.
+    Partial {
+        /// The turn.
+        generation: Generation,
+        /// What was said.
+        piece: PartialPiece,
+    },
     /// Ends a turn with its reply: entries, data, outcome `Committed`, counters and the marker's end,
-    /// together.
+    /// together. What was kept of its partial reply goes.
     ///
     /// Fenced if the turn is not open, or `first_seq` is not the record's `next_seq`.
     Commit {
@@ -88,16 +113,25 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
-    /// Ends a turn without a reply: outcome and the marker's end, and what becomes of the input.
+    /// Ends a turn without a reply: outcome and the marker's end, and what becomes of the input and of
+    /// what was said.
     ///
-    /// Fenced if the turn is not open.
+    /// Fenced if the turn is not open, or `next_seq` is below the record's, or a piece in `partial` does
+    /// not follow on what is kept.
     Settle {
         /// The turn.
         generation: Generation,
         /// How it ended; never `Committed`.
         outcome: TurnOutcome,
-        /// What becomes of its input.
+        /// What becomes of its inputs.
         input: InputFate,
+        /// What becomes of what it has said.
+        partial: PartialFate,
+        /// The record's `next_seq` from then on. An entry of `partial` is the one before it; a number
+        /// that was given to an entry that could not be made is left out.
+        next_seq: u64,
+        /// The record's version from then on.
+        version: u64,
         /// When. Becomes `last_active_at`, except for an outcome of
         /// [`TurnOutcome::Interrupted`], since a repair is not a use.
         at: Timestamp,
@@ -122,12 +156,23 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
+    /// Takes entries out of the transcript, and keeps them as a revision. Their numbers are not given
+    /// again.
+    ///
+    /// Fenced if a turn is open, or the version is not above the record's and every revision's.
+    TakeBack {
+        /// Which.
+        from: TakeBack,
+        /// When; becomes `last_active_at`.
+        at: Timestamp,
+    },
     /// Changes the line for people.
     Label {
         /// The new one.
         label: Option<String>,
     },
-    /// Deletes the record, its entries, data and turns, unbinds every key that still points to this
+    /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
+    /// replies, branches and requests. Unbinds every key that still points to this
     /// life, and leaves the tombstone.
     Delete {
         /// What stays under the id.
@@ -140,14 +185,81 @@ impl Write {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Begin { .. } => "begin",
+            Self::Steer { .. } => "steer",
+            Self::Partial { .. } => "partial",
             Self::Commit { .. } => "commit",
             Self::Settle { .. } => "settle",
             Self::Append { .. } => "append",
             Self::PutData { .. } => "put_data",
+            Self::TakeBack { .. } => "take_back",
             Self::Label { .. } => "label",
             Self::Delete { .. } => "delete",
         }
     }
+}
+
+/// What only some begins do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BeginExtra {
+    /// Takes entries back first, as [`Write::TakeBack`] does, and is fenced as that is: the turn does an
+    /// earlier one over.
+    pub take_back: Option<TakeBack>,
+    /// The caller's name for what it asked for, to be found again by [`Store::request`]. It takes the
+    /// place of an earlier one in this life.
+    ///
+    /// [`Store::request`]: super::Store::request
+    pub request: Option<Request>,
+    /// The number of the entry that the turn stands under, for one that runs beside its siblings.
+    pub parent: Option<u64>,
+}
+
+/// Which entries go out of the transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeBack {
+    /// All with this number or a higher one.
+    pub from: u64,
+    /// The record's version from then on, which is also the revision's number.
+    pub version: u64,
+}
+
+/// A caller's own name for a begin, so that asking twice begins once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The name.
+    pub key: String,
+    /// Of what was asked for, so that another request under the same name is found out.
+    pub digest: u128,
+}
+
+/// A piece of what a turn has said, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialPiece {
+    /// The number of its first chunk.
+    pub first: u64,
+    /// How many chunks it is; at least one.
+    pub chunks: u64,
+    /// Their text.
+    pub text: Bytes,
+}
+
+/// What becomes of what a turn has said that ended without a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PartialFate {
+    /// It goes.
+    Drop,
+    /// It stays beside the transcript, with a last piece.
+    Keep {
+        /// The last piece.
+        last: Option<PartialPiece>,
+    },
+    /// It goes, and this becomes an entry of the turn, marked [`EntryMark::Partial`].
+    ///
+    /// [`EntryMark::Partial`]: super::EntryMark::Partial
+    Entry {
+        /// The entry, encoded.
+        payload: Bytes,
+    },
 }
 
 /// One change of a session's data.

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Chunk, Event};
+use super::draft::Draft;
+use super::{Chunk, Event, Said};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::{Pulse, WorkPhase};
 
@@ -29,6 +30,10 @@ pub(super) struct Ring {
     pub(super) aborted: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
+    /// What was said to the turn while it works, and that it has not read.
+    pub(super) inbox: Option<Box<VecDeque<Said>>>,
+    /// What the store is to have of it, while the turn runs and says something.
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// Why nobody can read on from a place.
@@ -59,9 +64,20 @@ impl Ring {
     /// An empty one.
     pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
         let chunks = VecDeque::new();
-        let (work, marks) = (WorkPhase::default(), 0);
-        let (told, aborted, ended) = (None, false, None);
-        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, work, marks, told, aborted, ended }
+        Self {
+            chunks,
+            first: 1,
+            bytes: 0,
+            max_items,
+            max_bytes,
+            work: WorkPhase::default(),
+            marks: 0,
+            told: None,
+            aborted: false,
+            ended: None,
+            inbox: None,
+            draft: None,
+        }
     }
 
     /// The number that the next chunk gets.
@@ -103,6 +119,8 @@ impl Ring {
     pub(super) fn end(&mut self, outcome: TurnOutcome) -> bool {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
+        self.draft = None;
+        self.inbox = None;
         first
     }
 

@@ -12,6 +12,7 @@ use super::watch;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
+use crate::store::Forget;
 
 /// How many tombstones are removed at a time.
 const SWEEP_SLICE: usize = 1_024;
@@ -112,7 +113,7 @@ impl Actor for SupervisorActor {
     }
 }
 
-/// Removes the tombstones whose time is over, a slice at a time.
+/// Removes what is kept for a time and whose time is over, a slice at a time.
 pub(super) async fn sweep(shared: &Arc<Shared>) {
     // The watch may have been woken by a thread that blocked at once, and is then in its queue.
     watch::look(shared);
@@ -120,14 +121,22 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
-    loop {
-        match shared.engine.store.forget_tombstones(now.wall, SWEEP_SLICE).await {
-            Ok(forgotten) if forgotten == SWEEP_SLICE => {}
-            Ok(_) => return,
-            Err(error) => {
-                shared.engine.counts.store_failed("forget_tombstones");
-                tracing::warn!(%error, "tombstones could not be swept");
-                return;
+    let kept = &shared.engine.config.kept;
+    let before = |kept_for| now.wall.minus(kept_for);
+    for what in [
+        Forget::Tombstones(now.wall),
+        Forget::Requests(before(kept.requests_for)),
+        Forget::Revisions(before(kept.revisions_for)),
+    ] {
+        loop {
+            match shared.engine.store.forget(what, SWEEP_SLICE).await {
+                Ok(forgotten) if forgotten == SWEEP_SLICE => {}
+                Ok(_) => break,
+                Err(error) => {
+                    shared.engine.counts.store_failed(what.name());
+                    tracing::warn!(what = what.name(), %error, "a sweep failed");
+                    break;
+                }
             }
         }
     }

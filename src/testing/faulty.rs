@@ -16,8 +16,8 @@ use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    Created, Found, NewRecord, RecordFilter, RecordPage, Store, StoreError, StoreFuture,
-    StoredEntry, TurnRecord, Write,
+    BranchRecord, Created, Forget, Found, NewRecord, RecordFilter, RecordPage, RequestRecord,
+    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -50,6 +50,10 @@ pub enum StoreCall {
     Create,
     /// [`Write::Begin`].
     Begin,
+    /// [`Write::Steer`].
+    Steer,
+    /// [`Write::Partial`].
+    Partial,
     /// [`Write::Commit`].
     Commit,
     /// [`Write::Settle`].
@@ -58,6 +62,8 @@ pub enum StoreCall {
     Append,
     /// [`Write::PutData`].
     PutData,
+    /// [`Write::TakeBack`].
+    TakeBack,
     /// [`Write::Label`].
     Label,
     /// [`Write::Delete`].
@@ -74,8 +80,20 @@ pub enum StoreCall {
     Turn,
     /// [`Store::list`].
     List,
-    /// [`Store::forget_tombstones`].
+    /// [`Store::partial`].
+    ReadPartial,
+    /// [`Store::request`].
+    Request,
+    /// [`Store::branches`].
+    Branches,
+    /// [`Store::revisions`].
+    Revisions,
+    /// [`Store::forget`] of [`Forget::Tombstones`].
     ForgetTombstones,
+    /// [`Store::forget`] of [`Forget::Revisions`].
+    ForgetRevisions,
+    /// [`Store::forget`] of [`Forget::Requests`].
+    ForgetRequests,
     /// [`Store::check`].
     Check,
     /// [`Store::close`].
@@ -87,12 +105,24 @@ impl StoreCall {
     pub const fn of(write: &Write) -> Self {
         match write {
             Write::Begin { .. } => Self::Begin,
+            Write::Steer { .. } => Self::Steer,
+            Write::Partial { .. } => Self::Partial,
             Write::Commit { .. } => Self::Commit,
             Write::Settle { .. } => Self::Settle,
             Write::Append { .. } => Self::Append,
             Write::PutData { .. } => Self::PutData,
+            Write::TakeBack { .. } => Self::TakeBack,
             Write::Label { .. } => Self::Label,
             Write::Delete { .. } => Self::Delete,
+        }
+    }
+
+    /// The call of [`Store::forget`] with `what`.
+    pub const fn forgets(what: Forget) -> Self {
+        match what {
+            Forget::Tombstones(_) => Self::ForgetTombstones,
+            Forget::Revisions(_) => Self::ForgetRevisions,
+            Forget::Requests(_) => Self::ForgetRequests,
         }
     }
 
@@ -102,10 +132,13 @@ impl StoreCall {
             self,
             Self::Create
                 | Self::Begin
+                | Self::Steer
+                | Self::Partial
                 | Self::Commit
                 | Self::Settle
                 | Self::Append
                 | Self::PutData
+                | Self::TakeBack
                 | Self::Label
                 | Self::Delete
         )
@@ -349,12 +382,47 @@ impl Store for FaultyStore {
         self.pass(StoreCall::List, move |inner| inner.list(filter, after, limit))
     }
 
-    fn forget_tombstones(
+    fn partial(
         &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> StoreFuture<Result<usize, StoreError>> {
-        self.pass(StoreCall::ForgetTombstones, move |inner| inner.forget_tombstones(now, limit))
+        id: &SessionId,
+        incarnation: Incarnation,
+        generation: Generation,
+    ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>> {
+        let id = id.clone();
+        let ask = move |inner: &dyn Store| inner.partial(&id, incarnation, generation);
+        self.pass(StoreCall::ReadPartial, ask)
+    }
+
+    fn request(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        key: &str,
+    ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
+        let (id, key) = (id.clone(), key.to_owned());
+        self.pass(StoreCall::Request, move |inner| inner.request(&id, incarnation, &key))
+    }
+
+    fn branches(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>> {
+        let id = id.clone();
+        self.pass(StoreCall::Branches, move |inner| inner.branches(&id, incarnation))
+    }
+
+    fn revisions(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
+        let id = id.clone();
+        self.pass(StoreCall::Revisions, move |inner| inner.revisions(&id, incarnation))
+    }
+
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
+        self.pass(StoreCall::forgets(what), move |inner| inner.forget(what, limit))
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -6,8 +6,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    EntryMark, FenceReason, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store, StoreError,
-    Write,
+    EntryMark, FenceReason, Forget, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store,
+    StoreError, Write,
 };
 
 use crate::{append, at, begin, bound, commit, created, id, key, live, new_record, open};
@@ -167,7 +167,7 @@ async fn a_damaged_tombstone_is_told_and_stays() {
     tamper(&path, "UPDATE tombstones SET until = 50 WHERE id = 'a'");
     assert!(matches!(store.look_up(&id("a"), at(1)).await, Err(StoreError::Damaged { .. })));
     assert!(matches!(store.create(new_record("a")).await, Err(StoreError::Damaged { .. })));
-    assert_eq!(store.forget_tombstones(at(1_000), 9).await.unwrap(), 1);
+    assert_eq!(store.forget(Forget::Tombstones(at(1_000)), 9).await.unwrap(), 1);
     assert!(store.check().await.unwrap()[0].contains("`tombstones` row a"));
 }
 

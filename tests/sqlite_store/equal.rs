@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Created, DataChange, Found, InputFate, MemoryStore, NewRecord, Record, RecordFilter,
-    SqliteStore, Store, StoreError, TurnMarker, Write,
+    Binding, Created, DataChange, Found, InputFate, MemoryStore, NewRecord, PartialFate, Record,
+    RecordFilter, SqliteStore, Store, StoreError, TurnMarker, Write,
 };
 use session_supervisor::{
     Generation, GoneReason, Incarnation, InstanceId, SessionId, Timestamp, Tombstone, TurnOutcome,
@@ -159,6 +159,7 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
                 began_at: random.time(),
             },
             input: random.chance(80).then(|| (next, Bytes::from_static(b"input"))),
+            extra: None,
             at,
         },
         25..45 => Write::Commit {
@@ -174,6 +175,9 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
             outcome: TurnOutcome::ALL[usize::try_from(1 + random.below(11)).unwrap()],
             input: [InputFate::Keep, InputFate::Drop, InputFate::Aside]
                 [usize::try_from(random.below(3)).unwrap()],
+            partial: PartialFate::Drop,
+            next_seq: next,
+            version,
             at,
         },
         65..75 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },

@@ -12,10 +12,13 @@ use crate::outcome::TurnOutcome;
 fn name(write: &Write) -> &'static str {
     match write {
         Write::Begin { .. } => "begin",
+        Write::Steer { .. } => "steer",
+        Write::Partial { .. } => "partial",
         Write::Commit { .. } => "commit",
         Write::Settle { .. } => "settle",
         Write::Append { .. } => "append",
         Write::PutData { .. } => "data",
+        Write::TakeBack { .. } => "take_back",
         Write::Label { .. } => "label",
         Write::Delete { .. } => "delete",
     }
@@ -26,7 +29,9 @@ fn name(write: &Write) -> &'static str {
 fn a_begin_writes_marker_and_input_together_and_is_told_when_they_are_stored() {
     let mut rig = Rig::new();
     assert_eq!(rig.begin(1, BusyPolicy::Reject), "opened(t1)");
-    let Some(Write::Begin { marker, input, at: when }) = rig.send() else { panic!("a begin") };
+    let Some(Write::Begin { marker, input, extra: None, at: when }) = rig.send() else {
+        panic!("a begin")
+    };
     assert_eq!(marker.generation, Generation::new(1));
     assert_eq!(marker.instance, InstanceId::from_random(2));
     assert_eq!(input, Some((1, Bytes::from_static(b"input 1"))));

@@ -185,12 +185,15 @@ fn details(write: &Write) -> String {
         Write::Begin { input, .. } => {
             input.as_ref().map_or_else(String::new, |(seq, _)| format!("#{seq}"))
         }
+        Write::Steer { seq, .. } => format!(":steer#{seq}"),
+        Write::Partial { piece, .. } => format!(":partial~{}+{}", piece.first, piece.chunks),
         Write::Commit { first_seq, version, .. } => format!("#{first_seq}v{version}"),
         Write::Settle { input: InputFate::Keep, .. } => "/keep".to_owned(),
         Write::Settle { input: InputFate::Drop, .. } => "/drop".to_owned(),
         Write::Settle { input: InputFate::Aside, .. } => "/aside".to_owned(),
         Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
         Write::PutData { version, .. } => format!(":data-v{version}"),
+        Write::TakeBack { from, .. } => format!(":take_back#{}v{}", from.from, from.version),
         Write::Label { .. } => ":label".to_owned(),
         Write::Delete { .. } => String::new(),
     }

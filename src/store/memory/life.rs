@@ -1,19 +1,31 @@
 //! One life of a session, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::extras::Extras;
 use super::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    DataChange, EntryMark, FenceReason, InputFate, Record, StoreError, StoredEntry, TurnMarker,
-    TurnRecord, Write,
+    BeginExtra, DataChange, EntryMark, FenceReason, InputFate, PartialFate, PartialPiece, Record,
+    StoreError, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
+
+/// An open turn.
+#[derive(Debug)]
+struct Open {
+    /// The turn.
+    marker: TurnMarker,
+    /// The number of its first entry: its input, if it has one.
+    first: u64,
+    /// Whether it has one.
+    has_input: bool,
+}
 
 /// One life of a session.
 #[derive(Debug)]
@@ -21,13 +33,15 @@ pub(super) struct Life {
     /// Its metadata, without the open turns.
     pub(super) record: Record,
     /// The open turns, oldest first. One as a rule, which has its place inside.
-    open: SmallVec<[TurnMarker; 1]>,
+    open: SmallVec<[Open; 1]>,
     /// Its transcript, by number.
     pub(super) entries: Transcript,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
     /// How turns ended that left no reply, in that order; the others are told by their entries.
     turns: Vec<TurnRecord>,
+    /// What most lives have none of.
+    pub(super) extras: Extras,
     /// The keys that were bound to it; some may have moved on.
     pub(super) keys: SmallVec<[SessionKey; 1]>,
     /// Whether it was deleted; then nothing is written to it by whoever still holds it.
@@ -42,17 +56,18 @@ impl Life {
         keys: SmallVec<[SessionKey; 1]>,
     ) -> Self {
         let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Vec::new());
-        Self { record, open, entries, data, turns, keys, over: false }
+        Self { record, open, entries, data, turns, extras: Extras::default(), keys, over: false }
     }
 
     /// Its metadata, with the open turns.
     pub(super) fn record(&self) -> Record {
-        Record { open: self.open.to_vec(), ..self.record.clone() }
+        let open = self.open.iter().map(|open| open.marker.clone()).collect();
+        Record { open, ..self.record.clone() }
     }
 
     /// How a turn ended, if it did.
     pub(super) fn turn(&self, generation: Generation) -> Option<TurnRecord> {
-        let open = self.open.iter().any(|marker| marker.generation == generation);
+        let open = self.is_open(generation);
         if let Some(turn) = self.turns.iter().rev().find(|turn| turn.generation == generation) {
             return Some(turn.clone());
         }
@@ -64,40 +79,50 @@ impl Life {
     /// Applies one operation after checking all of it; a refusal changes nothing.
     pub(super) fn apply(&mut self, write: Write) -> Result<(), StoreError> {
         match write {
-            Write::Begin { marker, input, at } => {
-                if marker.generation <= self.record.generation {
-                    return Err(StoreError::fenced(FenceReason::OldTurn));
-                }
-                if let Some((seq, input)) = input {
-                    self.check_next(seq)?;
-                    self.push([input], Some(marker.generation), at);
-                }
-                self.record.generation = marker.generation;
-                self.open.push(marker);
+            Write::Begin { marker, input, extra, at } => self.begin(marker, input, extra, at)?,
+            Write::Steer { generation, seq, input, at } => {
+                self.check_next(seq)?;
+                self.check_open(generation)?;
+                self.push([input], Some(generation), true, at);
                 self.record.last_active_at = at;
+            }
+            Write::Partial { generation, piece } => {
+                self.check_open(generation)?;
+                self.check_piece(generation, &piece)?;
+                self.extras.said(generation, &piece);
             }
             Write::Commit { generation, first_seq, entries, data, version, at } => {
                 self.check_next(first_seq)?;
                 self.close(generation)?;
+                self.extras.forget_partial(generation);
                 if entries.is_empty() {
                     let outcome = TurnOutcome::Committed;
                     self.turns.push(TurnRecord { generation, outcome, settled_at: at });
                 }
-                self.push(entries, Some(generation), at);
+                self.push(entries, Some(generation), false, at);
                 self.change(data);
                 self.touch(version, at);
             }
-            Write::Settle { generation, outcome, input, at } => {
-                self.close(generation)?;
+            Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
+                self.check_settle(generation, &partial, next_seq)?;
+                let ended = self.close(generation)?;
                 self.turns.push(TurnRecord { generation, outcome, settled_at: at });
-                self.mark_input(generation, input);
+                self.mark_inputs(&ended, input);
+                self.settle_partial(generation, partial, next_seq, at);
+                self.record.next_seq = next_seq;
+                self.record.version = version;
                 if outcome != TurnOutcome::Interrupted {
                     self.record.last_active_at = at;
                 }
             }
+            Write::TakeBack { from, at } => {
+                self.check_take_back(from)?;
+                self.take_back(from, at);
+                self.record.last_active_at = at;
+            }
             Write::Append { first_seq, entries, version, at } => {
                 self.check_next(first_seq)?;
-                self.push(entries, None, at);
+                self.push(entries, None, false, at);
                 self.touch(version, at);
             }
             Write::PutData { changes, version, at } => {
@@ -110,6 +135,36 @@ impl Life {
         Ok(())
     }
 
+    /// [`Write::Begin`].
+    fn begin(
+        &mut self,
+        marker: TurnMarker,
+        input: Option<(u64, Bytes)>,
+        extra: Option<Box<BeginExtra>>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let generation = marker.generation;
+        if generation <= self.record.generation {
+            return Err(StoreError::fenced(FenceReason::OldTurn));
+        }
+        if let Some((seq, _)) = &input {
+            self.check_next(*seq)?;
+        }
+        if let Some(extra) = extra {
+            if let Some(from) = extra.take_back {
+                self.check_take_back(from)?;
+                self.take_back(from, at);
+            }
+            self.extras.begun(generation, extra.request, extra.parent);
+        }
+        let (first, has_input) = (self.record.next_seq, input.is_some());
+        self.push(input.map(|(_, input)| input), Some(generation), true, at);
+        self.record.generation = generation;
+        self.open.push(Open { marker, first, has_input });
+        self.record.last_active_at = at;
+        Ok(())
+    }
+
     /// Whether `seq` is the number that the next entry gets.
     fn check_next(&self, seq: u64) -> Result<(), StoreError> {
         if seq == self.record.next_seq {
@@ -119,42 +174,135 @@ impl Life {
         }
     }
 
+    /// Whether a turn is open.
+    fn is_open(&self, generation: Generation) -> bool {
+        self.open.iter().any(|open| open.marker.generation == generation)
+    }
+
+    /// Whether a turn is open, or else a refusal.
+    fn check_open(&self, generation: Generation) -> Result<(), StoreError> {
+        if self.is_open(generation) {
+            Ok(())
+        } else {
+            Err(StoreError::fenced(FenceReason::TurnNotOpen))
+        }
+    }
+
+    /// Whether `piece` follows on what is kept of what a turn has said.
+    fn check_piece(&self, turn: Generation, piece: &PartialPiece) -> Result<(), StoreError> {
+        let kept = self.extras.said_chunks(turn);
+        if piece.chunks > 0 && piece.first.checked_sub(1) == Some(kept) {
+            Ok(())
+        } else {
+            Err(StoreError::fenced(FenceReason::OutOfOrder))
+        }
+    }
+
+    /// Whether a turn can be settled so.
+    fn check_settle(
+        &self,
+        generation: Generation,
+        partial: &PartialFate,
+        next_seq: u64,
+    ) -> Result<(), StoreError> {
+        self.check_open(generation)?;
+        let entries = u64::from(matches!(partial, PartialFate::Entry { .. }));
+        if next_seq < self.record.next_seq + entries {
+            return Err(StoreError::fenced(FenceReason::OutOfOrder));
+        }
+        match partial {
+            PartialFate::Keep { last: Some(last) } => self.check_piece(generation, last),
+            PartialFate::Keep { last: None } | PartialFate::Drop | PartialFate::Entry { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Does with what a turn has said what its end asks for.
+    fn settle_partial(
+        &mut self,
+        generation: Generation,
+        partial: PartialFate,
+        next_seq: u64,
+        at: Timestamp,
+    ) {
+        match partial {
+            PartialFate::Drop => self.extras.forget_partial(generation),
+            PartialFate::Keep { last } => {
+                if let Some(last) = last {
+                    self.extras.said(generation, &last);
+                }
+            }
+            PartialFate::Entry { payload } => {
+                self.extras.forget_partial(generation);
+                let (seq, mark) = (next_seq - 1, EntryMark::Partial);
+                let generation = Some(generation);
+                self.entries.push(StoredEntry { seq, generation, input: false, mark, at, payload });
+                self.record.entries += 1;
+            }
+        }
+    }
+
+    /// Whether entries may be taken back so.
+    fn check_take_back(&self, TakeBack { version, .. }: TakeBack) -> Result<(), StoreError> {
+        if !self.open.is_empty() {
+            Err(StoreError::fenced(FenceReason::TurnOpen))
+        } else if version <= self.record.version || version <= self.extras.newest_revision() {
+            Err(StoreError::fenced(FenceReason::OutOfOrder))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes entries out of the transcript and keeps them as a revision.
+    fn take_back(&mut self, TakeBack { from, version }: TakeBack, at: Timestamp) {
+        let taken = self.entries.split_off(from);
+        self.record.entries -= taken.len() as u64;
+        self.record.version = version;
+        // A turn that is told by its newest entry alone has to be told otherwise now.
+        let mut told: HashSet<_> = self.turns.iter().map(|turn| turn.generation).collect();
+        for entry in taken.iter().rev() {
+            if let Some(generation) = entry.generation.filter(|turn| told.insert(*turn)) {
+                let outcome = TurnOutcome::Committed;
+                self.turns.push(TurnRecord { generation, outcome, settled_at: entry.at });
+            }
+        }
+        self.extras.taken_back(version, at, taken);
+    }
+
     /// Appends entries.
     pub(super) fn push(
         &mut self,
         payloads: impl IntoIterator<Item = Bytes>,
         generation: Option<Generation>,
+        input: bool,
         at: Timestamp,
     ) {
         for payload in payloads {
-            let seq = self.record.next_seq;
-            self.entries.push(StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload });
+            let (seq, mark) = (self.record.next_seq, EntryMark::Kept);
+            self.entries.push(StoredEntry { seq, generation, input, mark, at, payload });
             self.record.next_seq += 1;
             self.record.entries += 1;
         }
     }
 
     /// Ends a turn's marker.
-    fn close(&mut self, generation: Generation) -> Result<(), StoreError> {
-        let open = self.open.iter().position(|marker| marker.generation == generation);
-        self.open.remove(open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?);
-        Ok(())
+    fn close(&mut self, generation: Generation) -> Result<Open, StoreError> {
+        let open = self.open.iter().position(|open| open.marker.generation == generation);
+        Ok(self.open.remove(open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?))
     }
 
-    /// Does with a turn's input what its end asks for.
-    fn mark_input(&mut self, generation: Generation, fate: InputFate) {
-        // The input is near the end: nothing but what came since its turn began is behind it.
+    /// Does with a turn's inputs what its end asks for. Only the first one is dropped: whoever said
+    /// the others was told that they are stored.
+    fn mark_inputs(&mut self, ended: &Open, fate: InputFate) {
+        if fate == InputFate::Drop && ended.has_input {
+            self.record.entries -= u64::from(self.entries.remove(ended.first));
+        }
         let mark = match fate {
-            InputFate::Drop => {
-                self.record.entries -= u64::from(self.entries.remove_newest_of(generation));
-                return;
-            }
-            InputFate::Keep => EntryMark::Unanswered,
+            InputFate::Keep | InputFate::Drop => EntryMark::Unanswered,
             InputFate::Aside => EntryMark::Aside,
         };
-        if let Some(entry) = self.entries.newest_of_mut(generation) {
-            entry.mark = mark;
-        }
+        self.entries.mark_all_of(ended.marker.generation, ended.first, mark);
     }
 
     /// Changes data.

@@ -2,7 +2,7 @@
 //! what it costs in a short one.
 
 use crate::id::Generation;
-use crate::store::StoredEntry;
+use crate::store::{EntryMark, StoredEntry};
 
 /// The most entries in a part: what is copied when one grows, and what a removal moves.
 const PART: usize = 256;
@@ -29,8 +29,7 @@ impl Transcript {
 
     /// The entries with a number above `seq`, in order.
     pub(super) fn after(&self, seq: u64) -> impl Iterator<Item = &StoredEntry> {
-        let ends_before = |part: &Vec<StoredEntry>| part.last().is_none_or(|last| last.seq <= seq);
-        let first = self.parts.partition_point(ends_before);
+        let first = self.part_of(seq.saturating_add(1));
         self.parts.iter().skip(first).flatten().skip_while(move |entry| entry.seq <= seq)
     }
 
@@ -39,23 +38,45 @@ impl Transcript {
         self.parts.iter().rev().flat_map(|part| part.iter().rev()).find(|it| it.is_of(turn))
     }
 
-    /// The newest entry of a turn, to be changed.
-    pub(super) fn newest_of_mut(&mut self, turn: Generation) -> Option<&mut StoredEntry> {
-        self.parts.iter_mut().rev().flat_map(|part| part.iter_mut().rev()).find(|it| it.is_of(turn))
-    }
-
-    /// Removes the newest entry of a turn; answers whether there was one.
-    pub(super) fn remove_newest_of(&mut self, turn: Generation) -> bool {
-        for (at, part) in self.parts.iter_mut().enumerate().rev() {
-            if let Some(place) = part.iter().rposition(|entry| entry.is_of(turn)) {
-                part.remove(place);
-                if part.is_empty() {
-                    self.parts.remove(at);
-                }
-                return true;
+    /// Marks every entry of a turn that has the number `from` or a higher one.
+    pub(super) fn mark_all_of(&mut self, turn: Generation, from: u64, mark: EntryMark) {
+        let first = self.part_of(from);
+        for entry in self.parts.iter_mut().skip(first).flatten() {
+            if entry.seq >= from && entry.is_of(turn) {
+                entry.mark = mark;
             }
         }
-        false
+    }
+
+    /// Removes the entry `seq`; answers whether there was one.
+    pub(super) fn remove(&mut self, seq: u64) -> bool {
+        let at = self.part_of(seq);
+        let Some(part) = self.parts.get_mut(at) else { return false };
+        let Ok(place) = part.binary_search_by_key(&seq, |entry| entry.seq) else { return false };
+        part.remove(place);
+        if part.is_empty() {
+            self.parts.remove(at);
+        }
+        true
+    }
+
+    /// Takes out the entries from the number `seq` on.
+    pub(super) fn split_off(&mut self, seq: u64) -> Vec<StoredEntry> {
+        let at = self.part_of(seq);
+        let mut taken: Vec<StoredEntry> = Vec::new();
+        for mut part in self.parts.split_off(at) {
+            let place = part.partition_point(|entry| entry.seq < seq);
+            taken.extend(part.drain(place..));
+            if !part.is_empty() {
+                self.parts.push(part);
+            }
+        }
+        taken
+    }
+
+    /// The place of the first part that ends with `seq` or behind it.
+    fn part_of(&self, seq: u64) -> usize {
+        self.parts.partition_point(|part| part.last().is_none_or(|last| last.seq < seq))
     }
 }
 
@@ -70,7 +91,6 @@ impl StoredEntry {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::store::EntryMark;
 
     #[test]
     fn entries_are_found_added_and_removed_across_parts() {
@@ -78,7 +98,7 @@ mod tests {
         for seq in 1..=1_000_u64 {
             let generation = Some(Generation::new(seq.div_ceil(2)));
             let (mark, at) = (EntryMark::Kept, Timestamp::from_millis(seq));
-            all.push(StoredEntry { seq, generation, mark, at, payload: "x".into() });
+            all.push(StoredEntry { seq, generation, input: false, mark, at, payload: "x".into() });
         }
         let numbers =
             |all: &Transcript, after| all.after(after).map(|it| it.seq).collect::<Vec<_>>();
@@ -88,11 +108,18 @@ mod tests {
         }
         let turn = Generation::new(129);
         assert_eq!(all.newest_of(turn).unwrap().seq, 258);
-        assert!(all.remove_newest_of(turn) && all.remove_newest_of(turn));
-        assert!(!all.remove_newest_of(turn) && all.newest_of(turn).is_none());
+        all.mark_all_of(turn, 258, EntryMark::Aside);
+        let marks: Vec<_> = all.after(256).take(3).map(|it| it.mark).collect();
+        assert_eq!(marks, [EntryMark::Kept, EntryMark::Aside, EntryMark::Kept]);
+        assert!(all.remove(258) && all.remove(257) && !all.remove(257));
+        assert!(all.newest_of(turn).is_none());
         assert_eq!(numbers(&all, 255), [256].into_iter().chain(259..=1_000).collect::<Vec<_>>());
-        for turn in 1..=500 {
-            while all.remove_newest_of(Generation::new(turn)) {}
+        assert!(all.split_off(1_001).is_empty());
+        let taken: Vec<u64> = all.split_off(500).iter().map(|it| it.seq).collect();
+        assert_eq!(taken, (500..=1_000).collect::<Vec<_>>());
+        assert_eq!(numbers(&all, 497), [498, 499]);
+        for seq in 1..=500 {
+            all.remove(seq);
         }
         assert!(all.parts.is_empty());
     }

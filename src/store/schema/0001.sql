@@ -12,7 +12,7 @@ CREATE TABLE sessions (
     version     INTEGER NOT NULL,
     next_seq    INTEGER NOT NULL,
     entries     INTEGER NOT NULL,
-    open        BLOB,                              -- open turns, 40 bytes each (see `life.rs`)
+    open        BLOB,                              -- open turns, 56 bytes each (see `life.rs`)
     crc         INTEGER NOT NULL,
     platform    TEXT GENERATED ALWAYS AS (substr(key, 1, instr(key || '/', '/') - 1)) VIRTUAL
 ) STRICT;
@@ -67,3 +67,46 @@ CREATE TABLE tombstones (
     crc         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_by_until ON tombstones (until);
+
+-- What turns have said that have not committed a reply, piece by piece in order of arrival.
+CREATE TABLE partials (
+    incarnation INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
+    first       INTEGER NOT NULL,
+    chunks      INTEGER NOT NULL,
+    text        BLOB NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX partials_by_first ON partials (incarnation, generation, first);
+
+-- What was taken out of a transcript. The entries stay where they are: who reads a transcript leaves
+-- out those that lie in an interval, and each belongs to the earliest one that covers it.
+CREATE TABLE revisions (
+    incarnation INTEGER NOT NULL,
+    version     INTEGER NOT NULL,
+    from_seq    INTEGER NOT NULL,
+    to_seq      INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    crc         INTEGER NOT NULL,
+    PRIMARY KEY (incarnation, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revisions_by_at ON revisions (at, incarnation);
+
+CREATE TABLE requests (
+    incarnation INTEGER NOT NULL,
+    key         TEXT NOT NULL,
+    generation  INTEGER NOT NULL,
+    digest      BLOB NOT NULL,                     -- 16 bytes, big endian
+    at          INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX requests_by_key ON requests (incarnation, key);
+CREATE INDEX requests_by_at ON requests (at, incarnation);
+
+CREATE TABLE branches (
+    incarnation INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
+    parent      INTEGER NOT NULL,
+    crc         INTEGER NOT NULL,
+    PRIMARY KEY (incarnation, generation)
+) STRICT, WITHOUT ROWID;

@@ -8,13 +8,14 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Setback;
 use super::life::{Life, OpenTurn};
-use super::{binding, datum, entry, tombstone, turn};
+use super::revision::{self, Interval, Range};
+use super::{binding, branch, datum, entry, partial, request, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord, StoredEntry, TurnMarker,
-    TurnRecord, Write,
+    BeginExtra, BranchRecord, Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord,
+    PartialFate, PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
 
@@ -28,7 +29,7 @@ pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created
         tombstone::remove(connection, &new.id.to_string())?;
     }
     let mut life = Life::new(next_incarnation(connection)?, new);
-    push(connection, &mut life, &new.entries, None, new.at)?;
+    push(connection, &mut life, &new.entries, None, false, new.at)?;
     life.insert(connection)?;
     for (name, value) in &new.data {
         datum::put(connection, life.incarnation, name, value)?;
@@ -81,31 +82,56 @@ pub(super) fn apply(
 ) -> Result<(), Setback> {
     let mut life = Life::load(connection, id, incarnation)?;
     match write {
-        Write::Begin { marker, input, at } => {
-            begin(connection, &mut life, marker, input.as_ref(), *at)?;
+        Write::Begin { marker, input, extra, at } => {
+            begin(connection, &mut life, marker, input.as_ref(), extra.as_deref(), *at)?;
+        }
+        Write::Steer { generation, seq, input, at } => {
+            check_next(&life, *seq)?;
+            let open = life.open_mut(*generation)?;
+            if open.steered == 0 {
+                open.steered = *seq;
+            }
+            push(connection, &mut life, std::slice::from_ref(input), Some(*generation), true, *at)?;
+            life.active_at = *at;
+        }
+        Write::Partial { generation, piece } => {
+            let open = life.open_mut(*generation)?;
+            check_piece(open, piece)?;
+            open.chunks = open.chunks.saturating_add(piece.chunks);
+            partial::insert(connection, incarnation, *generation, piece)?;
         }
         Write::Commit { generation, first_seq, entries, data, version, at } => {
             check_next(&life, *first_seq)?;
-            settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
-            push(connection, &mut life, entries, Some(*generation), *at)?;
+            let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
+            drop_partial(connection, &life, &ended)?;
+            push(connection, &mut life, entries, Some(*generation), false, *at)?;
             put_data(connection, &life, data)?;
             touch(&mut life, *version, *at);
         }
-        Write::Settle { generation, outcome, input, at } => {
+        Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
+            check_settle(&mut life, *generation, partial, *next_seq)?;
             let ended = settle(connection, &mut life, *generation, *outcome, *at)?;
-            mark_input(connection, &mut life, ended.input, *input)?;
+            mark_inputs(connection, &mut life, &ended, *input)?;
+            life.next_seq = *next_seq;
+            settle_partial(connection, &mut life, &ended, partial, *at)?;
+            life.version = *version;
             if *outcome != TurnOutcome::Interrupted {
                 life.active_at = *at;
             }
         }
         Write::Append { first_seq, entries, version, at } => {
             check_next(&life, *first_seq)?;
-            push(connection, &mut life, entries, None, *at)?;
+            push(connection, &mut life, entries, None, false, *at)?;
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
             put_data(connection, &life, changes)?;
             touch(&mut life, *version, *at);
+        }
+        Write::TakeBack { from, at } => {
+            let older = check_take_back(connection, &life, *from)?;
+            take_back(connection, &mut life, &older, *from, *at)?;
+            life.active_at = *at;
         }
         Write::Label { label } => life.label.clone_from(label),
         Write::Delete { tombstone } => return delete(connection, id, incarnation, tombstone),
@@ -119,6 +145,7 @@ fn begin(
     life: &mut Life,
     marker: &TurnMarker,
     input: Option<&(u64, Bytes)>,
+    extra: Option<&BeginExtra>,
     at: Timestamp,
 ) -> Result<(), Setback> {
     if marker.generation <= life.generation {
@@ -127,14 +154,39 @@ fn begin(
     if let Some((seq, _)) = input {
         check_next(life, *seq)?;
     }
+    if let Some(extra) = extra {
+        begin_extra(connection, life, marker.generation, extra, at)?;
+    }
     if let Some((_, payload)) = input {
         let payload = std::slice::from_ref(payload);
-        push(connection, life, payload, Some(marker.generation), at)?;
+        push(connection, life, payload, Some(marker.generation), true, at)?;
     }
     let input = input.map_or(0, |(seq, _)| *seq);
     life.generation = marker.generation;
-    life.open.push(OpenTurn { marker: marker.clone(), input });
+    life.open.push(OpenTurn { marker: marker.clone(), input, steered: 0, chunks: 0 });
     life.active_at = at;
+    Ok(())
+}
+
+/// What only some begins do, before the others' part. Checks before it writes, and must be the first
+/// of its operation to write.
+fn begin_extra(
+    connection: &Connection,
+    life: &mut Life,
+    generation: Generation,
+    extra: &BeginExtra,
+    at: Timestamp,
+) -> Result<(), Setback> {
+    if let Some(from) = extra.take_back {
+        let older = check_take_back(connection, life, from)?;
+        take_back(connection, life, &older, from, at)?;
+    }
+    if let Some(request) = &extra.request {
+        request::put(connection, life.incarnation, request, generation, at)?;
+    }
+    if let Some(parent) = extra.parent {
+        branch::insert(connection, life.incarnation, &BranchRecord { generation, parent })?;
+    }
     Ok(())
 }
 
@@ -150,6 +202,10 @@ fn delete(
         "DELETE FROM entries WHERE incarnation = ?1",
         "DELETE FROM data WHERE incarnation = ?1",
         "DELETE FROM turns WHERE incarnation = ?1",
+        "DELETE FROM partials WHERE incarnation = ?1",
+        "DELETE FROM revisions WHERE incarnation = ?1",
+        "DELETE FROM requests WHERE incarnation = ?1",
+        "DELETE FROM branches WHERE incarnation = ?1",
     ] {
         connection.prepare_cached(statement)?.execute([incarnation.get().cast_signed()])?;
     }
@@ -162,17 +218,81 @@ fn check_next(life: &Life, seq: u64) -> Result<(), Setback> {
     if seq == life.next_seq { Ok(()) } else { Err(Setback::fenced(FenceReason::OutOfOrder)) }
 }
 
+/// Whether `piece` follows on what is kept of what a turn has said.
+fn check_piece(open: &OpenTurn, piece: &PartialPiece) -> Result<(), Setback> {
+    if piece.chunks > 0 && piece.first.checked_sub(1) == Some(open.chunks) {
+        Ok(())
+    } else {
+        Err(Setback::fenced(FenceReason::OutOfOrder))
+    }
+}
+
+/// Whether a turn can be settled so.
+fn check_settle(
+    life: &mut Life,
+    generation: Generation,
+    partial: &PartialFate,
+    next_seq: u64,
+) -> Result<(), Setback> {
+    let entries = u64::from(matches!(partial, PartialFate::Entry { .. }));
+    let lowest = life.next_seq + entries;
+    let open = life.open_mut(generation)?;
+    if next_seq < lowest {
+        return Err(Setback::fenced(FenceReason::OutOfOrder));
+    }
+    match partial {
+        PartialFate::Keep { last: Some(last) } => check_piece(open, last),
+        PartialFate::Keep { last: None } | PartialFate::Drop | PartialFate::Entry { .. } => Ok(()),
+    }
+}
+
+/// Whether entries may be taken back so; answers with what was taken back before.
+fn check_take_back(
+    connection: &Connection,
+    life: &Life,
+    TakeBack { version, .. }: TakeBack,
+) -> Result<Vec<Interval>, Setback> {
+    if !life.open.is_empty() {
+        return Err(Setback::fenced(FenceReason::TurnOpen));
+    }
+    let older = revision::of_life(connection, life.incarnation)?;
+    if version > life.version && older.iter().all(|older| version > older.version) {
+        Ok(older)
+    } else {
+        Err(Setback::fenced(FenceReason::OutOfOrder))
+    }
+}
+
+/// Takes entries out of the transcript. `older` is what was taken out before.
+fn take_back(
+    connection: &Connection,
+    life: &mut Life,
+    older: &[Interval],
+    TakeBack { from, version }: TakeBack,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    // Bounded, so that an interval of nothing is one in SQL as well.
+    let range = Range { from: from.min(life.next_seq), to: life.next_seq - 1 };
+    for taken in range.without(older.iter().map(|older| older.range)) {
+        let count = entry::count(connection, life.incarnation, taken)?;
+        life.entries = life.entries.saturating_sub(count);
+    }
+    life.version = version;
+    revision::insert(connection, life.incarnation, &Interval { version, range, at })
+}
+
 /// Appends entries.
 fn push(
     connection: &Connection,
     life: &mut Life,
     payloads: &[Bytes],
     generation: Option<Generation>,
+    input: bool,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     for payload in payloads {
-        let (seq, payload) = (life.next_seq, payload.clone());
-        let entry = StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload };
+        let (seq, payload, mark) = (life.next_seq, payload.clone(), EntryMark::Kept);
+        let entry = StoredEntry { seq, generation, input, mark, at, payload };
         entry::insert(connection, life.incarnation, &entry)?;
         life.next_seq += 1;
         life.entries += 1;
@@ -195,26 +315,65 @@ fn settle(
     Ok(ended)
 }
 
-/// Does with a turn's input what its end asks for.
-fn mark_input(
+/// Does with a turn's inputs what its end asks for. Only the one that it began with is dropped: whoever
+/// said the others was told that they are stored.
+fn mark_inputs(
     connection: &Connection,
     life: &mut Life,
-    input: u64,
+    ended: &OpenTurn,
     fate: InputFate,
 ) -> rusqlite::Result<()> {
-    if input == 0 {
-        return Ok(());
+    let (incarnation, input) = (life.incarnation, ended.input);
+    let mark = match fate {
+        InputFate::Keep | InputFate::Drop => EntryMark::Unanswered,
+        InputFate::Aside => EntryMark::Aside,
+    };
+    if input != 0 && fate != InputFate::Drop {
+        entry::mark(connection, incarnation, input, mark)?;
+    } else if input != 0 && entry::remove(connection, incarnation, input)? {
+        life.entries = life.entries.saturating_sub(1);
     }
+    if ended.steered != 0 {
+        let range = Range { from: ended.steered, to: life.next_seq - 1 };
+        entry::mark_all_of(connection, incarnation, ended.marker.generation, range, mark)?;
+    }
+    Ok(())
+}
+
+/// Does with what a turn has said what its end asks for. An entry is the one before the next.
+fn settle_partial(
+    connection: &Connection,
+    life: &mut Life,
+    ended: &OpenTurn,
+    fate: &PartialFate,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    let generation = ended.marker.generation;
     match fate {
-        InputFate::Keep => entry::mark(connection, life.incarnation, input, EntryMark::Unanswered),
-        InputFate::Aside => entry::mark(connection, life.incarnation, input, EntryMark::Aside),
-        InputFate::Drop => {
-            if entry::remove(connection, life.incarnation, input)? {
-                life.entries = life.entries.saturating_sub(1);
-            }
-            Ok(())
+        PartialFate::Drop | PartialFate::Keep { last: None } => {}
+        PartialFate::Keep { last: Some(last) } => {
+            partial::insert(connection, life.incarnation, generation, last)?;
+        }
+        PartialFate::Entry { payload } => {
+            let (seq, payload) = (life.next_seq - 1, payload.clone());
+            let (generation, mark) = (Some(generation), EntryMark::Partial);
+            let entry = StoredEntry { seq, generation, input: false, mark, at, payload };
+            entry::insert(connection, life.incarnation, &entry)?;
+            life.entries += 1;
         }
     }
+    match fate {
+        PartialFate::Keep { .. } => Ok(()),
+        PartialFate::Drop | PartialFate::Entry { .. } => drop_partial(connection, life, ended),
+    }
+}
+
+/// Drops what a turn has said, if anything of it is kept.
+fn drop_partial(connection: &Connection, life: &Life, ended: &OpenTurn) -> rusqlite::Result<()> {
+    if ended.chunks == 0 {
+        return Ok(());
+    }
+    partial::remove(connection, life.incarnation, ended.marker.generation)
 }
 
 /// Changes data.

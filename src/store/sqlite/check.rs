@@ -4,17 +4,19 @@ use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table};
-use super::{binding, datum, entry, query, tombstone, turn};
+use super::{binding, branch, datum, entry, partial, query, request, revision, tombstone, turn};
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
 const MAX_PROBLEMS: usize = 1_000;
 
 /// Rows that contradict each other: a line, and the statement that finds those it is about.
-const CONTRADICTIONS: [(&str, &str); 8] = [
+const CONTRADICTIONS: [(&str, &str); 15] = [
     (
         "`sessions` row % counts other entries than there are",
         "SELECT id FROM sessions AS s WHERE entries <> \
-         (SELECT count(*) FROM entries AS e WHERE e.incarnation = s.incarnation)",
+         (SELECT count(*) FROM entries AS e WHERE e.incarnation = s.incarnation AND NOT EXISTS \
+         (SELECT 1 FROM revisions AS r WHERE r.incarnation = e.incarnation \
+         AND e.seq BETWEEN r.from_seq AND r.to_seq))",
     ),
     (
         "`sessions` row % has an entry beyond its next one",
@@ -44,6 +46,43 @@ const CONTRADICTIONS: [(&str, &str); 8] = [
         "`turns` has rows of life %, which is not there",
         "SELECT DISTINCT incarnation FROM turns \
          WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`partials` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM partials \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`revisions` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM revisions \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`requests` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM requests \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`branches` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM branches \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`partials` of life % lack a piece",
+        "SELECT DISTINCT incarnation FROM (SELECT incarnation, first, \
+         lag(first + chunks, 1, 1) OVER (PARTITION BY incarnation, generation ORDER BY first) \
+         AS next FROM partials) WHERE first <> next",
+    ),
+    (
+        "`partials` of life % are of a turn that has committed its reply",
+        "SELECT DISTINCT p.incarnation FROM partials AS p JOIN turns AS t \
+         ON t.incarnation = p.incarnation AND t.generation = p.generation \
+         WHERE t.outcome = 'committed'",
+    ),
+    (
+        "`revisions` of life % go beyond its last entry",
+        "SELECT DISTINCT r.incarnation FROM revisions AS r JOIN sessions AS s \
+         ON s.incarnation = r.incarnation WHERE r.to_seq >= s.next_seq",
     ),
     (
         "`sqlite_sequence` would draw life % again",
@@ -126,6 +165,10 @@ fn is_intact(table: Table, row: &Row<'_>) -> bool {
         Table::Turns => turn::read(row).is_some(),
         Table::Bindings => binding::read(row).is_some(),
         Table::Tombstones => tombstone::read(row).is_some(),
+        Table::Partials => partial::read(row).is_some(),
+        Table::Revisions => revision::read(row).is_some(),
+        Table::Requests => request::read(row).is_some(),
+        Table::Branches => branch::read(row).is_some(),
     }
 }
 

@@ -4,14 +4,22 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
+use super::revision::Range;
 use super::row::{self, Table, number};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation};
 use crate::store::{EntryMark, StoredEntry};
 
 /// The number that stands for a mark. Stores write neither `Pending` nor `Damaged`.
-const MARKS: [(u64, EntryMark); 3] =
-    [(0, EntryMark::Kept), (1, EntryMark::Unanswered), (2, EntryMark::Aside)];
+const MARKS: [(u64, EntryMark); 4] = [
+    (0, EntryMark::Kept),
+    (1, EntryMark::Unanswered),
+    (2, EntryMark::Aside),
+    (3, EntryMark::Partial),
+];
+
+/// Added to the number of a mark if the entry is an input.
+const INPUT: u64 = 16;
 
 /// Writes a row for `entry` of the life `incarnation`.
 pub(super) fn insert(
@@ -43,6 +51,27 @@ pub(super) fn mark(
     update.execute(seal(incarnation, &entry)).map(drop)
 }
 
+/// Changes the marks of a turn's entries in `range`, as [`mark`] does.
+pub(super) fn mark_all_of(
+    connection: &Connection,
+    incarnation: Incarnation,
+    turn: Generation,
+    range: Range,
+    new: EntryMark,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3 \
+         AND generation = ?4 ORDER BY seq",
+    )?;
+    let [life, from, to] = within(incarnation, range);
+    let found = select.query_map([life, from, to, turn.get().cast_signed()], |row| row.get(0))?;
+    let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    for seq in found {
+        mark(connection, incarnation, seq.cast_unsigned(), new)?;
+    }
+    Ok(())
+}
+
 /// Removes the entry `seq`; says whether it was there. A damaged one is left alone.
 pub(super) fn remove(
     connection: &Connection,
@@ -57,26 +86,60 @@ pub(super) fn remove(
     Ok(delete.execute([incarnation.get().cast_signed(), seq.cast_signed()])? > 0)
 }
 
-/// Up to `limit` entries of a life above `after`, damaged ones marked so.
+/// Up to `limit` entries of a life in these ranges, which are in order; damaged ones marked so.
 pub(super) fn list(
     connection: &Connection,
     incarnation: Incarnation,
-    after: u64,
+    ranges: &[Range],
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredEntry>> {
     let mut select = connection.prepare_cached(
         "SELECT incarnation, seq, generation, mark, at, payload, crc FROM entries \
-         WHERE incarnation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+         WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4",
     )?;
-    // Numbers are drawn one by one from 1, so none is above the largest signed one.
-    let after = i64::try_from(after).unwrap_or(i64::MAX);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = select.query([incarnation.get().cast_signed(), after, limit])?;
     let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        entries.push(read(row).unwrap_or_else(|| damaged(row)));
+    for range in ranges {
+        let [life, from, to] = within(incarnation, *range);
+        let rest = i64::try_from(limit - entries.len()).unwrap_or(i64::MAX);
+        if rest == 0 {
+            break;
+        }
+        let mut rows = select.query([life, from, to, rest])?;
+        while let Some(row) = rows.next()? {
+            entries.push(read(row).unwrap_or_else(|| damaged(row)));
+        }
     }
     Ok(entries)
+}
+
+/// How many entries of a life there are in `range`, damaged or not.
+pub(super) fn count(
+    connection: &Connection,
+    incarnation: Incarnation,
+    range: Range,
+) -> rusqlite::Result<u64> {
+    let mut select = connection.prepare_cached(
+        "SELECT count(*) FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3",
+    )?;
+    select.query_row(within(incarnation, range), |row| row.get(0)).map(i64::cast_unsigned)
+}
+
+/// Removes the entries of a life in `range`, damaged or not.
+pub(super) fn remove_all(
+    connection: &Connection,
+    incarnation: Incarnation,
+    range: Range,
+) -> rusqlite::Result<()> {
+    let mut delete = connection
+        .prepare_cached("DELETE FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3")?;
+    delete.execute(within(incarnation, range)).map(drop)
+}
+
+/// The parameters that name a life and a range in it. Numbers are drawn from 1 on, one by one but for a
+/// few, so none is above the largest signed one.
+pub(super) fn within(incarnation: Incarnation, Range { from, to }: Range) -> [i64; 3] {
+    let signed = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+    [incarnation.get().cast_signed(), signed(from), signed(to)]
 }
 
 /// The entry in `row`; `None` if it is damaged.
@@ -86,7 +149,8 @@ pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
         Some(StoredEntry {
             seq: row::get_number(row, 1)?,
             generation: row::get_optional_number(row, 2)?.map(Generation::new),
-            mark: MARKS.iter().find(|(found, _)| *found == mark)?.1,
+            input: mark & INPUT != 0,
+            mark: MARKS.iter().find(|(found, _)| *found == mark & !INPUT)?.1,
             at: Timestamp::from_millis(row::get_number(row, 4)?),
             payload: Bytes::copy_from_slice(row::get_blob(row, 5)?),
         })
@@ -99,9 +163,8 @@ fn find(
     incarnation: Incarnation,
     seq: u64,
 ) -> rusqlite::Result<Option<StoredEntry>> {
-    let before = seq.saturating_sub(1);
-    let found = list(connection, incarnation, before, 1)?.pop();
-    Ok(found.filter(|entry| entry.seq == seq && entry.mark != EntryMark::Damaged))
+    let found = list(connection, incarnation, &[Range { from: seq, to: seq }], 1)?.pop();
+    Ok(found.filter(|entry| entry.mark != EntryMark::Damaged))
 }
 
 /// What is told of the damaged entry in `row`: its number, as its index has it, and nothing more.
@@ -109,6 +172,7 @@ fn damaged(row: &Row<'_>) -> StoredEntry {
     StoredEntry {
         seq: row::get_number(row, 1).unwrap_or_default(),
         generation: None,
+        input: false,
         mark: EntryMark::Damaged,
         at: Timestamp::default(),
         payload: Bytes::new(),
@@ -123,7 +187,7 @@ fn seal(incarnation: Incarnation, entry: &StoredEntry) -> impl rusqlite::Params 
         number(incarnation.get()),
         number(entry.seq),
         entry.generation.map_or(ValueRef::Null, |generation| number(generation.get())),
-        number(*mark),
+        number(mark + if entry.input { INPUT } else { 0 }),
         number(entry.at.as_millis()),
         ValueRef::Blob(&entry.payload),
     ];

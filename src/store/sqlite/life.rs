@@ -11,7 +11,7 @@ use crate::key::SessionKey;
 use crate::store::{FenceReason, NewRecord, Record, TurnMarker};
 
 /// How many bytes an [`OpenTurn`] takes in its column.
-const OPEN_TURN_BYTES: usize = 40;
+const OPEN_TURN_BYTES: usize = 56;
 
 /// One life, as its row has it: what a write does not look at is not parsed.
 #[derive(Debug)]
@@ -40,13 +40,18 @@ pub(super) struct Life {
     pub(super) open: Vec<OpenTurn>,
 }
 
-/// An open turn, and where its input is, so that its end finds it without a search.
+/// An open turn, and what its end has to look for: most have one input and no pieces, and a statement
+/// that would find nothing is not made.
 #[derive(Debug)]
 pub(super) struct OpenTurn {
     /// The turn.
     pub(super) marker: TurnMarker,
-    /// The number of its input; 0 if it has none.
+    /// The number of the input that it began with; 0 if there was none.
     pub(super) input: u64,
+    /// The number of the first input that was added to it; 0 if there is none.
+    pub(super) steered: u64,
+    /// How many chunks are kept of what it has said.
+    pub(super) chunks: u64,
 }
 
 impl Life {
@@ -170,6 +175,12 @@ impl Life {
         })
     }
 
+    /// The open turn `generation`.
+    pub(super) fn open_mut(&mut self, generation: Generation) -> Result<&mut OpenTurn, Setback> {
+        let open = self.open.iter_mut().find(|turn| turn.marker.generation == generation);
+        open.ok_or(Setback::fenced(FenceReason::TurnNotOpen))
+    }
+
     /// Takes the turn `generation` out of the open ones.
     pub(super) fn take_open(&mut self, generation: Generation) -> Result<OpenTurn, Setback> {
         let open = self.open.iter().position(|turn| turn.marker.generation == generation);
@@ -178,14 +189,16 @@ impl Life {
     }
 }
 
-/// The column `open`: for each turn its generation, instance, begin and input, big endian.
+/// The column `open`: for each turn its generation, instance, begin, inputs and chunks, big endian.
 fn encode_open(open: &[OpenTurn]) -> Vec<u8> {
     let mut blob = Vec::with_capacity(open.len() * OPEN_TURN_BYTES);
-    for OpenTurn { marker, input } in open {
+    for OpenTurn { marker, input, steered, chunks } in open {
         blob.extend(marker.generation.get().to_be_bytes());
         blob.extend(marker.instance.as_bits().to_be_bytes());
         blob.extend(marker.began_at.as_millis().to_be_bytes());
         blob.extend(input.to_be_bytes());
+        blob.extend(steered.to_be_bytes());
+        blob.extend(chunks.to_be_bytes());
     }
     blob
 }
@@ -197,13 +210,20 @@ fn decode_open(blob: &[u8]) -> Option<Vec<OpenTurn>> {
         let (generation, rest) = turn.split_first_chunk::<8>()?;
         let (instance, rest) = rest.split_first_chunk::<16>()?;
         let (began_at, rest) = rest.split_first_chunk::<8>()?;
-        let (input, _) = rest.split_first_chunk::<8>()?;
+        let (input, rest) = rest.split_first_chunk::<8>()?;
+        let (steered, rest) = rest.split_first_chunk::<8>()?;
+        let (chunks, _) = rest.split_first_chunk::<8>()?;
         let marker = TurnMarker {
             generation: Generation::new(u64::from_be_bytes(*generation)),
             instance: InstanceId::from_random(u128::from_be_bytes(*instance)),
             began_at: Timestamp::from_millis(u64::from_be_bytes(*began_at)),
         };
-        Some(OpenTurn { marker, input: u64::from_be_bytes(*input) })
+        Some(OpenTurn {
+            marker,
+            input: u64::from_be_bytes(*input),
+            steered: u64::from_be_bytes(*steered),
+            chunks: u64::from_be_bytes(*chunks),
+        })
     };
     if rest.is_empty() { turns.iter().map(decode).collect() } else { None }
 }

@@ -9,12 +9,14 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::failure::Setback;
 use super::life::Life;
+use super::revision::{self, Range};
 use super::row::{self, Table};
-use super::{datum, entry, tombstone, turn};
+use super::{branch, datum, entry, partial, request, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::store::{
-    FenceReason, Found, Record, RecordFilter, RecordPage, StoreError, StoredEntry, TurnRecord,
+    BranchRecord, FenceReason, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
+    StoreError, StoredEntry, StoredPartial, TurnRecord,
 };
 
 /// [`Store::look_up`](crate::store::Store::look_up).
@@ -49,7 +51,10 @@ pub(super) fn entries(
 ) -> Result<Vec<StoredEntry>, Setback> {
     let snapshot = connection.unchecked_transaction()?;
     check_life(&snapshot, id, incarnation)?;
-    Ok(entry::list(&snapshot, incarnation, after, limit)?)
+    let taken_back = revision::of_life(&snapshot, incarnation)?;
+    let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
+    let left = Range { from, to: u64::MAX }.without(taken_back.iter().map(|it| it.range));
+    Ok(entry::list(&snapshot, incarnation, &left, limit)?)
 }
 
 /// [`Store::datum`](crate::store::Store::datum).
@@ -79,6 +84,58 @@ pub(super) fn turn(
         let turn = generation.get();
         Table::Turns.damaged(format_args!("{turn} of {id} (life {})", incarnation.get()))
     })
+}
+
+/// [`Store::partial`](crate::store::Store::partial).
+pub(super) fn partial(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    generation: Generation,
+) -> Result<Option<StoredPartial>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    intact(partial::find(&snapshot, incarnation, generation)?, || {
+        let turn = generation.get();
+        let life = incarnation.get();
+        Table::Partials.damaged(format_args!("of turn {turn} of {id} (life {life})"))
+    })
+}
+
+/// [`Store::request`](crate::store::Store::request).
+pub(super) fn request(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    key: &str,
+) -> Result<Option<RequestRecord>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    intact(request::find(&snapshot, incarnation, key)?, || {
+        Table::Requests.damaged(format_args!("{key:?} of {id} (life {})", incarnation.get()))
+    })
+}
+
+/// [`Store::branches`](crate::store::Store::branches).
+pub(super) fn branches(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+) -> Result<Vec<BranchRecord>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    branch::list(&snapshot, incarnation)
+}
+
+/// [`Store::revisions`](crate::store::Store::revisions).
+pub(super) fn revisions(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+) -> Result<Vec<Revision>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    revision::list(&snapshot, incarnation)
 }
 
 /// [`Store::list`](crate::store::Store::list).

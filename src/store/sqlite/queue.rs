@@ -9,10 +9,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Mutex, oneshot};
-use crate::store::{Created, NewRecord, StoreError, Write};
+use crate::store::{Created, Forget, NewRecord, StoreError, Write};
 
 /// A write that was handed over.
 #[derive(Debug)]
@@ -45,10 +44,10 @@ pub(super) enum Operation {
         /// What.
         write: Write,
     },
-    /// Removes tombstones that no longer stand; answered with [`Answer::Forgotten`].
+    /// Removes what is kept for a time only; answered with [`Answer::Forgotten`].
     Forget {
-        /// The time by which they are judged.
-        now: Timestamp,
+        /// What, and how old.
+        what: Forget,
         /// How many at most.
         limit: usize,
     },
@@ -59,7 +58,11 @@ impl fmt::Display for Operation {
         match self {
             Self::Create(new) => write!(f, "the creation of session {}", new.id),
             Self::Write { id, .. } => write!(f, "a write to session {id}"),
-            Self::Forget { .. } => f.write_str("the removal of old tombstones"),
+            Self::Forget { what, .. } => f.write_str(match what {
+                Forget::Tombstones(_) => "the removal of old tombstones",
+                Forget::Revisions(_) => "the removal of old revisions",
+                Forget::Requests(_) => "the removal of old requests",
+            }),
         }
     }
 }

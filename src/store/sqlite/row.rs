@@ -26,12 +26,30 @@ pub(super) enum Table {
     Bindings,
     /// One row a deleted id.
     Tombstones,
+    /// One row a piece of what a turn has said.
+    Partials,
+    /// One row an interval that was taken out of a transcript.
+    Revisions,
+    /// One row a begin that was asked for under a name.
+    Requests,
+    /// One row a turn beside its siblings.
+    Branches,
 }
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Sessions, Self::Entries, Self::Data, Self::Turns, Self::Bindings, Self::Tombstones];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Sessions,
+        Self::Entries,
+        Self::Data,
+        Self::Turns,
+        Self::Bindings,
+        Self::Tombstones,
+        Self::Partials,
+        Self::Revisions,
+        Self::Requests,
+        Self::Branches,
+    ];
 
     /// Its name in the schema.
     pub(super) const fn name(self) -> &'static str {
@@ -42,6 +60,10 @@ impl Table {
             Self::Turns => "turns",
             Self::Bindings => "bindings",
             Self::Tombstones => "tombstones",
+            Self::Partials => "partials",
+            Self::Revisions => "revisions",
+            Self::Requests => "requests",
+            Self::Branches => "branches",
         }
     }
 
@@ -57,6 +79,10 @@ impl Table {
             Self::Turns => "incarnation, generation, outcome, settled_at, crc",
             Self::Bindings => "key, id, incarnation, crc",
             Self::Tombstones => "id, incarnation, reason, at, until, crc",
+            Self::Partials => "incarnation, generation, first, chunks, text, crc",
+            Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
+            Self::Requests => "incarnation, key, generation, digest, at, crc",
+            Self::Branches => "incarnation, generation, parent, crc",
         }
     }
 

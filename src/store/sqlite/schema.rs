@@ -23,7 +23,7 @@ pub(super) const VERSION: u32 = 1;
 /// How long a connection waits for a lock that another program has on the file.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// How many statements a connection keeps prepared; there are fewer than thirty.
+/// How many statements a connection keeps prepared; there are fewer than fifty.
 const STATEMENTS: usize = 64;
 
 /// The size of a page, SQLite's default.

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::tombstone;
+use super::{request, revision, tombstone};
 use crate::rt::{AtomicU64, Ordering};
-use crate::store::StoreError;
+use crate::store::{Forget, StoreError};
 
 /// The connection that writes.
 ///
@@ -114,9 +114,11 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
         Operation::Write { id, incarnation, write } => {
             change::apply(connection, id, *incarnation, write).map(|()| Answer::Written)
         }
-        Operation::Forget { now, limit } => {
-            Ok(Answer::Forgotten(tombstone::forget(connection, *now, *limit)?))
-        }
+        Operation::Forget { what, limit } => Ok(Answer::Forgotten(match what {
+            Forget::Tombstones(now) => tombstone::forget(connection, *now, *limit)?,
+            Forget::Revisions(at) => revision::forget(connection, *at, *limit)?,
+            Forget::Requests(at) => request::forget(connection, *at, *limit)?,
+        })),
     }
 }
 

@@ -28,6 +28,7 @@ async fn appended_entries_read_back_in_order(rig: Rig) -> Verdict {
     let entry = |seq, text| StoredEntry {
         seq,
         generation: None,
+        input: false,
         mark: EntryMark::Kept,
         at: at(50),
         payload: bytes(text),
@@ -124,7 +125,7 @@ async fn payloads_are_any_bytes(rig: Rig) -> Verdict {
     let entries = payloads.clone();
     rig.done(&life, [Write::Append { first_seq: 4, entries, version: 1, at: at(1) }]).await?;
     let input = Some((7, Bytes::new()));
-    rig.done(&life, [Write::Begin { marker: marker(1, 1), input, at: at(1) }]).await?;
+    rig.done(&life, [Write::Begin { marker: marker(1, 1), input, extra: None, at: at(1) }]).await?;
     let committed = Write::Commit {
         generation: Generation::new(1),
         first_seq: 8,

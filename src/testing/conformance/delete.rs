@@ -7,7 +7,7 @@ use super::rig::{
 };
 use crate::clock::Timestamp;
 use crate::outcome::TurnOutcome;
-use crate::store::{FenceReason, Found, InputFate, NewRecord, Record, RecordFilter, Write};
+use crate::store::{FenceReason, Forget, Found, InputFate, NewRecord, Record, RecordFilter, Write};
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
@@ -82,7 +82,7 @@ fn every_write(life: &Record) -> [Write; 7] {
     [
         begin(2, 4),
         commit(1, 4),
-        settle(1, TurnOutcome::Failed, InputFate::Drop),
+        settle(1, 4, TurnOutcome::Failed, InputFate::Drop),
         append(4, &["late"]),
         put(vec![put_one("one", "late")]),
         Write::Label { label: Some("late".to_owned()) },
@@ -114,7 +114,7 @@ async fn late_writes_do_not_reach_the_next_life(rig: Rig) -> Verdict {
 
 /// Has the store forget tombstones.
 async fn forget(rig: &Rig, now: Timestamp, limit: usize) -> Result<usize, String> {
-    told("forget tombstones", rig.store().forget_tombstones(now, limit).await)
+    told("forget tombstones", rig.store().forget(Forget::Tombstones(now), limit).await)
 }
 
 /// What is found under an id when no tombstone has expired by itself.

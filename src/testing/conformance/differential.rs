@@ -16,7 +16,9 @@ use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
 use crate::rt::Arc;
-use crate::store::{Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write};
+use crate::store::{
+    Created, Forget, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write,
+};
 use crate::tombstone::Tombstone;
 
 /// After how many steps everything that can be read is compared.
@@ -180,7 +182,7 @@ impl Side {
                 let page = store.list(filter, after, limit).await;
                 told(page.map(|page| self.neutral_page(page)))
             }
-            Step::Forget { now, limit } => told(store.forget_tombstones(now, limit).await),
+            Step::Forget { now, limit } => told(store.forget(Forget::Tombstones(now), limit).await),
         }
     }
 

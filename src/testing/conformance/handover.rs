@@ -8,7 +8,7 @@ use crate::id::Generation;
 use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
 use crate::store::{
-    Created, FenceReason, Found, InputFate, NewRecord, RecordFilter, StoreError, Write,
+    Created, FenceReason, Forget, Found, InputFate, NewRecord, RecordFilter, StoreError, Write,
 };
 
 /// The checks of this file.
@@ -36,7 +36,7 @@ async fn a_write_happens_even_if_its_future_is_dropped(rig: Rig) -> Verdict {
         commit(1, 3),
         put(vec![put_one("two", "put")]),
         begin(2, 4),
-        settle(2, TurnOutcome::Failed, InputFate::Keep),
+        settle(2, 5, TurnOutcome::Failed, InputFate::Keep),
     ];
     for write in writes {
         drop(rig.write(&life, write));
@@ -159,7 +159,7 @@ async fn of_concurrent_ends_of_one_turn_one_succeeds(rig: Rig) -> Verdict {
     rig.done(&life, [begin(1, 1)]).await?;
     let end = |index| match index % 2 {
         0 => commit(1, 2),
-        _ => settle(1, TurnOutcome::Failed, InputFate::Keep),
+        _ => settle(1, 2, TurnOutcome::Failed, InputFate::Keep),
     };
     let refusals = [FenceReason::TurnNotOpen, FenceReason::OutOfOrder];
     let winners = accepted(&rig, &life, (0..CROWD).map(end).collect(), &refusals).await?;
@@ -193,10 +193,10 @@ async fn a_store_in_use_finds_nothing_wrong_with_itself(rig: Rig) -> Verdict {
     let older = rig.create(new_bound("a", "a", None)).await?;
     let newer = rig.create(new_bound("b", "a", Some("a"))).await?;
     rig.done(&older, [append(1, &["x"]), begin(1, 2), delete(&older, at(100))]).await?;
-    let dropped = settle(1, TurnOutcome::Failed, InputFate::Drop);
+    let dropped = settle(1, 2, TurnOutcome::Failed, InputFate::Drop);
     rig.done(&newer, [begin(1, 1), dropped, begin(2, 2), commit(2, 3), begin(3, 4)]).await?;
     rig.healthy().await?;
-    told("forget", rig.store().forget_tombstones(at(500), 10).await)?;
+    told("forget", rig.store().forget(Forget::Tombstones(at(500)), 10).await)?;
     rig.healthy().await
 }
 
@@ -217,7 +217,14 @@ async fn a_closed_store_refuses_everything(rig: Rig) -> Verdict {
     closed("datum", &store.datum(id, incarnation, "one").await)?;
     closed("turn", &store.turn(id, incarnation, Generation::new(1)).await)?;
     closed("list", &store.list(RecordFilter::default(), None, 10).await)?;
-    closed("forget tombstones", &store.forget_tombstones(at(0), 10).await)?;
+    let turn = Generation::new(1);
+    closed("partial", &store.partial(id, incarnation, turn).await)?;
+    closed("request", &store.request(id, incarnation, "x").await)?;
+    closed("branches", &store.branches(id, incarnation).await)?;
+    closed("revisions", &store.revisions(id, incarnation).await)?;
+    for what in [Forget::Tombstones, Forget::Revisions, Forget::Requests] {
+        closed("forget", &store.forget(what(at(0)), 10).await)?;
+    }
     closed("check", &store.check().await)?;
     told("close once more", store.close().await)
 }

@@ -15,9 +15,9 @@ use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::rt::{Arc, Mutex, Spawner};
 use crate::store::{
-    Binding, Created, DataChange, FenceReason, Found, InputFate, LifeWriter, NewRecord, Record,
-    RecordFilter, RecordPage, Store, StoreError, StoreFuture, StoredEntry, TurnMarker, TurnRecord,
-    Write,
+    Binding, Created, DataChange, FenceReason, Found, InputFate, LifeWriter, NewRecord,
+    PartialFate, Record, RecordFilter, RecordPage, Store, StoreError, StoreFuture, StoredEntry,
+    TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -321,13 +321,14 @@ pub(super) fn marker(generation: u64, seconds: u64) -> TurnMarker {
 
 /// Begins a turn with an input `in`, as entry `seq`, `generation` seconds after time zero.
 pub(super) fn begin(generation: u64, seq: u64) -> Write {
-    let input = Some((seq, bytes("in")));
-    Write::Begin { marker: marker(generation, generation), input, at: at(generation) }
+    let (marker, input) = (marker(generation, generation), Some((seq, bytes("in"))));
+    Write::Begin { marker, input, extra: None, at: at(generation) }
 }
 
 /// Begins a turn without an input, `generation` seconds after time zero.
 pub(super) fn begin_bare(generation: u64) -> Write {
-    Write::Begin { marker: marker(generation, generation), input: None, at: at(generation) }
+    let marker = marker(generation, generation);
+    Write::Begin { marker, input: None, extra: None, at: at(generation) }
 }
 
 /// Commits a turn with one entry `out`, 100 seconds after time zero.
@@ -342,9 +343,16 @@ pub(super) fn commit(generation: u64, first_seq: u64) -> Write {
     }
 }
 
-/// Settles a turn, 100 seconds after time zero.
-pub(super) fn settle(generation: u64, outcome: TurnOutcome, input: InputFate) -> Write {
-    Write::Settle { generation: Generation::new(generation), outcome, input, at: at(100) }
+/// Settles a turn, 100 seconds after time zero. What it has said is dropped, and the version becomes
+/// what [`commit`] makes it.
+pub(super) fn settle(
+    generation: u64,
+    next_seq: u64,
+    outcome: TurnOutcome,
+    input: InputFate,
+) -> Write {
+    let (generation, partial) = (Generation::new(generation), PartialFate::Drop);
+    Write::Settle { generation, outcome, input, partial, next_seq, version: 7, at: at(100) }
 }
 
 /// Appends entries, 50 seconds after time zero.

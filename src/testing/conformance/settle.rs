@@ -5,7 +5,7 @@ use super::rig::{
 };
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
-use crate::store::{EntryMark, FenceReason, InputFate, Record, TurnRecord, Write};
+use crate::store::{EntryMark, FenceReason, InputFate, PartialFate, Record, TurnRecord, Write};
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = checks![
     a_settle_marks_the_input_of_its_own_turn,
     a_settle_without_an_input_touches_no_entry,
     a_settle_of_a_turn_that_is_not_open_changes_nothing,
-    a_settle_leaves_version_and_data_alone,
+    a_settle_sets_the_version_and_leaves_data_alone,
     every_outcome_reads_back,
     a_repair_does_not_count_as_use,
 ];
@@ -29,7 +29,7 @@ async fn marks(rig: &Rig, life: &Record) -> Result<Vec<(u64, EntryMark)>, String
 /// It stays, with its content, and counts.
 async fn a_kept_input_is_marked_unanswered(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
-    let failed = settle(1, TurnOutcome::Failed, InputFate::Keep);
+    let failed = settle(1, 2, TurnOutcome::Failed, InputFate::Keep);
     rig.done(&life, [begin(1, 1), failed]).await?;
     same("marks", &marks(&rig, &life).await?, &vec![(1, EntryMark::Unanswered)])?;
     let payloads = rig.entries(&life).await?.into_iter().map(|entry| entry.payload);
@@ -47,7 +47,7 @@ async fn a_kept_input_is_marked_unanswered(rig: Rig) -> Verdict {
 /// It stays and counts; what reads it decides where it is shown.
 async fn an_input_set_aside_is_marked_so(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
-    let lost = settle(1, TurnOutcome::Superseded, InputFate::Aside);
+    let lost = settle(1, 3, TurnOutcome::Superseded, InputFate::Aside);
     rig.done(&life, [begin(1, 1), append(2, &["more"]), lost]).await?;
     let expected = vec![(1, EntryMark::Aside), (2, EntryMark::Kept)];
     same("marks", &marks(&rig, &life).await?, &expected)?;
@@ -57,7 +57,7 @@ async fn an_input_set_aside_is_marked_so(rig: Rig) -> Verdict {
 /// One entry less, and the next number is not used again.
 async fn a_dropped_input_leaves_a_gap_in_the_numbers(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
-    let dropped = settle(1, TurnOutcome::Abandoned, InputFate::Drop);
+    let dropped = settle(1, 3, TurnOutcome::Abandoned, InputFate::Drop);
     rig.done(&life, [append(1, &["x"]), begin(1, 2), dropped]).await?;
     let record = rig.live(&life).await?;
     same("next number and count", &(record.next_seq, record.entries), &(3, 1))?;
@@ -74,10 +74,10 @@ async fn a_dropped_input_leaves_a_gap_in_the_numbers(rig: Rig) -> Verdict {
 async fn a_settle_marks_the_input_of_its_own_turn(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
     rig.done(&life, [begin(1, 1), begin(2, 2), begin(3, 3)]).await?;
-    rig.done(&life, [settle(2, TurnOutcome::Failed, InputFate::Drop)]).await?;
+    rig.done(&life, [settle(2, 4, TurnOutcome::Failed, InputFate::Drop)]).await?;
     let kept = |seq| (seq, EntryMark::Kept);
     same("marks", &marks(&rig, &life).await?, &vec![kept(1), kept(3)])?;
-    rig.done(&life, [settle(1, TurnOutcome::Failed, InputFate::Keep)]).await?;
+    rig.done(&life, [settle(1, 4, TurnOutcome::Failed, InputFate::Keep)]).await?;
     let expected = vec![(1, EntryMark::Unanswered), kept(3)];
     same("marks", &marks(&rig, &life).await?, &expected)
 }
@@ -89,7 +89,7 @@ async fn a_settle_without_an_input_touches_no_entry(rig: Rig) -> Verdict {
     let before = marks(&rig, &life).await?;
     let fates = [InputFate::Keep, InputFate::Drop, InputFate::Aside];
     for (turn, fate) in (2..).zip(fates) {
-        let failed = settle(turn, TurnOutcome::Failed, fate);
+        let failed = settle(turn, 3, TurnOutcome::Failed, fate);
         rig.done(&life, [begin_bare(turn), failed]).await?;
         same("marks", &marks(&rig, &life).await?, &before)?;
     }
@@ -103,18 +103,18 @@ async fn a_settle_of_a_turn_that_is_not_open_changes_nothing(rig: Rig) -> Verdic
     rig.done(&life, [begin(3, 1)]).await?;
     for other in [0, 2, 4] {
         for fate in [InputFate::Keep, InputFate::Drop, InputFate::Aside] {
-            let write = settle(other, TurnOutcome::Failed, fate);
+            let write = settle(other, 2, TurnOutcome::Failed, fate);
             rig.fenced(&life, write, FenceReason::TurnNotOpen).await?;
         }
     }
     Ok(())
 }
 
-/// They are the transcript's, and a failed turn added nothing to it.
-async fn a_settle_leaves_version_and_data_alone(rig: Rig) -> Verdict {
+/// The version is what it is told, and data change by commits alone.
+async fn a_settle_sets_the_version_and_leaves_data_alone(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
     rig.done(&life, [begin(1, 1), commit(1, 2), begin(2, 3)]).await?;
-    rig.done(&life, [settle(2, TurnOutcome::Failed, InputFate::Keep)]).await?;
+    rig.done(&life, [settle(2, 4, TurnOutcome::Failed, InputFate::Keep)]).await?;
     same("version", &rig.live(&life).await?.version, &7)?;
     same("datum", &rig.datum(&life, "one").await?, &Some(bytes("committed")))
 }
@@ -127,7 +127,7 @@ async fn every_outcome_reads_back(rig: Rig) -> Verdict {
         let ended = if outcome == TurnOutcome::Committed {
             commit(turn, 1)
         } else {
-            settle(turn, outcome, InputFate::Keep)
+            settle(turn, 2, outcome, InputFate::Keep)
         };
         rig.done(&life, [ended]).await?;
     }
@@ -149,6 +149,9 @@ async fn a_repair_does_not_count_as_use(rig: Rig) -> Verdict {
             generation: Generation::new(turn),
             outcome,
             input: InputFate::Keep,
+            partial: PartialFate::Keep { last: None },
+            next_seq: 1,
+            version: 0,
             at: at(1_000 + turn),
         };
         rig.done(&life, [settled]).await?;

@@ -37,7 +37,12 @@ async fn stage(rig: &Rig) -> Result<Record, String> {
 /// Marker, input, newest turn and time of use; the version stays.
 async fn a_begun_turn_leaves_its_marker_and_its_input(rig: Rig) -> Verdict {
     let life = stage(&rig).await?;
-    let began = Write::Begin { marker: marker(4, 8), input: Some((2, bytes("hi"))), at: at(9) };
+    let began = Write::Begin {
+        marker: marker(4, 8),
+        input: Some((2, bytes("hi"))),
+        extra: None,
+        at: at(9),
+    };
     rig.done(&life, [began]).await?;
     let expected = Record {
         last_active_at: at(9),
@@ -51,6 +56,7 @@ async fn a_begun_turn_leaves_its_marker_and_its_input(rig: Rig) -> Verdict {
     let input = StoredEntry {
         seq: 2,
         generation: Some(Generation::new(4)),
+        input: true,
         mark: EntryMark::Kept,
         at: at(9),
         payload: bytes("hi"),
@@ -125,6 +131,7 @@ async fn a_commit_changes_everything_together(rig: Rig) -> Verdict {
     let entry = |seq, text| StoredEntry {
         seq,
         generation: Some(Generation::new(1)),
+        input: seq == 2,
         mark: EntryMark::Kept,
         at: at(if seq == 2 { 1 } else { 20 }),
         payload: bytes(text),
@@ -188,15 +195,16 @@ async fn a_commit_out_of_order_changes_nothing(rig: Rig) -> Verdict {
 /// The second end is refused, whichever ends they are, and the first one stands.
 async fn a_turn_has_exactly_one_outcome(rig: Rig) -> Verdict {
     let life = stage(&rig).await?;
-    let failed = |turn| settle(turn, TurnOutcome::Failed, InputFate::Keep);
+    let failed = |turn, next_seq| settle(turn, next_seq, TurnOutcome::Failed, InputFate::Keep);
     for turn in 1..=4 {
         let next_seq = rig.live(&life).await?.next_seq;
         rig.done(&life, [begin(turn, next_seq)]).await?;
         let commits_first = turn % 2 == 0;
-        let first = if commits_first { commit(turn, next_seq + 1) } else { failed(turn) };
+        let first =
+            if commits_first { commit(turn, next_seq + 1) } else { failed(turn, next_seq + 1) };
         rig.done(&life, [first]).await?;
         let next_seq = rig.live(&life).await?.next_seq;
-        let second = if turn > 2 { commit(turn, next_seq) } else { failed(turn) };
+        let second = if turn > 2 { commit(turn, next_seq) } else { failed(turn, next_seq) };
         rig.fenced(&life, second, FenceReason::TurnNotOpen).await?;
         let ended = rig.turn(&life, turn).await?.map(|record| record.outcome);
         let first = if commits_first { TurnOutcome::Committed } else { TurnOutcome::Failed };
@@ -212,7 +220,7 @@ async fn open_turns_settle_independently(rig: Rig) -> Verdict {
     rig.done(&life, [commit(2, 5)]).await?;
     same("left", &rig.live(&life).await?.open, &vec![marker(1, 1), marker(3, 3)])?;
     rig.fenced(&life, commit(2, 6), FenceReason::TurnNotOpen).await?;
-    rig.done(&life, [settle(1, TurnOutcome::Superseded, InputFate::Aside)]).await?;
+    rig.done(&life, [settle(1, 6, TurnOutcome::Superseded, InputFate::Aside)]).await?;
     same("left", &rig.live(&life).await?.open, &vec![marker(3, 3)])?;
     rig.done(&life, [commit(3, 6)]).await?;
     let mut outcomes = Vec::new();
@@ -230,7 +238,8 @@ async fn open_turns_settle_independently(rig: Rig) -> Verdict {
 async fn markers_are_listed_oldest_first(rig: Rig) -> Verdict {
     let life = stage(&rig).await?;
     for (turn, clock) in [(2, 30), (9, 20), (10, 10)] {
-        let began = Write::Begin { marker: marker(turn, clock), input: None, at: at(clock) };
+        let began =
+            Write::Begin { marker: marker(turn, clock), input: None, extra: None, at: at(clock) };
         rig.done(&life, [began]).await?;
     }
     let expected = vec![marker(2, 30), marker(9, 20), marker(10, 10)];
@@ -238,7 +247,7 @@ async fn markers_are_listed_oldest_first(rig: Rig) -> Verdict {
     let page = rig.list(&crate::store::RecordFilter::default(), None, 10).await?;
     let listed = page.records.into_iter().find(|record| record.id == id("a"));
     same("markers in a listing", &listed.map(|record| record.open), &Some(expected))?;
-    rig.done(&life, [settle(2, TurnOutcome::Failed, InputFate::Keep)]).await?;
+    rig.done(&life, [settle(2, 2, TurnOutcome::Failed, InputFate::Keep)]).await?;
     let left = vec![marker(9, 20), marker(10, 10)];
     same("markers without the oldest", &rig.live(&life).await?.open, &left)
 }

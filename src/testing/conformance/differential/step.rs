@@ -8,7 +8,9 @@ use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
-use crate::store::{Binding, DataChange, InputFate, NewRecord, Record, RecordFilter, Write};
+use crate::store::{
+    Binding, DataChange, InputFate, NewRecord, PartialFate, Record, RecordFilter, Write,
+};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// An operation in terms of both stores: lives are named by the order in which they were made.
@@ -135,7 +137,7 @@ impl Step {
             0..4 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
-                Write::Begin { marker: marker(next, now), input, at }
+                Write::Begin { marker: marker(next, now), input, extra: None, at }
             }
             4..7 => {
                 let (entries, data) = (random.payloads(), random.changes());
@@ -144,7 +146,8 @@ impl Step {
             7..10 => {
                 let outcome = random.pick(&TurnOutcome::ALL[1..]);
                 let input = random.pick(&[InputFate::Keep, InputFate::Drop, InputFate::Aside]);
-                Write::Settle { generation: turn, outcome, input, at }
+                let (partial, next_seq) = (PartialFate::Drop, record.next_seq);
+                Write::Settle { generation: turn, outcome, input, partial, next_seq, version, at }
             }
             10..12 => Write::Append { first_seq: seq, entries: random.payloads(), version, at },
             12 | 13 => Write::PutData { changes: random.changes(), version, at },

@@ -1,0 +1,204 @@
+//! The rows of what was taken out of transcripts in `revisions`.
+//!
+//! Entries are not moved or copied: a row is an interval of numbers, up to the last that was given at
+//! the time. What lies in one is not in the transcript. Intervals may overlap, since a later one may
+//! begin earlier; an entry belongs to the first that covered it, and goes when that one is forgotten.
+
+use rusqlite::{Connection, Row};
+
+use super::failure::Setback;
+use super::row::{self, Table, number};
+use super::{entry, partial};
+use crate::clock::Timestamp;
+use crate::id::Incarnation;
+use crate::store::{Revision, StoreError};
+
+/// Numbers of entries, both ends included; none if the second is below the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    /// The first.
+    pub(super) from: u64,
+    /// The last.
+    pub(super) to: u64,
+}
+
+/// A row: what was taken out at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interval {
+    /// The revision's number.
+    pub(super) version: u64,
+    /// Which entries.
+    pub(super) range: Range,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+impl Range {
+    /// What of it lies in none of `others`, in order.
+    pub(super) fn without(self, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut others: Vec<_> = others.into_iter().filter(|it| it.from <= it.to).collect();
+        others.sort_unstable_by_key(|other| other.from);
+        let mut left = Vec::new();
+        let mut from = self.from;
+        for other in others {
+            if from < other.from && from <= self.to {
+                left.push(Self { from, to: self.to.min(other.from - 1) });
+            }
+            from = from.max(other.to.saturating_add(1));
+        }
+        if from <= self.to {
+            left.push(Self { from, to: self.to });
+        }
+        left
+    }
+}
+
+/// Writes a row for what is taken out of the life `incarnation`.
+pub(super) fn insert(
+    connection: &Connection,
+    incarnation: Incarnation,
+    interval: &Interval,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO revisions (incarnation, version, from_seq, to_seq, at, crc) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let columns = [
+        number(incarnation.get()),
+        number(interval.version),
+        number(interval.range.from),
+        number(interval.range.to),
+        number(interval.at.as_millis()),
+    ];
+    insert.execute(row::seal(Table::Revisions, columns)).map(drop)
+}
+
+/// What was taken out of a life, oldest first. Refused if a row is damaged: which entries are in the
+/// transcript is not known then.
+pub(super) fn of_life(
+    connection: &Connection,
+    incarnation: Incarnation,
+) -> Result<Vec<Interval>, Setback> {
+    let mut select = connection.prepare_cached(
+        "SELECT incarnation, version, from_seq, to_seq, at, crc FROM revisions \
+         WHERE incarnation = ?1 ORDER BY version",
+    )?;
+    let mut rows = select.query([incarnation.get().cast_signed()])?;
+    let mut intervals = Vec::new();
+    while let Some(row) = rows.next()? {
+        intervals.push(read(row).ok_or_else(|| Setback::Refused(damaged(incarnation, row)))?);
+    }
+    Ok(intervals)
+}
+
+/// What was taken out of a life, with its entries, oldest first.
+pub(super) fn list(
+    connection: &Connection,
+    incarnation: Incarnation,
+) -> Result<Vec<Revision>, Setback> {
+    let intervals = of_life(connection, incarnation)?;
+    let revisions = intervals.iter().map(|interval| {
+        let own = own(interval, &intervals);
+        let entries = entry::list(connection, incarnation, &own, usize::MAX)?;
+        Ok(Revision { version: interval.version, at: interval.at, entries })
+    });
+    revisions.collect()
+}
+
+/// Removes up to `limit` revisions that were made at or before `at`, oldest first, with their entries
+/// and with what the turns of these have said; says how many. Those of a life of which a row is
+/// damaged stay.
+pub(super) fn forget(
+    connection: &Connection,
+    at: Timestamp,
+    limit: usize,
+) -> Result<usize, Setback> {
+    let due = due(connection, at, limit)?;
+    for (incarnation, version) in &due {
+        let intervals = of_life(connection, *incarnation)?;
+        let Some(interval) = intervals.iter().find(|it| it.version == *version) else { continue };
+        for range in own(interval, &intervals) {
+            partial::remove_all(connection, *incarnation, range)?;
+            entry::remove_all(connection, *incarnation, range)?;
+        }
+        let mut delete = connection
+            .prepare_cached("DELETE FROM revisions WHERE incarnation = ?1 AND version = ?2")?;
+        delete.execute([incarnation.get().cast_signed(), version.cast_signed()])?;
+    }
+    Ok(due.len())
+}
+
+/// The revisions that [`forget`] removes.
+fn due(
+    connection: &Connection,
+    at: Timestamp,
+    limit: usize,
+) -> Result<Vec<(Incarnation, u64)>, Setback> {
+    let mut select = connection.prepare_cached(
+        // A time with its highest bit set is stored as a negative number, and is not over.
+        "SELECT incarnation, version, from_seq, to_seq, at, crc FROM revisions \
+         WHERE at BETWEEN 0 AND ?1 ORDER BY at, incarnation, version",
+    )?;
+    let mut rows = select.query([i64::try_from(at.as_millis()).unwrap_or(i64::MAX)])?;
+    let mut due = Vec::new();
+    while due.len() < limit {
+        let Some(row) = rows.next()? else { break };
+        let incarnation = row::get_number(row, 0).map(Incarnation::new);
+        let (Some(incarnation), Some(interval)) = (incarnation, read(row)) else { continue };
+        match of_life(connection, incarnation) {
+            Ok(_) => due.push((incarnation, interval.version)),
+            Err(Setback::Refused(_)) => {}
+            Err(error @ Setback::Sql(_)) => return Err(error),
+        }
+    }
+    Ok(due)
+}
+
+/// What of an interval no older one had covered. Versions grow with each.
+fn own(interval: &Interval, intervals: &[Interval]) -> Vec<Range> {
+    let older = intervals.iter().filter(|other| other.version < interval.version);
+    interval.range.without(older.map(|older| older.range))
+}
+
+/// The interval in `row`; `None` if it is damaged.
+pub(super) fn read(row: &Row<'_>) -> Option<Interval> {
+    row::read(Table::Revisions, row, |row| {
+        Some(Interval {
+            version: row::get_number(row, 1)?,
+            range: Range { from: row::get_number(row, 2)?, to: row::get_number(row, 3)? },
+            at: Timestamp::from_millis(row::get_number(row, 4)?),
+        })
+    })
+}
+
+/// The error for a damaged row.
+fn damaged(incarnation: Incarnation, row: &Row<'_>) -> StoreError {
+    let version = row::get_number(row, 1).unwrap_or_default();
+    Table::Revisions.damaged(format_args!("{version} of life {}", incarnation.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(range: (u64, u64), others: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        let range_of = |&(from, to): &(u64, u64)| Range { from, to };
+        let left = range_of(&range).without(others.iter().map(range_of));
+        left.into_iter().map(|range| (range.from, range.to)).collect()
+    }
+
+    #[test]
+    fn a_range_without_others_is_what_none_of_them_covers() {
+        assert_eq!(left((1, u64::MAX), &[]), [(1, u64::MAX)]);
+        assert_eq!(left((5, 9), &[(1, 4), (10, 12)]), [(5, 9)]);
+        assert_eq!(left((5, 9), &[(7, 7)]), [(5, 6), (8, 9)]);
+        assert_eq!(left((5, 9), &[(8, 20), (1, 5)]), [(6, 7)]);
+        assert_eq!(left((5, 9), &[(5, 9)]), []);
+        assert_eq!(left((5, 9), &[(2, 30)]), []);
+        assert_eq!(left((5, 9), &[(6, 9), (4, 6)]), []);
+        assert_eq!(left((5, 9), &[(6, 8), (7, 7)]), [(5, 5), (9, 9)]);
+        assert_eq!(left((5, 9), &[(7, 6)]), [(5, 9)], "an interval of nothing");
+        assert_eq!(left((6, 5), &[]), []);
+        assert_eq!(left((6, 5), &[(9, 9)]), []);
+    }
+}
