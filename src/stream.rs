@@ -15,12 +15,11 @@ mod shelf;
 use std::fmt;
 
 pub use self::cursor::{Cursor, CursorError};
-pub(crate) use self::draft::PieceFate;
+pub(crate) use self::draft::{Draft, PieceFate};
 pub(crate) use self::shelf::Shelf;
 
 use bytes::Bytes;
 
-use self::draft::Draft;
 use self::ring::{Gap, Look, Ring};
 use crate::clock::{Moment, Timestamp};
 use crate::config::PartialConfig;

@@ -34,7 +34,7 @@ pub(crate) enum PieceFate {
 
 /// What a turn has said, as far as it is to be kept.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// When pieces are due, and how much is kept.
     config: PartialConfig,
     /// The text from `start` on waits; what is before it is wanted as an entry.
@@ -65,7 +65,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// An empty one, of a turn that was asked for at `since`.
-    pub(super) fn new(since: Moment, config: &PartialConfig) -> Self {
+    pub(crate) fn new(since: Moment, config: &PartialConfig) -> Self {
         Self {
             config: config.clone(),
             text: String::new(),
@@ -84,7 +84,7 @@ impl Draft {
     }
 
     /// Adds a chunk; answers whether a piece is due.
-    pub(super) fn push(&mut self, chunk: &str) -> bool {
+    pub(crate) fn push(&mut self, chunk: &str) -> bool {
         if self.full || self.bytes + chunk.len() > self.config.max_bytes {
             self.full = true;
             return false;
@@ -102,7 +102,7 @@ impl Draft {
     }
 
     /// Whether what waits has waited long enough. To be asked every now and then.
-    pub(super) fn is_overdue(&mut self, now: Moment) -> bool {
+    pub(crate) fn is_overdue(&mut self, now: Moment) -> bool {
         let come = self.kept + self.sent;
         if come != self.seen {
             // A piece went since the last look: what waits now is younger than that.
@@ -119,7 +119,7 @@ impl Draft {
     }
 
     /// What waits and is not with the store, to be given to it.
-    pub(super) fn take_piece(&mut self) -> Option<PartialPiece> {
+    pub(crate) fn take_piece(&mut self) -> Option<PartialPiece> {
         let chunks = self.waiting - self.sent;
         if chunks == 0 {
             return None;
@@ -133,7 +133,7 @@ impl Draft {
     }
 
     /// Takes in what became of what is with the store; answers whether another piece is due.
-    pub(super) fn settle_piece(&mut self, fate: PieceFate) -> bool {
+    pub(crate) fn settle_piece(&mut self, fate: PieceFate) -> bool {
         let every_chunks = self.config.every_chunks as u64;
         let (sent, sent_bytes) = (self.sent, self.sent_bytes);
         (self.sent, self.sent_bytes) = (0, 0);
@@ -160,7 +160,7 @@ impl Draft {
     }
 
     /// Everything that was said, as far as it is kept, if that is wanted as an entry.
-    pub(super) fn text(&self) -> Bytes {
+    pub(crate) fn text(&self) -> Bytes {
         Bytes::copy_from_slice(self.text.as_bytes())
     }
 }

@@ -303,6 +303,9 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Alarm => 9,
         Input::Stored { .. } => 10,
         Input::Look { .. } => 11,
+        Input::Take { .. } => 12,
+        Input::Keep { .. } => 13,
+        Input::Clear { .. } => 14,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
     assert_eq!(kinds, (0..=11).collect());

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::super::{
     ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
-    Input, InputFate, InstanceId, Moment, PULSES, Phase, SessionId, SessionState, StoreError,
-    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, unavailable,
+    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SessionId, SessionState, StoreError,
+    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -57,7 +57,7 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, InstanceId::from_random(2)),
+            state: SessionState::load(&created, Vec::new(), settings(2, PartialPolicy::Beside)),
             model: Model::new(&created, &[]),
             store,
             record: created,
@@ -173,6 +173,7 @@ impl Driver {
             expect_version: version,
             draining,
             abort_after: ABORT_AFTER,
+            special: None,
         };
         self.apply(Input::Begin { request, port, stream: port });
     }
@@ -264,7 +265,8 @@ impl Driver {
         self.model.settled();
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
-        self.state = SessionState::load(&record, InstanceId::from_random(3));
+        let settings = settings(3, PartialPolicy::Beside);
+        self.state = SessionState::load(&record, Vec::new(), settings);
         self.model.reload(&record, &self.entries());
     }
 
