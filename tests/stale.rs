@@ -171,7 +171,10 @@ fn a_begin_that_finds_a_dead_turn_settles_it_first() {
         let fresh = live(supervisor.clear_stale(&view).await.unwrap());
         assert_eq!(fresh.active_stream(), Some(turn.stream()), "the new one is not touched");
         drop(dead);
-        drop(turn.commit(&reply("done")).await.unwrap_or_else(|error| panic!("{error:?}")));
+        assert!(matches!(
+            turn.commit(&reply("done")).await.unwrap(),
+            CommitOutcome::Committed { .. }
+        ));
         assert_clean(&supervisor).await;
     });
 }
@@ -274,7 +277,10 @@ fn a_loaded_session_clears_what_its_state_does_not_know() {
         let supervisor = stage.start().await;
         let session = supervisor.open(&key("a")).await.unwrap();
         let turn = session.begin(&user("one"), ()).await.unwrap();
-        drop(turn.commit(&reply("done")).await.unwrap_or_else(|error| panic!("{error:?}")));
+        assert!(matches!(
+            turn.commit(&reply("done")).await.unwrap(),
+            CommitOutcome::Committed { .. }
+        ));
         let record = stored(&stage, &session).await;
         let generation = Generation::new(record.generation.get() + 1);
         let marker = TurnMarker {
