@@ -16,7 +16,7 @@ mod stage;
 
 use std::time::Duration;
 
-use session_supervisor::testing::{Fault, Gate, StoreCall};
+use session_supervisor::testing::{Fault, Gate, PausedClock, StoreCall};
 use session_supervisor::{
     ChatMessage, CommitOutcome, Config, EntryMark, FailedInput, PartialPolicy, Session, StartError,
     StreamId, Supervisor, Turn, TurnOutcome,
@@ -350,4 +350,43 @@ fn a_delete_takes_what_was_said_with_it() {
         drop(turn);
         assert_clean(&supervisor).await;
     });
+}
+
+// C10: the first words of a slow reply are kept after a while, the next ones after twice that.
+#[test]
+fn what_waits_is_kept_after_a_while_that_doubles() {
+    for kind in [stage::Kind::Memory, stage::Kind::Pending] {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().start_paused(true).build().unwrap().block_on(async {
+            let stage = Stage::new(kind).await;
+            let supervisor: Supervisor =
+                stage.builder().clock(PausedClock::new()).start().await.unwrap();
+            let session = supervisor.open(&key("a")).await.unwrap();
+            let turn = session.begin(&user("slowly"), ()).await.unwrap();
+            let pieces = || stage.faults.calls_of(StoreCall::Partial);
+            let mut before = 0;
+            // A word each second. The default is 5 s; the watch looks each second.
+            let mut at = Vec::new();
+            for second in 1..=60 {
+                turn.emit("word ").unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if pieces() > before {
+                    before = pieces();
+                    at.push(second);
+                }
+            }
+            let gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!((5..=7).contains(&at[0]), "{at:?}");
+            assert!((10..=12).contains(&gaps[0]) && (20..=22).contains(&gaps[1]), "{at:?}");
+            let (_, chunks) = kept(&session, turn.stream()).await.unwrap();
+            assert!(chunks >= at[2] - 1, "{chunks} by {at:?}");
+            // Silence costs nothing.
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let silent = pieces();
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            assert_eq!(pieces(), silent);
+            drop(turn);
+            assert_clean(&supervisor).await;
+        });
+    }
 }
