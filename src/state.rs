@@ -85,7 +85,7 @@ pub(crate) struct SessionState<P: Ports> {
     siblings: Siblings,
     /// How many may.
     max_branches: usize,
-    /// How many begins with a name were admitted.
+    /// How many begins with a name the store has taken.
     requests: u64,
     /// Who repeated a begin that waits or is being stored.
     echoes: Vec<Echo<P>>,
@@ -156,9 +156,13 @@ pub(crate) struct OpenTurn<P: Ports> {
     parallel: bool,
     /// Whether its reply stands beside theirs.
     branches: bool,
+    /// Whether the store knows what it stands under, as of those that branch and those beside such ones.
+    beside: bool,
     /// The number of its newest entry; 0 if it has none.
     last_seq: u64,
-    /// The name under which it was asked for.
+    /// Whether that was said to it while it ran.
+    steered: bool,
+    /// The name under which it was asked for, once its begin is stored.
     named: Option<Box<Request>>,
     /// Whether its begin is stored, so that its holder has it.
     opened: bool,
@@ -322,6 +326,7 @@ impl<P: Ports> SessionState<P> {
         Snapshot {
             turns: self.turns.iter().map(|turn| self.turn_view(turn, now)).collect(),
             queued: self.queue.len(),
+            echoes: self.echoes.len(),
             requests: self.requests,
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),

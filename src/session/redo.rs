@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::entry::{Content, Entry, check_name};
 use crate::id::Generation;
 use crate::state::{Change, Redo};
-use crate::store::{EntryMark, Found, StoreError, StoredEntry};
+use crate::store::{EntryMark, Found, Record, StoreError, StoredEntry};
 use crate::turn::{BeginOptions, Turn};
 
 /// How many entries are read at first to find the last turns; each further time four times as many.
@@ -189,8 +189,8 @@ impl<E: Content> Session<E> {
         }
         let found =
             store.look_up(&slot.id, slot.engine.now().wall).await.map_err(Missing::Store)?;
-        let next_seq = match found {
-            Found::Live(record) if record.incarnation == slot.incarnation => record.next_seq,
+        let record = match found {
+            Found::Live(record) if record.incarnation == slot.incarnation => record,
             Found::Live(_) | Found::Gone(_) | Found::Unknown => {
                 let reason = crate::store::FenceReason::NoSuchLife;
                 return Err(Missing::Store(StoreError::fenced(reason)));
@@ -198,11 +198,11 @@ impl<E: Content> Session<E> {
         };
         let mut look = FIRST_LOOK;
         loop {
-            let after = (next_seq - 1).saturating_sub(look);
+            let after = (record.next_seq - 1).saturating_sub(look);
             let entries = store.entries(&slot.id, slot.incarnation, after, usize::MAX).await;
             let mut entries = entries.map_err(Missing::Store)?;
-            entries.retain(|entry| entry.seq < next_seq);
-            match Last::among(&entries, wanted, next_seq, after == 0) {
+            entries.retain(|entry| entry.seq < record.next_seq);
+            match Last::among(&entries, wanted, &record, after == 0) {
                 Ok(last) => return Ok(last),
                 Err(there) if after == 0 => return Err(Missing::TooDeep(there)),
                 Err(_) => look = look.saturating_mul(4),
@@ -220,7 +220,7 @@ impl<E: Content> Session<E> {
 impl Last {
     /// What there is to take back in a session that is over.
     fn nothing() -> Self {
-        let redo = Redo { from: 0, next_seq: 0 };
+        let redo = Redo { from: 0, next_seq: 0, version: 0, open: false };
         Self { redo, entries: 0, first: Generation::default(), input: None }
     }
 
@@ -229,7 +229,7 @@ impl Last {
     fn among(
         entries: &[StoredEntry],
         wanted: usize,
-        next_seq: u64,
+        record: &Record,
         all: bool,
     ) -> Result<Self, usize> {
         let mut turns = BTreeSet::new();
@@ -249,7 +249,7 @@ impl Last {
             return Err(turns.len());
         };
         Ok(Self {
-            redo: Redo { from: first.seq, next_seq },
+            redo: Redo::seen(first.seq, record),
             entries: entries.iter().filter(|entry| entry.seq >= first.seq).count(),
             first: first.generation.unwrap_or_default(),
             input: first.input.then(|| first.payload.clone()),

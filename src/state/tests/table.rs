@@ -6,6 +6,7 @@
 mod live;
 mod over;
 mod queued;
+mod special;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,14 +14,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    BusyPolicy, Change, Generation, Grace, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START,
-    StallRule, Target, Test, begin, begin_with, cancel, commit, delete, grace, interrupt, leave,
-    no_such_life, outcome_unknown, record, unavailable,
+    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
+    Redo, Rig, START, STEER, StallRule, Target, Test, begin, begin_with, cancel, commit, delete,
+    grace, interrupt, leave, named, no_such_life, outcome_unknown, record, redoing, say,
+    unavailable,
 };
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 33] = [
+const INPUTS: [&str; 47] = [
     "reject",
     "queue",
     "queue-full",
@@ -50,6 +52,20 @@ const INPUTS: [&str; 33] = [
     "alarm-late",
     "look",
     "look-act",
+    "steer",
+    "branch",
+    "named",
+    "named-other",
+    "named-stale",
+    "redo",
+    "take-back",
+    "leave-echo",
+    "keep-1",
+    "keep-77",
+    "take-1",
+    "take-77",
+    "clear-1",
+    "clear-77",
     "ok",
     "unavailable",
     "unknown",
@@ -60,7 +76,7 @@ const INPUTS: [&str; 33] = [
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 17] = [
+const PHASES: [Row; 26] = [
     ("idle", idle, live::IDLE),
     ("starting", starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -73,6 +89,15 @@ const PHASES: [Row; 17] = [
     ("a commit with the store", committing, queued::COMMITTING),
     ("a failure with the store", settling, queued::SETTLING),
     ("loaded with a stale marker", stale, queued::STALE),
+    ("a steering begin waits", steering, special::STEERING),
+    ("a steering input with the store", steered, special::STEERED),
+    ("a named turn", named_running, special::NAMED),
+    ("an echo of a begin with the store", echo_starting, special::ECHO_STARTING),
+    ("an echo of a waiting begin", echo_queued, special::ECHO_QUEUED),
+    ("a branch runs", branch, special::BRANCH),
+    ("branches at their limit", branches, special::BRANCHES),
+    ("a piece with the store", piece, special::PIECE),
+    ("a piece with the store, of a turn that is over", last_piece, special::LAST_PIECE),
     ("a delete with the store", closing, over::CLOSING),
     ("a delete that failed", closing_failed, over::CLOSING_FAILED),
     ("a delete behind another write", closing_behind, over::CLOSING_BEHIND),
@@ -149,6 +174,71 @@ fn stale() -> Rig {
     Rig::load(&record(&[3]))
 }
 
+fn steering() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, STEER);
+    rig
+}
+
+fn steered() -> Rig {
+    let mut rig = steering();
+    rig.take(1);
+    rig.send();
+    rig
+}
+
+fn named_running() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin_named(1, BusyPolicy::Reject, NAME);
+    rig.ok();
+    rig
+}
+
+fn echo_starting() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin_named(1, BusyPolicy::Reject, NAME);
+    rig.send();
+    rig.begin_named(3, BusyPolicy::Reject, NAME);
+    rig
+}
+
+fn echo_queued() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin_named(2, QUEUE, NAME);
+    rig.begin_named(3, QUEUE, NAME);
+    rig
+}
+
+fn branch() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, BRANCH);
+    rig.flush();
+    rig
+}
+
+fn branches() -> Rig {
+    let mut rig = branch();
+    rig.begin(2, BRANCH);
+    rig.begin(3, BRANCH);
+    rig.flush();
+    rig
+}
+
+fn piece() -> Rig {
+    let mut rig = Rig::running();
+    rig.say(1, "one");
+    rig.say(1, "two");
+    rig.send();
+    rig
+}
+
+fn last_piece() -> Rig {
+    let mut rig = piece();
+    rig.say(1, "three");
+    rig.drop_turn(1);
+    rig
+}
+
 fn closing() -> Rig {
     let mut rig = Rig::running();
     rig.delete(1);
@@ -189,12 +279,21 @@ fn apply(rig: &mut Rig, name: &str) -> String {
             "alarm-abort" => 4,
             _ => 2,
         };
+    if name.starts_with("keep") {
+        say(1, "more", &rig.partials());
+    }
     let input = input(name);
     if matches!(input, Input::Stored { .. }) {
         rig.send();
     }
     rig.apply(input)
 }
+
+/// The name under which turns are begun.
+const NAME: Name = ("a name", 1);
+
+/// What is to be taken back of a session with one entry that nobody has answered.
+const ONE_ENTRY: Redo = Redo { from: 1, next_seq: 2, version: 0, open: false };
 
 /// A turn is stuck that has been silent for two seconds.
 fn after_two_seconds(act: Option<Grace>) -> StallRule {
@@ -235,6 +334,20 @@ fn input(name: &str) -> Input<Test> {
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,
         "look" => Input::Look { rule: after_two_seconds(None) },
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
+        "steer" => begin(9, STEER),
+        "branch" => begin(9, BRANCH),
+        "named" => named(9, QUEUE, NAME, 0),
+        "named-other" => named(9, QUEUE, (NAME.0, 2), 0),
+        "named-stale" => named(9, QUEUE, ("another", 1), 55),
+        "redo" => redoing(9, QUEUE, ONE_ENTRY),
+        "take-back" => change(Change::TakeBack(ONE_ENTRY)),
+        "leave-echo" => leave(3),
+        "keep-1" => Input::Keep { generation: first },
+        "keep-77" => Input::Keep { generation: Generation::new(77) },
+        "take-1" => Input::Take { generation: first },
+        "take-77" => Input::Take { generation: Generation::new(77) },
+        "clear-1" => Input::Clear { generation: first, port: 9 },
+        "clear-77" => Input::Clear { generation: Generation::new(77), port: 9 },
         "ok" => Input::Stored { result: Ok(()) },
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
@@ -308,7 +421,7 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Clear { .. } => 14,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=11).collect());
+    assert_eq!(kinds, (0..=14).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -1,14 +1,18 @@
 //! The shell, played: with a real store and a clock set by hand.
 
+mod finding;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::{
-    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
-    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SessionId, SessionState, StoreError,
-    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings, unavailable,
+    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation,
+    GoneReason, Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special, StoreError, Target, Test, Ticket, Timestamp, Write, beat,
+    commit, outcome_unknown, settings, unavailable,
 };
+use self::finding::Last;
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
@@ -35,15 +39,22 @@ pub(super) struct Driver {
     port: u32,
     /// The turns that were given out and have not reported.
     held: Vec<Generation>,
-    /// The store's answer for the write it has, and the turn that the write begins.
-    in_flight: Option<(Result<(), StoreError>, Option<Generation>)>,
+    /// The store's answer for the write it has.
+    in_flight: Option<(Result<(), StoreError>, Write)>,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// The names of which the store knew nothing when it was asked, and how many it had stored then.
+    asked: BTreeMap<u8, u64>,
+    /// What was found out about the last turns.
+    found: Option<Last>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
 }
 
 impl Driver {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(partials: PartialPolicy) -> Self {
         PULSES.take();
+        SAID.take();
         let store = MemoryStore::new();
         let new = NewRecord {
             id: SessionId::from_random(1),
@@ -57,14 +68,17 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, Vec::new(), settings(2, PartialPolicy::Beside)),
-            model: Model::new(&created, &[]),
+            state: SessionState::load(&created, Vec::new(), settings(2, partials)),
+            model: Model::new(&created, &[], partials, &[]),
             store,
             record: created,
             clock: Duration::from_secs(100),
             port: 0,
             held: Vec::new(),
             in_flight: None,
+            partials,
+            asked: BTreeMap::new(),
+            found: None,
             deleted_unknown: false,
         }
     }
@@ -84,24 +98,30 @@ impl Driver {
         let was_live = matches!(self.state.phase, Phase::Live);
         let unwritten = self.state.outbox.len();
         let deletes = usize::from(matches!(input, Input::Delete { .. }));
-        let begins = match (&input, &self.in_flight) {
-            (Input::Stored { result: Ok(()) }, Some((_, begins))) => *begins,
+        let written = match (&input, &self.in_flight) {
+            (Input::Stored { .. }, Some((_, write))) => Some(write),
             _ => None,
         };
         let mut effects = Effects::new();
         let now = self.now();
-        self.model.before(&input, begins, now.moment);
+        self.model.before(&input, written, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
             if let Effect::Begun { generation, .. } = effect {
                 self.held.push(generation);
             }
-            self.model.effect(effect);
+            if let Effect::Opened { generation, .. } = effect {
+                self.model.effect(effect);
+                self.model.stands(generation, self.parent(generation));
+            } else {
+                self.model.effect(effect);
+            }
         }
         self.model.after(&self.state.phase);
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
+            assert_eq!(self.state.echoes.len(), self.model.echoing());
         } else if !matches!(self.state.phase, Phase::Live | Phase::Left) {
             assert_eq!(self.state.outbox.len(), unwritten + 1);
             assert!(matches!(self.state.outbox.back(), Some(Pending::Delete { .. })));
@@ -112,8 +132,37 @@ impl Driver {
 
     pub(super) fn step(&mut self, step: Step) {
         match step {
-            Step::Begin { policy, version, input, draining } => {
-                self.begin(policy, version, input, draining);
+            Step::Begin { policy, version, input, draining, name } => {
+                self.begin(policy, version, input, draining, name);
+            }
+            Step::Ask(name) => {
+                let name = name % 3;
+                if let Some(seen) = self.ask(name) {
+                    self.asked.insert(name, seen);
+                }
+            }
+            Step::LookBack(turns) => self.found = self.look_back(turns),
+            Step::TakeBack(turns) => {
+                let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else { return };
+                let port = self.port();
+                self.model.sees(last.numbers);
+                self.apply(Input::Change { change: Change::TakeBack(last.redo), port });
+            }
+            Step::Redo { turns, policy, name } => self.redo(turns, policy, name),
+            Step::Say { turn, chunks } => self.say(turn, chunks),
+            Step::Keep(which) => {
+                let generation = self.held.get(which % self.held.len().max(1)).copied();
+                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
+                self.apply(Input::Keep { generation });
+            }
+            Step::Take(which) => {
+                let generation = self.held.get(which % self.held.len().max(1)).copied();
+                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
+                self.apply(Input::Take { generation });
+            }
+            Step::Clear(turn) => {
+                let (generation, port) = (Generation::new(turn), self.port());
+                self.apply(Input::Clear { generation, port });
             }
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
@@ -164,8 +213,20 @@ impl Driver {
         }
     }
 
-    fn begin(&mut self, policy: BusyPolicy, version: Option<u64>, input: bool, draining: bool) {
+    fn begin(
+        &mut self,
+        policy: BusyPolicy,
+        version: Option<u64>,
+        input: bool,
+        draining: bool,
+        name: Option<(u8, u8)>,
+    ) {
+        let request = match name.map(|name| self.asked_for(name)) {
+            Some(None) => return,
+            asked => asked.flatten(),
+        };
         let port = self.port();
+        let special = request.is_some().then(|| Box::new(Special { redo: None, request }));
         let request = BeginRequest {
             ticket: Ticket(port.into()),
             input: input.then(|| Bytes::from(format!("input {port}"))),
@@ -173,7 +234,7 @@ impl Driver {
             expect_version: version,
             draining,
             abort_after: ABORT_AFTER,
-            special: None,
+            special,
         };
         self.apply(Input::Begin { request, port, stream: port });
     }
@@ -216,8 +277,12 @@ impl Driver {
         let Some(write) = self.state.next_write() else { return };
         assert!(self.in_flight.is_none(), "the store has a write already");
         self.model.writes(&write);
-        let begins =
-            if let Write::Begin { marker, .. } = &write { Some(marker.generation) } else { None };
+        let written = write.clone();
+        if let Write::Begin { extra: Some(extra), .. } = &write
+            && let Some(request) = &extra.request
+        {
+            assert_eq!(self.request(&request.key), None, "begun twice under one name");
+        }
         let deletes = matches!(write, Write::Delete { .. });
         let keeps = matches!(fault, Fault::None | Fault::UnknownAndKept);
         let kept = if keeps {
@@ -231,8 +296,11 @@ impl Driver {
                 kept.is_ok()
                     || matches!(kept, Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }))
             );
+        } else if self.model.clears(&written) {
+            let over = StoreError::fenced(FenceReason::TurnNotOpen);
+            assert!(kept.is_ok() || format!("{kept:?}") == format!("{:?}", Err::<(), _>(over)));
         } else {
-            assert!(kept.is_ok(), "the store refused {kept:?}");
+            assert!(kept.is_ok(), "the store refused {kept:?} for {written:?}");
         }
         let result = match fault {
             Fault::None => kept,
@@ -242,7 +310,7 @@ impl Driver {
                 Err(outcome_unknown())
             }
         };
-        self.in_flight = Some((result, begins));
+        self.in_flight = Some((result, written));
     }
 
     /// Brings the store's answer back.
@@ -265,9 +333,14 @@ impl Driver {
         self.model.settled();
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
-        let settings = settings(3, PartialPolicy::Beside);
-        self.state = SessionState::load(&record, Vec::new(), settings);
-        self.model.reload(&record, &self.entries());
+        self.model.keeps_beginnings(|turn| self.partial(turn));
+        let said: Vec<_> = record.open.iter().map(|it| self.partial(it.generation)).collect();
+        let entries = matches!(self.partials, PartialPolicy::Entry);
+        let for_state = if entries { said.clone() } else { Vec::new() };
+        self.state = SessionState::load(&record, for_state, settings(3, self.partials));
+        self.model.reload(&record, &self.entries(), self.partials, &said);
+        // Whoever asked before asks again.
+        self.asked.clear();
     }
 
     fn entries(&self) -> Vec<StoredEntry> {
@@ -302,7 +375,14 @@ impl Driver {
         assert!(self.store.check().now().expect("at once").expect("no faults").is_empty());
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         match (&self.state.phase, found.expect("no faults")) {
-            (Phase::Live, Found::Live(record)) => self.model.compare(&record, &self.entries()),
+            (Phase::Live, Found::Live(record)) => {
+                let (id, life) = (&record.id, record.incarnation);
+                let branches = self.store.branches(id, life).now().expect("at once");
+                let entries = self.entries();
+                self.model.compare(&record, &entries, &branches.expect("no faults"));
+                self.model.keeps_partials(|turn| self.partial(turn));
+                self.takes_back_at_rest();
+            }
             (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(*told, kept),
             (Phase::Closing(closing), _) => assert!(closing.failed.is_some()),
             (phase, found) => panic!("{phase:?} here, {found:?} there"),
