@@ -17,6 +17,8 @@ pub(crate) struct Tree<'a> {
     parents: HashMap<Generation, u64>,
     /// Those of them that ended without a reply.
     dead: HashSet<Generation>,
+    /// The first entry of each turn, if some stand beside others.
+    firsts: HashMap<Generation, u64>,
 }
 
 impl<'a> Tree<'a> {
@@ -24,12 +26,14 @@ impl<'a> Tree<'a> {
     pub(crate) fn new(entries: &'a [StoredEntry], branches: &[BranchRecord]) -> Self {
         let parents: HashMap<_, _> =
             branches.iter().map(|branch| (branch.generation, branch.parent)).collect();
-        let mut dead = HashSet::new();
+        let (mut dead, mut firsts) = (HashSet::new(), HashMap::new());
         if !parents.is_empty() {
             for entry in entries {
-                let Some(turn) = entry.generation.filter(|turn| parents.contains_key(turn)) else {
+                let Some(turn) = entry.generation else { continue };
+                firsts.entry(turn).or_insert(entry.seq);
+                if !parents.contains_key(&turn) {
                     continue;
-                };
+                }
                 if entry.mark == EntryMark::Unanswered {
                     dead.insert(turn);
                 } else {
@@ -38,7 +42,7 @@ impl<'a> Tree<'a> {
                 }
             }
         }
-        Self { entries, parents, dead }
+        Self { entries, parents, dead, firsts }
     }
 
     /// The line that ends with the newest entry of turn `last`, or with the newest of all.
@@ -81,7 +85,18 @@ impl<'a> Tree<'a> {
         {
             return Some(own);
         }
-        self.newest(earlier, branch.copied().unwrap_or(u64::MAX))
+        if let Some(parent) = branch {
+            return self.newest(earlier, *parent);
+        }
+        let leads_on = |other: &&StoredEntry| self.leads_on(other) && !self.is_beside(other, turn);
+        earlier.iter().rev().find(leads_on)
+    }
+
+    /// Whether `other`, which is before an entry of `turn`, is of a turn that was begun beside it, while it
+    /// ran; `turn` itself was begun beside none.
+    fn is_beside(&self, other: &StoredEntry, turn: Generation) -> bool {
+        let branches = other.generation.is_some_and(|other| self.parents.contains_key(&other));
+        branches && self.firsts.get(&turn).is_some_and(|first| *first < other.seq)
     }
 
     /// The newest of `entries` with the number `most` or a lower one that can be followed on.
@@ -126,6 +141,20 @@ mod tests {
         assert_eq!(line(&entries, &branches, Some(2)), [1, 2, 3, 6]);
         assert_eq!(line(&entries, &branches, Some(1)), [1, 2]);
         assert_eq!(line(&entries, &branches, Some(9)), [0_u64; 0]);
+    }
+
+    // B9
+    #[test]
+    fn a_turn_beside_which_another_was_begun_keeps_its_own_line() {
+        use EntryMark::Kept;
+        // 1 runs alone, and 2 is begun beside it; then 3 follows on the last to commit.
+        let turns = [1, 2, 1, 2, 3];
+        let entries: Vec<_> = (1..).zip(turns).map(|(seq, turn)| entry(seq, turn, Kept)).collect();
+        let branches = [branch(2, 0)];
+        assert_eq!(line(&entries[..3], &branches, None), [1, 3]);
+        assert_eq!(line(&entries, &branches, Some(1)), [1, 3]);
+        assert_eq!(line(&entries, &branches, Some(2)), [2, 4]);
+        assert_eq!(line(&entries, &branches, None), [2, 4, 5]);
     }
 
     #[test]

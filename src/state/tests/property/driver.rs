@@ -20,7 +20,8 @@ use crate::policy::Grace;
 use crate::pulse::WorkPhase;
 use crate::state::{Effect, Pending};
 use crate::store::{
-    Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
+    BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
+    StoredEntry,
 };
 
 /// A grace, with the usual time until the abort.
@@ -339,8 +340,14 @@ impl Driver {
         let for_state = if entries { said.clone() } else { Vec::new() };
         self.state = SessionState::load(&record, for_state, settings(3, self.partials));
         self.model.reload(&record, &self.entries(), self.partials, &said);
+        self.model.stood(&self.branches());
         // Whoever asked before asks again.
         self.asked.clear();
+    }
+
+    fn branches(&self) -> Vec<BranchRecord> {
+        let (id, life) = (&self.record.id, self.record.incarnation);
+        self.store.branches(id, life).now().expect("at once").expect("no faults")
     }
 
     fn entries(&self) -> Vec<StoredEntry> {
@@ -376,10 +383,7 @@ impl Driver {
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         match (&self.state.phase, found.expect("no faults")) {
             (Phase::Live, Found::Live(record)) => {
-                let (id, life) = (&record.id, record.incarnation);
-                let branches = self.store.branches(id, life).now().expect("at once");
-                let entries = self.entries();
-                self.model.compare(&record, &entries, &branches.expect("no faults"));
+                self.model.compare(&record, &self.entries(), &self.branches());
                 self.model.keeps_partials(|turn| self.partial(turn));
                 self.takes_back_at_rest();
             }

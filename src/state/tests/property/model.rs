@@ -218,7 +218,9 @@ impl Model {
         said: &[Bytes],
     ) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
+        let noted = self.stands.noted;
         *self = Self { acknowledged, ..Self::new(record, entries, partials, said) };
+        self.stands.noted = noted;
         self.keeps_what_was_acknowledged();
     }
 
@@ -255,7 +257,8 @@ impl Model {
             assert!(!self.fenced.contains_key(generation), "a fenced turn commits");
         }
         if let Write::Settle { generation, .. } = write {
-            let open = self.open.iter().any(|turn| turn.generation == *generation);
+            // One that is to be cleared may be begun behind that.
+            let open = self.open.iter().any(|turn| turn.generation == *generation && turn.given);
             assert!(!open, "a turn that runs is settled");
         }
     }
@@ -433,6 +436,7 @@ impl Model {
         }
         match change {
             Change::Append(entries) => {
+                self.notes();
                 self.version += 1;
                 self.write(entries, None, port);
             }

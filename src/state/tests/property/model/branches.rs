@@ -15,10 +15,15 @@ const MAX: usize = 3;
 pub(super) struct Stands {
     /// The turns that have a place, and the entry that each follows; 0 is the start.
     under: BTreeMap<Generation, u64>,
+    /// The turns that have a place since before the session was loaded.
+    before: BTreeSet<Generation>,
     /// Those of them that have it because of what they were begun with.
     branches: BTreeSet<Generation>,
     /// What nothing may be put between: the entries of turns that ran when a turn was begun.
     beside: BTreeMap<Generation, Vec<u64>>,
+    /// Whether something was appended while turns ran: it stands in the line of the newest entry, whoever's
+    /// that is, and so does what follows on it.
+    pub(super) noted: bool,
     /// Whether something was taken back, so that it is not known how many were counted.
     taken_back: bool,
 }
@@ -44,7 +49,9 @@ impl Model {
             && self.owners.get(&seq).is_some_and(|turn| {
                 let last = self.owners.iter().rev().find(|(_, it)| *it == turn);
                 let last = last.and_then(|(seq, _)| self.lines.get(seq)).map(|line| line.1);
-                self.stands.under.contains_key(turn) && last == Some(EntryMark::Unanswered)
+                let Stands { under, before, .. } = &self.stands;
+                let stands = under.contains_key(turn) || before.contains(turn);
+                stands && last == Some(EntryMark::Unanswered)
             });
         mark != Some(EntryMark::Aside) && !dead
     }
@@ -95,6 +102,11 @@ impl Model {
         assert_eq!(beside, None, "under {parent}, between which and {expected} others run");
     }
 
+    /// Something is appended without a turn.
+    pub(super) fn notes(&mut self) {
+        self.stands.noted |= !self.open.is_empty();
+    }
+
     /// Whether what was seen is all there is, and nothing runs. A state that is more careful may say
     /// that it has moved, but never the other way round.
     pub(super) fn takes_back(&self, redo: Redo) -> bool {
@@ -119,6 +131,11 @@ impl Model {
         self.stands.taken_back = true;
     }
 
+    /// The session was loaded, and the store knows these places.
+    pub(in super::super) fn stood(&mut self, branches: &[BranchRecord]) {
+        self.stands.before = branches.iter().map(|branch| branch.generation).collect();
+    }
+
     /// Each turn that has a place follows what it was begun under.
     pub(super) fn follows(&self, entries: &[StoredEntry], branches: &[BranchRecord]) {
         let tree = Tree::new(entries, branches);
@@ -128,9 +145,15 @@ impl Model {
             let Some(first) = first else { continue };
             let before = first.checked_sub(1).and_then(|place| line.get(place));
             assert_eq!(before.map_or(0, |entry| entry.seq), *parent, "before {turn:?}");
-            let own = line.iter().filter(|entry| entry.generation == Some(*turn)).count();
-            let all = entries.iter().filter(|entry| entry.generation == Some(*turn)).count();
-            assert_eq!(own, all, "all that {turn:?} has is in its line");
+        }
+        let turns: BTreeSet<_> = entries.iter().filter_map(|entry| entry.generation).collect();
+        for turn in turns {
+            let own = |entry: &&StoredEntry| entry.generation == Some(turn);
+            let all: Vec<_> = entries.iter().filter(own).collect();
+            if !self.stands.noted && all.iter().all(|entry| entry.mark != EntryMark::Aside) {
+                let line: Vec<_> = tree.line(Some(turn)).into_iter().filter(own).collect();
+                assert_eq!(line, all, "all that {turn:?} has is in its line");
+            }
         }
     }
 }

@@ -216,7 +216,10 @@ impl Model {
     }
 
     fn acknowledge(&mut self, port: u32) {
-        self.acknowledged.extend(self.written.remove(&port).into_iter().flatten());
+        let written = self.written.remove(&port).into_iter().flatten();
+        // It may have been taken back since.
+        let stays = written.filter(|(seq, _)| self.lines.contains_key(seq));
+        self.acknowledged.extend(stays);
     }
 
     /// After the effects of an input.
