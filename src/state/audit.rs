@@ -1,6 +1,7 @@
 //! What must hold of a session between any two inputs.
 
 use super::{Pending, Phase, Ports, SessionState};
+use crate::id::Generation;
 
 impl<P: Ports> SessionState<P> {
     /// Every rule that is broken, a line each; empty is well.
@@ -39,6 +40,14 @@ impl<P: Ports> SessionState<P> {
             self.echoes.iter().all(|echo| self.has_original(echo)),
             "somebody repeats a begin that neither waits nor is being stored",
         );
+        rule(self.names_once(), "two begins have one name");
+        rule(self.one_at_a_time(), "a turn has two pieces or two takings on their way");
+        rule(self.in_order(), "something of a turn is written behind its end");
+        rule(
+            self.tip < self.next_seq && self.turns.iter().all(|it| it.last_seq < self.next_seq),
+            "an entry has a number that was not given",
+        );
+        rule(self.has_room(), "more turns stand beside each other than may");
         let deletes = self.outbox.iter().filter(|it| matches!(it, Pending::Delete { .. })).count();
         let last = self.outbox.back().is_none_or(|it| matches!(it, Pending::Delete { .. }));
         match &self.phase {
@@ -62,5 +71,33 @@ impl<P: Ports> SessionState<P> {
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
         broken
+    }
+
+    /// Whether at most one piece and one taking of each turn are on their way.
+    fn one_at_a_time(&self) -> bool {
+        let of = |wanted: Generation, pieces: bool| {
+            let counts = self.outbox.iter().filter(|pending| match pending {
+                Pending::Partial { generation, .. } => pieces && *generation == wanted,
+                Pending::Steer { generation, .. } => !pieces && *generation == wanted,
+                _ => false,
+            });
+            counts.count() <= 1
+        };
+        self.turns.iter().all(|turn| of(turn.generation, true) && of(turn.generation, false))
+    }
+
+    /// Whether the end of each turn is the last that is written of it.
+    fn in_order(&self) -> bool {
+        let mut over = Vec::new();
+        self.outbox.iter().all(|pending| match pending {
+            Pending::Settle { generation, stream: Some(_), .. } => {
+                over.push(*generation);
+                !self.is_open(*generation)
+            }
+            Pending::Begin { generation, .. }
+            | Pending::Partial { generation, .. }
+            | Pending::Steer { generation, .. } => !over.contains(generation),
+            Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => true,
+        })
     }
 }

@@ -1,14 +1,21 @@
 //! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
 //!
 //! - [`table`]: every input in every phase, a row each;
-//! - `admission`, `turns`, `closing`, `stalls`, `storing`: the promises, a sentence each;
+//! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
+//!   `branches`, `stale`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
+mod branches;
 mod closing;
+mod partials;
 mod property;
+mod redo;
+mod requests;
+mod stale;
 mod stalls;
+mod steering;
 mod storing;
 mod summary;
 mod table;

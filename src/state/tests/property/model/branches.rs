@@ -21,7 +21,7 @@ pub(super) struct Stands {
     branches: BTreeSet<Generation>,
     /// What nothing may be put between: the entries of turns that ran when a turn was begun.
     beside: BTreeMap<Generation, Vec<u64>>,
-    /// Whether something was appended while turns ran: it stands in the line of the newest entry, whoever's
+    /// Whether something was appended, or began without a place, while turns ran: it stands in the line of the newest entry, whoever's
     /// that is, and so does what follows on it.
     pub(super) noted: bool,
     /// Whether something was taken back, so that it is not known how many were counted.
@@ -62,6 +62,8 @@ impl Model {
         let parallel = matches!(begin.policy, BusyPolicy::Parallel(_));
         let among = self.open.iter().any(|turn| turn.branches);
         if !branches && !(parallel && among) {
+            // It is beside one without a place, and stands where that stands.
+            self.stands.noted |= !self.open.is_empty();
             return;
         }
         let tip = self.tip();
