@@ -209,6 +209,11 @@ fn watched(rule: StallRule) -> impl Strategy<Value = Vec<Step>> {
     steps.prop_map(move |steps| [vec![begin, begin, Step::Flush], steps].concat())
 }
 
+/// How many histories; `PROPTEST_CASES` may ask for more.
+fn cases() -> u32 {
+    ProptestConfig::default().cases.max(8_000)
+}
+
 fn run(partials: PartialPolicy, steps: Vec<Step>) {
     let mut driver = Driver::new(partials);
     for step in steps {
@@ -220,7 +225,7 @@ fn run(partials: PartialPolicy, steps: Vec<Step>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 8_000,
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

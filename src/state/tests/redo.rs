@@ -1,8 +1,6 @@
 //! Taking back, and doing over.
 
-use super::{
-    BRANCH, BusyPolicy, InputFate, QUEUE, Redo, Rig, begin, redoing, record, unavailable,
-};
+use super::{BRANCH, BusyPolicy, InputFate, QUEUE, Redo, Rig, begin, record, redoing, unavailable};
 
 /// A session with one turn that was answered: entries 1 and 2, version 1.
 fn answered() -> Rig {
@@ -127,7 +125,9 @@ fn a_store_that_fails_takes_back_nothing_and_says_so() {
 fn a_wrong_version_is_told_before_what_has_moved() {
     let mut rig = answered();
     let redo = Redo { next_seq: 99, ..rig.redo(1) };
-    let super::Input::Begin { mut request, port, stream } = redoing(2, QUEUE, redo) else { panic!() };
+    let super::Input::Begin { mut request, port, stream } = redoing(2, QUEUE, redo) else {
+        panic!()
+    };
     request.expect_version = Some(55);
     let begin = super::Input::Begin { request, port, stream };
     assert_eq!(rig.apply(begin), "refused(b2 conflict v1)");

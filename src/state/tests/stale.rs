@@ -15,7 +15,8 @@ fn a_turn_that_nobody_holds_is_settled_as_interrupted_and_whoever_asked_is_told(
     let mut rig = Rig::load(&record(&[]));
     rig.second = 200;
     assert_eq!(rig.clear(3, 1), "");
-    let Some(Write::Settle { generation, outcome, input, partial, at: when, .. }) = rig.send() else {
+    let Some(Write::Settle { generation, outcome, input, partial, at: when, .. }) = rig.send()
+    else {
         panic!("an end")
     };
     assert_eq!((generation.get(), outcome), (3, TurnOutcome::Interrupted));

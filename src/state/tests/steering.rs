@@ -142,5 +142,8 @@ fn a_take_lets_in_whom_it_kept_back() {
 fn who_steers_an_idle_session_has_the_turn() {
     let mut rig = Rig::new();
     assert_eq!(rig.begin(1, STEER), "opened(t1)");
-    assert_eq!(rig.begin(2, BusyPolicy::Steer { max: 0, wait: None }), "refused(b2 full t1 starting q0)");
+    assert_eq!(
+        rig.begin(2, BusyPolicy::Steer { max: 0, wait: None }),
+        "refused(b2 full t1 starting q0)"
+    );
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{
-    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation,
-    GoneReason, Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special, StoreError, Target, Test, Ticket, Timestamp, Write, beat,
-    commit, outcome_unknown, settings, unavailable,
-};
 use self::finding::Last;
+use super::super::{
+    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
+    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special,
+    StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings,
+    unavailable,
+};
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
@@ -144,7 +145,9 @@ impl Driver {
             }
             Step::LookBack(turns) => self.found = self.look_back(turns),
             Step::TakeBack(turns) => {
-                let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else { return };
+                let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else {
+                    return;
+                };
                 let port = self.port();
                 self.model.sees(last.numbers);
                 self.apply(Input::Change { change: Change::TakeBack(last.redo), port });

@@ -64,9 +64,7 @@ impl Model {
             Effect::Steerable { stream } => {
                 self.offered.insert(stream);
             }
-            Effect::Waiting { .. }
-            | Effect::Cancelled { .. }
-            | Effect::Alarm { .. } => {}
+            Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
     }
 

@@ -43,7 +43,8 @@ impl Model {
         let waits = self.queue.iter().find(|it| name.is_key_of(&it.name));
         let waits = waits.map(|it| (it.port, it.name.clone()));
         let starting = self.names.iter().find(|(port, it)| {
-            self.starting.values().any(|starting| starting == *port) && name.is_key_of(&Some((*it).clone()))
+            self.starting.values().any(|starting| starting == *port)
+                && name.is_key_of(&Some((*it).clone()))
         });
         let starting = starting.map(|(port, name)| (*port, Some(name.clone())));
         if let Some((original, other)) = starting.or(waits) {
