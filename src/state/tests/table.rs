@@ -5,6 +5,7 @@
 
 mod live;
 mod over;
+mod phases;
 mod queued;
 mod special;
 
@@ -16,8 +17,7 @@ use bytes::Bytes;
 use super::{
     BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
     Redo, Rig, START, STEER, StallRule, Target, Test, begin, begin_with, cancel, commit, delete,
-    grace, interrupt, leave, named, no_such_life, outcome_unknown, record, redoing, say,
-    unavailable,
+    grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say, unavailable,
 };
 use crate::store::DataChange;
 
@@ -77,199 +77,37 @@ type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
 const PHASES: [Row; 26] = [
-    ("idle", idle, live::IDLE),
-    ("starting", starting, live::STARTING),
+    ("idle", phases::idle, live::IDLE),
+    ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
-    ("cancelling", cancelling, live::CANCELLING),
-    ("cancelling while starting", cancelling_while_starting, live::CANCELLING_WHILE_STARTING),
-    ("a queue behind a turn", queued, queued::QUEUED),
-    ("an interrupt behind a turn", interrupting, queued::INTERRUPTING),
-    ("two parallel turns", parallel, queued::PARALLEL),
-    ("a fenced turn beside the next", fenced, queued::FENCED),
-    ("a commit with the store", committing, queued::COMMITTING),
-    ("a failure with the store", settling, queued::SETTLING),
-    ("loaded with a stale marker", stale, queued::STALE),
-    ("a steering begin waits", steering, special::STEERING),
-    ("a steering input with the store", steered, special::STEERED),
-    ("a named turn", named_running, special::NAMED),
-    ("an echo of a begin with the store", echo_starting, special::ECHO_STARTING),
-    ("an echo of a waiting begin", echo_queued, special::ECHO_QUEUED),
-    ("a branch runs", branch, special::BRANCH),
-    ("branches at their limit", branches, special::BRANCHES),
-    ("a piece with the store", piece, special::PIECE),
-    ("a piece with the store, of a turn that is over", last_piece, special::LAST_PIECE),
-    ("a delete with the store", closing, over::CLOSING),
-    ("a delete that failed", closing_failed, over::CLOSING_FAILED),
-    ("a delete behind another write", closing_behind, over::CLOSING_BEHIND),
-    ("gone", gone, over::GONE),
-    ("left", left, over::LEFT),
+    ("cancelling", phases::cancelling, live::CANCELLING),
+    (
+        "cancelling while starting",
+        phases::cancelling_while_starting,
+        live::CANCELLING_WHILE_STARTING,
+    ),
+    ("a queue behind a turn", phases::queued, queued::QUEUED),
+    ("an interrupt behind a turn", phases::interrupting, queued::INTERRUPTING),
+    ("two parallel turns", phases::parallel, queued::PARALLEL),
+    ("a fenced turn beside the next", phases::fenced, queued::FENCED),
+    ("a commit with the store", phases::committing, queued::COMMITTING),
+    ("a failure with the store", phases::settling, queued::SETTLING),
+    ("loaded with a stale marker", phases::stale, queued::STALE),
+    ("a steering begin waits", phases::steering, special::STEERING),
+    ("a steering input with the store", phases::steered, special::STEERED),
+    ("a named turn", phases::named_running, special::NAMED),
+    ("an echo of a begin with the store", phases::echo_starting, special::ECHO_STARTING),
+    ("an echo of a waiting begin", phases::echo_queued, special::ECHO_QUEUED),
+    ("a branch runs", phases::branch, special::BRANCH),
+    ("branches at their limit", phases::branches, special::BRANCHES),
+    ("a piece with the store", phases::piece, special::PIECE),
+    ("a piece with the store, of a turn that is over", phases::last_piece, special::LAST_PIECE),
+    ("a delete with the store", phases::closing, over::CLOSING),
+    ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
+    ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
+    ("gone", phases::gone, over::GONE),
+    ("left", phases::left, over::LEFT),
 ];
-
-fn idle() -> Rig {
-    Rig::new()
-}
-
-fn starting() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin(1, BusyPolicy::Reject);
-    rig.send();
-    rig
-}
-
-fn cancelling() -> Rig {
-    let mut rig = Rig::running();
-    rig.stop(1, 5);
-    rig
-}
-
-fn cancelling_while_starting() -> Rig {
-    let mut rig = starting();
-    rig.stop(1, 5);
-    rig
-}
-
-fn queued() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin(2, QUEUE);
-    rig
-}
-
-fn interrupting() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin(2, interrupt(5));
-    rig
-}
-
-fn parallel() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin(1, PARALLEL);
-    rig.begin(2, PARALLEL);
-    rig.flush();
-    rig
-}
-
-fn fenced() -> Rig {
-    let mut rig = Rig::running();
-    rig.stop(1, 0);
-    rig.begin(2, BusyPolicy::Reject);
-    rig.flush();
-    rig
-}
-
-fn committing() -> Rig {
-    let mut rig = Rig::running();
-    rig.commit(1, 1);
-    rig.send();
-    rig
-}
-
-fn settling() -> Rig {
-    let mut rig = Rig::running();
-    rig.fail(1, InputFate::Keep, 1);
-    rig.send();
-    rig
-}
-
-fn stale() -> Rig {
-    Rig::load(&record(&[3]))
-}
-
-fn steering() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin(2, STEER);
-    rig
-}
-
-fn steered() -> Rig {
-    let mut rig = steering();
-    rig.take(1);
-    rig.send();
-    rig
-}
-
-fn named_running() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin_named(1, BusyPolicy::Reject, NAME);
-    rig.ok();
-    rig
-}
-
-fn echo_starting() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin_named(1, BusyPolicy::Reject, NAME);
-    rig.send();
-    rig.begin_named(3, BusyPolicy::Reject, NAME);
-    rig
-}
-
-fn echo_queued() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin_named(2, QUEUE, NAME);
-    rig.begin_named(3, QUEUE, NAME);
-    rig
-}
-
-fn branch() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin(1, BRANCH);
-    rig.flush();
-    rig
-}
-
-fn branches() -> Rig {
-    let mut rig = branch();
-    rig.begin(2, BRANCH);
-    rig.begin(3, BRANCH);
-    rig.flush();
-    rig
-}
-
-fn piece() -> Rig {
-    let mut rig = Rig::running();
-    rig.say(1, "one");
-    rig.say(1, "two");
-    rig.send();
-    rig
-}
-
-fn last_piece() -> Rig {
-    let mut rig = piece();
-    rig.say(1, "three");
-    rig.drop_turn(1);
-    rig
-}
-
-fn closing() -> Rig {
-    let mut rig = Rig::running();
-    rig.delete(1);
-    rig.send();
-    rig
-}
-
-fn closing_failed() -> Rig {
-    let mut rig = closing();
-    rig.stored(Err(unavailable()));
-    rig
-}
-
-fn closing_behind() -> Rig {
-    let mut rig = starting();
-    rig.delete(1);
-    rig
-}
-
-fn gone() -> Rig {
-    let mut rig = closing();
-    rig.ok();
-    rig
-}
-
-fn left() -> Rig {
-    let mut rig = Rig::running();
-    rig.append(1);
-    rig.stored(Err(unavailable()));
-    rig
-}
 
 /// Applies the input `name`, two seconds after the phase was reached; alarms later, too.
 fn apply(rig: &mut Rig, name: &str) -> String {
