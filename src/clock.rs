@@ -49,6 +49,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The instant `duration` earlier; the epoch at the earliest.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// The instant `duration` later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::BusyPolicy;
+use crate::policy::{BusyPolicy, PartialPolicy};
 
 /// The settings of a supervisor. Every field has a default; a file needs only what differs.
 ///
@@ -23,8 +23,12 @@ pub struct Config {
     pub turns: TurnConfig,
     /// Streams.
     pub streams: StreamConfig,
+    /// Replies that are being said.
+    pub partials: PartialConfig,
     /// What is stored.
     pub limits: LimitConfig,
+    /// What is kept for a time.
+    pub kept: KeepConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
 }
@@ -72,6 +76,26 @@ pub struct StreamConfig {
     pub max_finished_bytes: usize,
 }
 
+/// Settings of replies that are being said: what a crash in the middle leaves of them.
+///
+/// What a turn emits is stored in pieces, beside the transcript. With the defaults a reply of 2,000
+/// chunks costs 12 to 18 transactions at any pace from one chunk a second up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PartialConfig {
+    /// What becomes of it when a turn ends without a reply. Default: it stays beside the transcript.
+    pub interrupted: PartialPolicy,
+    /// How many chunks make a piece. Default: 160. At least 1.
+    pub every_chunks: usize,
+    /// How long the first chunks of a reply wait, if they are fewer; the next ones wait twice as long,
+    /// and so on. Default: 5 s. At least 100 ms, at most 24 h.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How many bytes are kept of one reply, from its beginning. Default: 1,048,576. At least 1.
+    pub max_bytes: usize,
+}
+
 /// Bounds of what is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -81,8 +105,29 @@ pub struct LimitConfig {
     pub max_entry_bytes: usize,
     /// The largest datum, encoded, in bytes. Default: 65,536. At least 1.
     pub max_datum_bytes: usize,
-    /// The longest name of a datum and the longest label, in bytes. Default: 256. At least 1.
+    /// How many turns of [`Parallel::Branch`](crate::Parallel::Branch) may stand under one entry.
+    /// Default: 64. At least 1.
+    pub max_branches: usize,
+    /// How many turns may be taken back or done over at once. Default: 32. At least 1.
+    pub max_take_back: usize,
+    /// The longest name of a datum and the longest label, in bytes, and the longest name of a
+    /// begin. Default: 256. At least 1.
     pub max_name_bytes: usize,
+}
+
+/// Settings of what is kept for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct KeepConfig {
+    /// How long a begin with a name is remembered, at least; see
+    /// [`BeginOptions::idempotency_key`](crate::BeginOptions::idempotency_key). Default: 24 h. At least
+    /// 1 s.
+    #[serde(with = "humantime_serde")]
+    pub requests_for: Duration,
+    /// How long entries that were taken back are kept, at least. Default: 30 d. At least 1 s.
+    #[serde(with = "humantime_serde")]
+    pub revisions_for: Duration,
 }
 
 /// Settings of deleted ids.
@@ -108,7 +153,9 @@ impl Default for Config {
             unknown: UnknownPolicy::NotFound,
             turns: TurnConfig::default(),
             streams: StreamConfig::default(),
+            partials: PartialConfig::default(),
             limits: LimitConfig::default(),
+            kept: KeepConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
     }
@@ -131,13 +178,33 @@ impl Default for StreamConfig {
     }
 }
 
+impl Default for PartialConfig {
+    fn default() -> Self {
+        Self {
+            interrupted: PartialPolicy::Beside,
+            every_chunks: 160,
+            every: Duration::from_secs(5),
+            max_bytes: 1_024 * 1_024,
+        }
+    }
+}
+
 impl Default for LimitConfig {
     fn default() -> Self {
         Self {
             max_entry_bytes: 16 * 1_024 * 1_024,
             max_datum_bytes: 64 * 1_024,
+            max_branches: 64,
+            max_take_back: 32,
             max_name_bytes: 256,
         }
+    }
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { requests_for: DAY, revisions_for: DAY * 30 }
     }
 }
 
@@ -189,11 +256,19 @@ impl Config {
         positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
         let (kept, day) = (self.streams.keep_finished_for, 24 * HOUR);
         span("streams.keep_finished_for", kept, Duration::ZERO, day, "it must be at most 24h")?;
+        positive("partials.every_chunks", self.partials.every_chunks)?;
+        positive("partials.max_bytes", self.partials.max_bytes)?;
+        let (every, shortest) = (self.partials.every, Duration::from_millis(100));
+        span("partials.every", every, shortest, day, "it must be between 100ms and 24h")?;
         positive("limits.max_entry_bytes", self.limits.max_entry_bytes)?;
         positive("limits.max_datum_bytes", self.limits.max_datum_bytes)?;
+        positive("limits.max_take_back", self.limits.max_take_back)?;
+        positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
         let rule = "it must be between 1s and 100 years";
+        span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
+        span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
         span("tombstones.keep_for", self.tombstones.keep_for, SECOND, AGES, rule)?;
         span("tombstones.sweep_every", self.tombstones.sweep_every, SECOND, AGES, rule)
     }
@@ -253,6 +328,9 @@ mod tests {
             ("[tombstones]\nkeep_for = \"0s\"", "tombstones.keep_for"),
             ("[streams]\nmax_items = 0", "streams.max_items"),
             ("[turns]\ncancel_grace = \"2h\"", "turns.cancel_grace"),
+            ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
+            ("[partials]\nevery = \"2d\"", "partials.every"),
+            ("[partials]\nmax_bytes = 0", "partials.max_bytes"),
             ("busy = { interrupt = { grace = \"2h\" } }", "busy.interrupt.grace"),
         ] {
             let config: Config = toml::from_str(text).unwrap();

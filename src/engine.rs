@@ -2,13 +2,17 @@
 //!
 //! Knows nothing of sessions; they hold it, it does not hold them.
 
+use bytes::Bytes;
+
 use crate::admission::{Admission, AdmissionRequest, Denial};
 use crate::clock::{Clock, Moment, Now};
 use crate::config::Config;
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
+use crate::partial::PartialEntry;
+use crate::policy::PartialPolicy;
 use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
-use crate::store::{Store, StoreError};
+use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
 
 /// Shared by a supervisor and its sessions.
@@ -24,6 +28,8 @@ pub(crate) struct Engine {
     ids: Arc<dyn IdSource>,
     /// What the host says of each begin.
     admission: Arc<dyn Admission>,
+    /// How a partial reply becomes an entry, where that is wanted.
+    partial_entry: Option<PartialEntry>,
     /// This run.
     pub(crate) instance: InstanceId,
     /// Starts tasks.
@@ -53,12 +59,14 @@ pub(crate) struct Parts {
     pub(crate) ids: Arc<dyn IdSource>,
     /// What the host says of each begin.
     pub(crate) admission: Arc<dyn Admission>,
+    /// How a partial reply becomes an entry.
+    pub(crate) partial_entry: Option<PartialEntry>,
 }
 
 impl Engine {
     /// The engine of a new supervisor.
     pub(crate) fn new(parts: Parts, spawner: Spawner) -> Arc<Self> {
-        let Parts { store, config, clock, ids, admission } = parts;
+        let Parts { store, config, clock, ids, admission, partial_entry } = parts;
         let streams = &config.streams;
         let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
         Arc::new(Self {
@@ -68,6 +76,7 @@ impl Engine {
             clock,
             ids,
             admission,
+            partial_entry,
             spawner,
             tasks: TaskTracker::new(),
             shelf,
@@ -85,6 +94,43 @@ impl Engine {
     /// Asks the host whether a turn may be begun.
     pub(crate) fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), Denial> {
         self.admission.admit(request)
+    }
+
+    /// What is kept of the replies of the turns that `record` calls open, in their order, if that is to
+    /// be made entries.
+    pub(crate) async fn said(&self, record: &Record) -> Result<Vec<Bytes>, StoreError> {
+        let mut said = Vec::new();
+        if self.config.partials.interrupted != PartialPolicy::Entry {
+            return Ok(said);
+        }
+        for marker in &record.open {
+            let store = &self.store;
+            let kept = store.partial(&record.id, record.incarnation, marker.generation).await;
+            said.push(match kept {
+                Ok(kept) => kept.map_or_else(Bytes::new, |kept| kept.text),
+                // What cannot be read is nobody's reply; the session is not to be lost for it.
+                Err(StoreError::Damaged { .. }) => Bytes::new(),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(said)
+    }
+
+    /// A write with the encoding of a partial reply in the place of its text.
+    ///
+    /// User code, so without any lock. If there is no such entry, what is kept stays beside.
+    pub(crate) fn encode_partial(&self, mut write: Write) -> Write {
+        if let Write::Settle { partial, .. } = &mut write
+            && let PartialFate::Entry { payload } = partial
+        {
+            let max = self.config.limits.max_entry_bytes;
+            let entry = self.partial_entry.as_ref().and_then(|entry| entry.make(payload, max));
+            *partial = match entry {
+                Some(payload) => PartialFate::Entry { payload },
+                None => PartialFate::Keep { last: None },
+            };
+        }
+        write
     }
 
     /// A fresh id.

@@ -64,6 +64,9 @@ pub struct Entry<E> {
     pub seq: u64,
     /// The turn that wrote it; `None` if it was appended without one.
     pub stream: Option<StreamId>,
+    /// Whether it is what its turn was begun with, or what was said to it later; otherwise it is a reply,
+    /// or was appended.
+    pub input: bool,
     /// Whether it counts.
     pub mark: EntryMark,
     /// When it was written.

@@ -47,7 +47,10 @@
 //! | a turn ignores that it was told to end | it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs` |
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
-//! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept | `tests/crash.rs`, `tests/recovery.rs` |
+//! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
+//! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
+//! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
+//! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
@@ -82,6 +85,7 @@ mod id;
 mod key;
 pub mod metrics;
 mod outcome;
+mod partial;
 mod policy;
 mod registry;
 mod rt;
@@ -94,12 +98,14 @@ mod supervisor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
+mod tree;
 mod turn;
 
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, LimitConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig,
+    TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -109,9 +115,13 @@ pub use id::{
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
-pub use policy::{BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, TurnPhase};
+pub use partial::Partial;
+pub use policy::{
+    BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
+};
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, Session, SessionError, SessionStatus, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
+    TakenBack, TurnStatus,
 };
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]

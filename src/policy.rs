@@ -42,6 +42,17 @@ pub enum BusyPolicy {
         #[serde(default = "default_max")]
         max: usize,
     },
+    /// The newcomer is handed to the running turn, if that asks for more input
+    /// ([`Turn::next_input`](crate::Turn::next_input)); if it does not, the newcomer waits as in a queue,
+    /// and becomes a turn of its own once it is first.
+    Steer {
+        /// How many may wait. Default: 16. 0 lets nobody wait.
+        #[serde(default = "default_max")]
+        max: usize,
+        /// How long one waits. Default: `None`, as long as it takes.
+        #[serde(default, with = "humantime_serde")]
+        wait: Option<Duration>,
+    },
     /// The newcomer runs at once beside the others.
     Parallel(Parallel),
 }
@@ -54,6 +65,28 @@ pub enum Parallel {
     /// The first to commit wins; whoever began before that commit and commits after it is told
     /// [`Superseded`](crate::CommitOutcome::Superseded), and its input is kept beside the transcript.
     FirstCommit,
+    /// Every reply gets in: turns that run at once are siblings under the entry that was the last when
+    /// they began. The transcript follows the one that committed last;
+    /// [`Session::branches`](crate::Session::branches) lists them. At most `limits.max_branches` stand
+    /// under one entry.
+    Branch,
+}
+
+/// What becomes of what a turn has said when it ends without a reply: when it is interrupted by a crash,
+/// told to end, dropped, fails or panics, and its input stays in the transcript. Where the input goes, what
+/// was said goes with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PartialPolicy {
+    /// It stays beside the transcript; [`Session::partial`](crate::Session::partial) reads it.
+    #[default]
+    Beside,
+    /// It becomes an entry, marked [`EntryMark::Partial`](crate::store::EntryMark::Partial);
+    /// [`SupervisorBuilder::partial_entry`](crate::SupervisorBuilder::partial_entry) says how.
+    Entry,
+    /// It goes. Then nothing of a reply is stored while it is being said.
+    Drop,
 }
 
 /// For serde.
@@ -72,6 +105,11 @@ impl BusyPolicy {
         Self::Queue { max: DEFAULT_QUEUE_MAX, wait: None }
     }
 
+    /// Steers, or waits behind at most 15 others, as long as it takes.
+    pub const fn steer() -> Self {
+        Self::Steer { max: DEFAULT_QUEUE_MAX, wait: None }
+    }
+
     /// Interrupts, with 5 seconds of grace.
     pub const fn interrupt() -> Self {
         Self::Interrupt { grace: DEFAULT_GRACE, max: DEFAULT_QUEUE_MAX }
@@ -80,7 +118,7 @@ impl BusyPolicy {
     /// How long a newcomer waits.
     pub(crate) const fn wait(self) -> Option<Duration> {
         match self {
-            Self::Queue { wait, .. } => wait,
+            Self::Queue { wait, .. } | Self::Steer { wait, .. } => wait,
             Self::Reject | Self::Interrupt { .. } | Self::Parallel(_) => None,
         }
     }
@@ -89,7 +127,7 @@ impl BusyPolicy {
     pub(crate) const fn grace(self) -> Option<Duration> {
         match self {
             Self::Interrupt { grace, .. } => Some(grace),
-            Self::Reject | Self::Queue { .. } | Self::Parallel(_) => None,
+            Self::Reject | Self::Queue { .. } | Self::Steer { .. } | Self::Parallel(_) => None,
         }
     }
 }

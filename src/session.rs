@@ -3,34 +3,36 @@
 //! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
 //! while: what it names is loaded again on use. Only deletion ends it.
 
+mod begin;
 mod data;
 mod error;
+mod redo;
 mod status;
 mod streams;
+mod transcript;
 mod wait;
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::delete;
 
-use self::wait::{Again, admitted, again};
+use self::wait::{Again, again};
 use crate::clock::Timestamp;
-use crate::entry::{ChatMessage, Content, Entry, EntryError, TurnInput, decode, encode};
+use crate::entry::{ChatMessage, EntryError};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
-use crate::slot::hold::Hold;
 use crate::slot::house::House;
 use crate::slot::{Slot, Standing};
-use crate::state::{BeginRequest, Change, Target};
-use crate::store::{EntryMark, FenceReason, Found, Record, StoreError, StoredEntry};
+use crate::state::Target;
+use crate::store::{FenceReason, Found, Record, StoreError};
 use crate::tombstone::Tombstone;
-use crate::turn::{BeginOptions, CancelOutcome, Running, Turn};
+use crate::turn::CancelOutcome;
 
 /// The handle to one conversation. Clones name the same one.
 ///
@@ -164,7 +166,8 @@ impl<E> Session<E> {
         delete(&self.slot, self.house.as_ref()).await
     }
 
-    /// The record as the store has it.
+    /// The record as the store has it. A turn that it calls open runs; one that does not run any more is
+    /// cleared on the way.
     ///
     /// # Errors
     ///
@@ -175,7 +178,10 @@ impl<E> Session<E> {
     /// Cancel safe: it only reads.
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
-        let found = engine.store.look_up(&slot.id, engine.now().wall).await;
+        let found = match engine.store.look_up(&slot.id, engine.now().wall).await {
+            Ok(Found::Live(record)) if !record.open.is_empty() => self.house.fresh(record).await,
+            found => found,
+        };
         let found = match found {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),
@@ -223,201 +229,5 @@ impl<E> Session<E> {
     /// What an unsuitable content means to a caller.
     fn refused(&self, source: EntryError) -> SessionError {
         SessionError::Content { id: self.slot.id.clone(), source }
-    }
-}
-
-impl<E: Content> Session<E> {
-    /// Begins a turn whose work stays with the caller: what the user said becomes durable, and the
-    /// caller gets the right to reply.
-    ///
-    /// Its place among others is taken by the first poll of the future, not by the call: whoever spawns
-    /// a task for each message and wants them in order has to poll each once before the next.
-    ///
-    /// `options` is a [`BusyPolicy`](crate::BusyPolicy), `()` for the supervisor's, or
-    /// [`BeginOptions`]. Counts as use if it is admitted.
-    ///
-    /// # Errors
-    ///
-    /// [`BeginError`]; with any of them nothing runs. The input is in the transcript only if the
-    /// turn was admitted and then told to end, or if the store does not know.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before its first poll, nothing has happened. Dropped while it waits, it leaves the
-    /// queue. Dropped after the turn has taken the slot, the turn ends as abandoned and its input is
-    /// kept.
-    pub async fn begin(
-        &self,
-        input: impl Into<TurnInput<'_, E>>,
-        options: impl Into<BeginOptions>,
-    ) -> Result<Turn<E>, BeginError> {
-        let (engine, options) = (&self.slot.engine, options.into());
-        let admitted = input.into().encode(&engine.config.limits).map_err(BeginError::Input);
-        let admitted = admitted.and_then(|input| {
-            let request = options.request(engine, Some(self.id()), self.key(), input.as_ref());
-            engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
-            Ok(input)
-        });
-        match admitted {
-            Ok(input) => self.begin_admitted(input, options).await,
-            Err(error) => Err(error.noted(engine)),
-        }
-    }
-
-    /// As [`begin`](Self::begin), for an input that was encoded and that the host was asked about.
-    pub(crate) async fn begin_admitted(
-        &self,
-        input: Option<bytes::Bytes>,
-        options: BeginOptions,
-    ) -> Result<Turn<E>, BeginError> {
-        let begun = self.begin_encoded(input, options).await;
-        begun.map_err(|error| error.noted(&self.slot.engine)).map(Turn::new)
-    }
-
-    /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the
-    /// turn is fenced, and waits for at its shutdown.
-    ///
-    /// Resolves when the turn has begun. Dropping the handle that it resolves to detaches from the
-    /// task, unless [`Running::cancel_on_drop`] was called.
-    ///
-    /// # Errors
-    ///
-    /// As [`begin`](Self::begin); `work` has not been called then.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`begin`](Self::begin); once the work has started, dropping has no influence.
-    pub async fn run<F, W>(
-        &self,
-        input: impl Into<TurnInput<'_, E>>,
-        options: impl Into<BeginOptions>,
-        work: F,
-    ) -> Result<Running<W::Output>, BeginError>
-    where
-        F: FnOnce(Turn<E>) -> W + Send + 'static,
-        W: Future + Send + 'static,
-        W::Output: Send + 'static,
-    {
-        let turn = self.begin(input, options).await?;
-        Ok(Running::start(turn, work))
-    }
-
-    /// [`Self::begin`], from what was encoded.
-    async fn begin_encoded(
-        &self,
-        input: Option<bytes::Bytes>,
-        options: BeginOptions,
-    ) -> Result<Hold, BeginError> {
-        let mut slot = self.slot.clone();
-        loop {
-            let engine = &slot.engine;
-            let began = engine.now();
-            let request = BeginRequest {
-                ticket: slot.ticket(),
-                input: input.clone(),
-                policy: options.policy.unwrap_or(engine.config.busy),
-                expect_version: options.expect_version,
-                draining: engine.is_draining(),
-            };
-            let refusal = match admitted(&slot, request, began).await {
-                Ok(hold) => return Ok(hold),
-                Err(refusal) => refusal,
-            };
-            let waited = engine.now().moment.since(began.moment);
-            let expected = options.expect_version;
-            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, expected) {
-                if matches!(error, BeginError::Gone { .. }) {
-                    engine.counts.gone_hit();
-                }
-                return Err(error);
-            }
-            let (id, instance) = (slot.id.clone(), slot.engine.instance);
-            slot = match self.again().await {
-                Ok(Again::Live(slot)) => slot,
-                Ok(Again::Gone(tombstone)) => {
-                    return Err(BeginError::Gone { id, tombstone, instance });
-                }
-                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
-                Err(source) if slot.engine.is_over(&source) => {
-                    return Err(BeginError::Draining { instance });
-                }
-                Err(source) => return Err(BeginError::Store { id, source }),
-            };
-        }
-    }
-
-    /// Adds entries without a turn, such as a notice; answers the number of the last. Counts as use.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn append(&self, entries: &[E]) -> Result<u64, SessionError> {
-        let max = self.slot.engine.config.limits.max_entry_bytes;
-        let entries = entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| self.refused(error))?;
-        self.change(Change::Append(entries)).await.map(|changed| changed.last_seq)
-    }
-
-    /// Up to `limit` entries with a number above `after`, in order; `after` 0 starts at the first.
-    ///
-    /// The input of a turn that runs is among them, marked [`EntryMark::Pending`]. Never waits for a
-    /// turn, never counts as use.
-    ///
-    /// # Errors
-    ///
-    /// As the store says. An entry that cannot be read is an error in that entry alone.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry<E>>, SessionError> {
-        let slot = &self.slot;
-        let stored = match slot.engine.store.entries(&slot.id, slot.incarnation, after, limit).await
-        {
-            Ok(stored) => stored,
-            Err(error) => return Err(self.read_failed(error).await),
-        };
-        let slot = self.current();
-        Ok(stored.iter().map(|entry| Self::decode_entry(&slot, entry)).collect())
-    }
-
-    /// The whole transcript: [`entries`](Self::entries) without those beside it.
-    ///
-    /// # Errors
-    ///
-    /// As [`entries`](Self::entries).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn transcript(&self) -> Result<Vec<Entry<E>>, SessionError> {
-        let mut entries = self.entries(0, usize::MAX).await?;
-        entries.retain(|entry| entry.mark != EntryMark::Aside);
-        Ok(entries)
-    }
-
-    /// An entry as its reader sees it.
-    fn decode_entry(slot: &Slot, stored: &StoredEntry) -> Entry<E> {
-        let open = stored.generation.is_some_and(|turn| slot.is_open(turn));
-        let pending = open && stored.mark == EntryMark::Kept;
-        let content = match stored.mark {
-            EntryMark::Damaged => Err(EntryError::Damaged),
-            EntryMark::Kept
-            | EntryMark::Pending
-            | EntryMark::Unanswered
-            | EntryMark::Partial
-            | EntryMark::Aside => decode(&stored.payload),
-        };
-        Entry {
-            seq: stored.seq,
-            stream: stored.generation.map(|generation| slot.stream_id(generation)),
-            mark: if pending { EntryMark::Pending } else { stored.mark },
-            at: stored.at,
-            content,
-        }
     }
 }

@@ -18,6 +18,7 @@ mod pump;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::actor::ActorHandle;
@@ -32,10 +33,11 @@ use crate::outcome::CancelReason;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
 use crate::state::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
-    Effects, Input, Phase, Ports, SessionState, Settlement, Snapshot, Target, Ticket,
+    Effects, Input, Phase, Ports, SessionState, Settings, Settlement, Snapshot, Spoken, Target,
+    Ticket,
 };
-use crate::store::{LifeWriter, Record, StoreError};
-use crate::stream::{Stream, Subscription};
+use crate::store::{LifeWriter, PartialPiece, Record, StoreError};
+use crate::stream::{PieceFate, Stream, Subscription};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// The callers of a real session wait on channels.
@@ -48,6 +50,20 @@ impl Ports for Callers {
     type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
     type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
     type Stream = Arc<Stream>;
+}
+
+impl Spoken for Arc<Stream> {
+    fn take_piece(&self) -> Option<PartialPiece> {
+        Stream::take_piece(self)
+    }
+
+    fn settle_piece(&self, fate: PieceFate) -> bool {
+        Stream::settle_piece(self, fate)
+    }
+
+    fn text(&self) -> Bytes {
+        Stream::text(self)
+    }
 }
 
 /// One loaded session.
@@ -77,9 +93,19 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A session as its record says. Its repairs are not written before [`Self::start`].
-    pub(crate) fn new(record: Record, engine: Arc<Engine>, house: Weak<dyn House>) -> Arc<Self> {
-        let state = SessionState::load(&record, engine.instance);
+    /// A session as its record says, with what is kept of the replies that it calls open. Its repairs are
+    /// not written before [`Self::start`].
+    pub(crate) fn new(
+        record: Record,
+        said: Vec<Bytes>,
+        engine: Arc<Engine>,
+        house: Weak<dyn House>,
+    ) -> Arc<Self> {
+        let partials = engine.config.partials.interrupted;
+        let (at, instance) = (engine.now().wall, engine.instance);
+        let max_branches = engine.config.limits.max_branches;
+        let settings = Settings { at, instance, partials, max_branches };
+        let state = SessionState::load(&record, said, settings);
         let writer = engine.store.attach(&record.id, record.incarnation);
         Arc::new(Self {
             id: record.id,
@@ -158,6 +184,21 @@ impl Slot {
     pub(crate) fn cancel_turn(self: &Arc<Self>, generation: Generation) {
         let grace = self.engine.config.turns.cancel_grace;
         self.cancel(Target::Turn(generation), CancelReason::Stopped, grace);
+    }
+
+    /// Settles turn `generation` as interrupted, unless it may be alive.
+    pub(crate) fn clear(
+        self: &Arc<Self>,
+        generation: Generation,
+    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
+        let (port, answer) = oneshot::channel();
+        self.apply(Input::Clear { generation, port });
+        answer
+    }
+
+    /// Whether turn `generation` is open, or on its way to or from it.
+    pub(crate) fn may_live(&self, generation: Generation) -> bool {
+        self.state.lock().may_live(generation)
     }
 
     /// Changes the session without a turn.
@@ -256,6 +297,12 @@ impl Slot {
         let now = self.engine.now().moment;
         let found = here.or_else(|| self.engine.shelf.last(self.incarnation, now));
         found.map(|(id, stream)| Subscription::new(id, stream))
+    }
+
+    /// A reader of the newest turn that is over and whose end is not stored yet.
+    pub(crate) fn ending(&self) -> Option<Subscription> {
+        let (generation, stream) = self.state.lock().ending_stream()?;
+        Some(Subscription::new(self.stream_id(generation), stream))
     }
 
     /// Whether turn `generation` is open.

@@ -20,31 +20,41 @@
 
 mod admission;
 mod audit;
+mod branch;
 mod cancel;
 mod change;
 mod close;
 mod outbox;
+mod partial;
 mod protocol;
+mod redo;
+mod request;
+mod stale;
+mod steer;
 mod turns;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
-use crate::policy::{Holder, TurnPhase};
-use crate::store::{Record, StoreError};
+use crate::policy::{Holder, PartialPolicy, TurnPhase};
+use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
 
+use branch::Siblings;
 pub(crate) use close::Deletion;
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
+pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
-    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect, Effects,
-    Input, Ports, Settlement, Snapshot, Target, Ticket,
+    Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
+    Effects, Input, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket,
 };
+use request::Echo;
 
 /// The state of one loaded session.
 #[derive(Debug)]
@@ -53,6 +63,8 @@ pub(crate) struct SessionState<P: Ports> {
     incarnation: Incarnation,
     /// Which run of the process, for markers.
     instance: InstanceId,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -61,6 +73,17 @@ pub(crate) struct SessionState<P: Ports> {
     version: u64,
     /// The number of the next entry.
     next_seq: u64,
+    /// The entry that the next one follows: the last one of the transcript, without what open turns were
+    /// begun with.
+    tip: u64,
+    /// How many turns stand beside each other.
+    siblings: Siblings,
+    /// How many may.
+    max_branches: usize,
+    /// How many begins with a name were admitted.
+    requests: u64,
+    /// Who repeated a begin that waits or is being stored.
+    echoes: Vec<Echo<P>>,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
     /// The turns that run, oldest first. One, unless some are parallel.
@@ -75,6 +98,19 @@ pub(crate) struct SessionState<P: Ports> {
     writing: bool,
     /// When the session was last used, for people.
     last_active_at: Timestamp,
+}
+
+/// What a session is loaded with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// When: turns that are settled by it are settled then.
+    pub(crate) at: Timestamp,
+    /// This run of the process.
+    pub(crate) instance: InstanceId,
+    /// What becomes of replies that are not finished.
+    pub(crate) partials: PartialPolicy,
+    /// How many turns may stand beside each other.
+    pub(crate) max_branches: usize,
 }
 
 /// Whether a session can be used.
@@ -110,6 +146,12 @@ pub(crate) struct OpenTurn<P: Ports> {
     stream: P::Stream,
     /// Whether it may run beside others.
     parallel: bool,
+    /// Whether its reply stands beside theirs.
+    branches: bool,
+    /// The number of its newest entry; 0 if it has none.
+    last_seq: u64,
+    /// The name under which it was asked for.
+    named: Option<Box<Request>>,
     /// Whether its begin is stored, so that its holder has it.
     opened: bool,
     /// The commit it saw last at its begin.
@@ -152,25 +194,41 @@ impl<P: Ports> SessionState<P> {
     /// The state of a session as its record says.
     ///
     /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
-    /// Each is settled as interrupted, ahead of anything else that will be written.
-    pub(crate) fn load(record: &Record, instance: InstanceId) -> Self {
-        let mut outbox = Outbox::default();
-        outbox.extend(record.open.iter().map(|marker| Pending::repair(marker, record)));
-        Self {
+    /// Each is settled as interrupted, ahead of anything else that will be written; `said` is what is
+    /// kept of their replies, in their order, if that is to be made entries.
+    pub(crate) fn load(record: &Record, said: Vec<Bytes>, settings: Settings) -> Self {
+        let Settings { at, instance, partials, max_branches } = settings;
+        let mut state = Self {
             incarnation: record.incarnation,
             instance,
+            partials,
             phase: Phase::Live,
             generation: record.generation,
             version: record.version,
             next_seq: record.next_seq,
+            tip: record.next_seq - 1,
+            siblings: Siblings::default(),
+            max_branches,
+            requests: 0,
+            echoes: Vec::new(),
             last_commit: None,
             turns: SmallVec::new(),
             fenced: SmallVec::new(),
             queue: VecDeque::new(),
-            outbox,
+            outbox: Outbox::default(),
             writing: false,
             last_active_at: record.last_active_at,
+        };
+        let mut said = said.into_iter();
+        for marker in &record.open {
+            state.repair(marker.generation, said.next(), at, None);
         }
+        state
+    }
+
+    /// The writes that settle what its record calls open, for a session that is not to be loaded.
+    pub(crate) fn into_repairs(self) -> Vec<Write> {
+        self.outbox.into_writes()
     }
 
     /// Takes in one input.
@@ -182,6 +240,9 @@ impl<P: Ports> SessionState<P> {
             Input::Commit { generation, entries, data, port } => {
                 self.commit(generation, (entries, data), port, step);
             }
+            Input::Take { generation } => self.take(generation, step),
+            Input::Clear { generation, port } => self.clear(generation, port, step),
+            Input::Keep { generation } => self.keep(generation),
             Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),
             Input::Drop { generation, panicked } => self.dropped(generation, panicked, step),
             Input::Cancel { target, reason, grace } => self.cancel(target, reason, grace, step),
@@ -232,14 +293,11 @@ impl<P: Ports> SessionState<P> {
 
     /// The turns that are over and whose ends are not stored yet.
     fn ending(&self) -> impl Iterator<Item = (Generation, P::Stream)> {
-        self.outbox.iter().filter_map(|pending| match pending {
-            Pending::Settle { generation, stream: Some(stream), .. } => {
-                Some((*generation, stream.clone()))
-            }
-            Pending::Settle { .. }
-            | Pending::Begin { .. }
-            | Pending::Change { .. }
-            | Pending::Delete { .. } => None,
+        self.outbox.iter().filter_map(|pending| {
+            let Pending::Settle { generation, stream: Some(stream), .. } = pending else {
+                return None;
+            };
+            Some((*generation, stream.clone()))
         })
     }
 
@@ -248,6 +306,7 @@ impl<P: Ports> SessionState<P> {
         Snapshot {
             turns: self.turns.iter().map(|turn| self.holder(turn, now)).collect(),
             queued: self.queue.len(),
+            requests: self.requests,
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),
             version: self.version,

@@ -8,19 +8,26 @@
 //! the gap; nothing is taken once the turn was told to end; the first end stands.
 
 mod cursor;
+mod draft;
 mod ring;
 mod shelf;
 
 use std::fmt;
 
 pub use self::cursor::{Cursor, CursorError};
+pub(crate) use self::draft::{Draft, PieceFate};
 pub(crate) use self::shelf::Shelf;
 
+use bytes::Bytes;
+
 use self::ring::{Gap, Look, Ring};
-use crate::clock::Moment;
+use crate::clock::{Moment, Timestamp};
+use crate::config::PartialConfig;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::PartialPolicy;
 use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
+use crate::store::PartialPiece;
 
 /// A piece of a reply: text, shared between the readers and never copied.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -94,6 +101,17 @@ pub enum Event {
     Ended(TurnOutcome),
 }
 
+/// What was said to a turn while it works, stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// The number of the entry.
+    pub(crate) seq: u64,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The entry, encoded.
+    pub(crate) input: Bytes,
+}
+
 /// The stream of one turn: shared by its holder, its readers and the session.
 pub(crate) struct Stream {
     /// When its turn was asked for.
@@ -123,11 +141,42 @@ impl Stream {
         }
     }
 
-    /// Takes a chunk; answers its number.
-    pub(crate) fn push(&self, chunk: Chunk) -> Result<u64, CancelReason> {
-        let seq = self.ring.lock().push(chunk)?;
+    /// Takes a chunk; answers its number, and whether the store is to be given a piece.
+    pub(crate) fn push(
+        &self,
+        chunk: Chunk,
+        partials: &PartialConfig,
+    ) -> Result<(u64, bool), CancelReason> {
+        let taken = {
+            let mut ring = self.ring.lock();
+            let due = ring.told.is_none() && partials.interrupted != PartialPolicy::Drop && {
+                let new = || Box::new(Draft::new(self.since, partials));
+                ring.draft.get_or_insert_with(new).push(chunk.as_str())
+            };
+            (ring.push(chunk)?, due)
+        };
         self.readers.notify_waiters();
-        Ok(seq)
+        Ok(taken)
+    }
+
+    /// What was said and is not with the store, to be given to it.
+    pub(crate) fn take_piece(&self) -> Option<PartialPiece> {
+        self.ring.lock().draft.as_mut()?.take_piece()
+    }
+
+    /// Takes in what became of the piece that was given to the store; answers whether another is due.
+    pub(crate) fn settle_piece(&self, fate: PieceFate) -> bool {
+        self.ring.lock().draft.as_mut().is_some_and(|draft| draft.settle_piece(fate))
+    }
+
+    /// Whether what was said has waited long enough for the store.
+    pub(crate) fn is_overdue(&self, now: Moment) -> bool {
+        self.ring.lock().draft.as_mut().is_some_and(|draft| draft.is_overdue(now))
+    }
+
+    /// Everything that was said, if that is wanted as an entry.
+    pub(crate) fn text(&self) -> Bytes {
+        self.ring.lock().draft.as_ref().map_or_else(Bytes::new, |draft| draft.text())
     }
 
     /// The turn is to end: no more chunks.
@@ -150,6 +199,35 @@ impl Stream {
             token.cancel();
         }
         self.orders.notify_waiters();
+    }
+
+    /// There may be something for the turn to ask for.
+    pub(crate) fn offer(&self) {
+        self.orders.notify_waiters();
+    }
+
+    /// Something was said to the turn.
+    pub(crate) fn deliver(&self, said: Said) {
+        self.ring.lock().inbox.get_or_insert_default().push_back(said);
+        self.orders.notify_waiters();
+    }
+
+    /// What was said to the turn and it has not read.
+    fn unread(&self) -> Option<Said> {
+        self.ring.lock().inbox.as_mut()?.pop_front()
+    }
+
+    /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.
+    pub(crate) async fn wait_said(&self, ask: impl Fn()) -> Option<Said> {
+        wait(&self.orders, || {
+            let here = || self.unread().map(Some);
+            let over = || self.told().map(|_| None);
+            here().or_else(over).or_else(|| {
+                ask();
+                here()
+            })
+        })
+        .await
     }
 
     /// The turn is over: the terminal event.

@@ -9,6 +9,7 @@ mod recovery;
 mod seed;
 mod shared;
 mod shutdown;
+mod stale;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -155,7 +156,8 @@ impl<E> Supervisor<E> {
     /// [`RecordPage::next`] for the next page.
     ///
     /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
-    /// counts as used. `open` names the turns that run.
+    /// counts as used. `open` names the turns that run; one that does not run any more is cleared on the
+    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be.
     ///
     /// # Errors
     ///
@@ -171,7 +173,7 @@ impl<E> Supervisor<E> {
         limit: usize,
     ) -> Result<RecordPage, ReadError> {
         // A page of none would be the last one for ever.
-        let listed = self.shared.engine.store.list(filter, after, limit.max(1)).await;
+        let listed = self.shared.list(&filter, after, limit.max(1)).await;
         listed.map_err(|source| self.read_failed(source))
     }
 
@@ -248,7 +250,7 @@ impl<E: Content> Supervisor<E> {
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
         let (engine, options) = (&self.shared.engine, options.into());
-        let input = match self.admit_message(key, &input.into(), options).await {
+        let input = match self.admit_message(key, &input.into(), &options).await {
             Ok(input) => input,
             Err(error) => return Err(error.noted(engine)),
         };
@@ -259,7 +261,7 @@ impl<E: Content> Supervisor<E> {
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, options).await
+        session.begin_admitted(input, &options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.
@@ -267,7 +269,7 @@ impl<E: Content> Supervisor<E> {
         &self,
         key: &SessionKey,
         input: &TurnInput<'_, E>,
-        options: BeginOptions,
+        options: &BeginOptions,
     ) -> Result<Option<bytes::Bytes>, BeginError> {
         let engine = &self.shared.engine;
         let input = input.encode(&engine.config.limits).map_err(BeginError::Input)?;

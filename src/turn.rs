@@ -14,7 +14,7 @@ pub use self::running::{RunError, Running};
 
 use crate::admission::AdmissionRequest;
 use crate::engine::Engine;
-use crate::entry::{ChatMessage, Content, EntryError, Reply};
+use crate::entry::{ChatMessage, Content, Entry, EntryError, Reply, decode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
@@ -22,31 +22,48 @@ use crate::policy::BusyPolicy;
 use crate::rt::CancellationToken;
 use crate::slot::hold::Hold;
 use crate::state::Settlement;
-use crate::store::{InputFate, StoreError};
-use crate::stream::{Chunk, Subscription};
+use crate::store::{EntryMark, InputFate, StoreError};
+use crate::stream::{Chunk, Said, Subscription};
 
 /// How a turn is to be begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BeginOptions {
     /// What happens while another turn runs; `None` is the supervisor's policy.
     pub policy: Option<BusyPolicy>,
     /// The session's version as the caller saw it last; if it is another by now, nothing is run.
     pub expect_version: Option<u64>,
+    /// The caller's own name for this begin, such as the id of the message that it answers: within one
+    /// session, a second begin under the same name begins nothing, also after a restart.
+    pub idempotency_key: Option<String>,
 }
 
 impl BeginOptions {
     /// With this policy.
     #[must_use]
-    pub const fn policy(mut self, policy: BusyPolicy) -> Self {
+    pub fn policy(mut self, policy: BusyPolicy) -> Self {
         self.policy = Some(policy);
         self
     }
 
     /// Only if the session is still at this version.
     #[must_use]
-    pub const fn expect_version(mut self, version: u64) -> Self {
+    pub fn expect_version(mut self, version: u64) -> Self {
         self.expect_version = Some(version);
+        self
+    }
+
+    /// Once: a platform that delivers a message twice, or a client that asks again because it did not hear
+    /// the answer, begins one turn.
+    ///
+    /// The same key and input answer [`BeginError::Repeated`](crate::BeginError::Repeated) with the turn
+    /// that came of it, whether that runs or is over, however it ended; the same key with another input
+    /// answers [`BeginError::KeyReused`](crate::BeginError::KeyReused). Between 1 and
+    /// `limits.max_name_bytes` bytes; remembered for `kept.requests_for`. A begin that is refused is not
+    /// remembered. With one, [`BusyPolicy::Steer`] waits and steers nobody.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
         self
     }
 }
@@ -54,7 +71,7 @@ impl BeginOptions {
 impl BeginOptions {
     /// What the host is asked about a begin with these.
     pub(crate) fn request<'a>(
-        self,
+        &self,
         engine: &Engine,
         session: Option<&'a SessionId>,
         key: Option<&'a SessionKey>,
@@ -203,14 +220,15 @@ impl<E> Turn<E> {
 
     /// Emits a piece of the reply to whoever reads; answers its number, from 1.
     ///
-    /// Never waits for a reader. What is emitted is not the reply: that is what is committed.
+    /// Never waits for a reader or for the store. What is emitted is not the reply: that is what is
+    /// committed. Until then it is kept beside the transcript, piece by piece, for the case that the turn
+    /// does not come to it; see [`PartialConfig`](crate::PartialConfig).
     ///
     /// # Errors
     ///
     /// [`EmitError`] once the turn was told to end; a good moment to stop working.
     pub fn emit(&self, chunk: impl Into<Chunk>) -> Result<u64, EmitError> {
-        let pushed = self.hold.stream.push(chunk.into());
-        pushed.map_err(|reason| EmitError { stream: self.stream(), reason })
+        self.hold.emit(chunk.into()).map_err(|reason| EmitError { stream: self.stream(), reason })
     }
 
     /// A reader of this turn's stream.
@@ -276,6 +294,23 @@ impl<E> Turn<E> {
 }
 
 impl<E: Content> Turn<E> {
+    /// Waits for the next input that somebody hands to this turn while it works, under
+    /// [`BusyPolicy::Steer`]; `None` once the turn is told to end.
+    ///
+    /// It is stored as a further input of this turn, and whoever said it is told
+    /// [`BeginError::Steered`](crate::BeginError::Steered). A turn that does not ask takes nothing: what
+    /// was said becomes a turn of its own later. Inputs come in the order in which they were said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what a dropped future has asked for is handed out by the next one. What was asked for
+    /// and never read is in the transcript all the same.
+    pub async fn next_input(&self) -> Option<Entry<E>> {
+        let Said { seq, at, input } = self.hold.said().await?;
+        let (stream, mark) = (Some(self.stream()), EntryMark::Pending);
+        Some(Entry { seq, stream, input: true, mark, at, content: decode(&input) })
+    }
+
     /// Ends the turn with its reply: an entry, entries, or a [`Reply`] with data beside them. All of
     /// it becomes durable, or nothing. Counts as use.
     ///

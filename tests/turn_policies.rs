@@ -558,10 +558,10 @@ everywhere! {
     async fn where_several_refusals_hold_the_first_in_the_order_is_told(stage) {
         let (supervisor, session) = stage.session().await;
         let options = BeginOptions::from(BusyPolicy::Reject).expect_version(99);
-        let conflict = session.begin(&user("x"), options).await.unwrap_err();
+        let conflict = session.begin(&user("x"), options.clone()).await.unwrap_err();
         assert!(matches!(conflict, BeginError::Conflict { expected: 99, version: 0, .. }), "{conflict:?}");
         let turn = session.begin(&user("runs"), ()).await.unwrap();
-        let busy = session.begin(&user("x"), options).await.unwrap_err();
+        let busy = session.begin(&user("x"), options.clone()).await.unwrap_err();
         assert!(matches!(busy, BeginError::Busy { .. }), "{busy:?}");
         let ending = tokio::spawn({
             let supervisor = supervisor.clone();
@@ -580,7 +580,7 @@ everywhere! {
             async move { session.delete().await }
         });
         support::until("it closes", || session.status().closing).await;
-        let closing = session.begin(&user("x"), options).await.unwrap_err();
+        let closing = session.begin(&user("x"), options.clone()).await.unwrap_err();
         assert!(matches!(closing, BeginError::Closing { .. }), "{closing:?}");
         gate.open();
         deleting.await.unwrap().unwrap();

@@ -8,7 +8,7 @@ use super::Session;
 use super::error::SessionError;
 use super::wait::{Again, answer};
 use crate::entry::{check_name, decode, encode};
-use crate::state::{Change, Changed};
+use crate::state::{Change, ChangeRefusal, Changed};
 use crate::store::DataChange;
 
 impl<E> Session<E> {
@@ -84,10 +84,24 @@ impl<E> Session<E> {
 
     /// Changes the session without a turn.
     pub(super) async fn change(&self, change: Change) -> Result<Changed, SessionError> {
+        loop {
+            // Only what is to be taken back can have moved.
+            if let Some(changed) = self.change_unless_moved(change.clone()).await? {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// Changes the session without a turn; `None` if what is to be taken back is not as it was seen.
+    pub(super) async fn change_unless_moved(
+        &self,
+        change: Change,
+    ) -> Result<Option<Changed>, SessionError> {
         let mut slot = self.slot.clone();
         loop {
             let refusal = match answer(slot.change(change.clone())).await {
-                Ok(changed) => return Ok(changed),
+                Ok(changed) => return Ok(Some(changed)),
+                Err(ChangeRefusal::Moved) => return Ok(None),
                 Err(refusal) => refusal,
             };
             if let Some(error) = SessionError::from_refusal(refusal, &slot) {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use crate::admission::Denial;
 use crate::engine::Engine;
 use crate::entry::EntryError;
-use crate::id::{InstanceId, SessionId};
+use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::outcome::CancelReason;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
 use crate::slot::Slot;
 use crate::state::{BeginRefusal, ChangeRefusal};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
+use crate::turn::BeginOptions;
 
 /// Why a turn was not begun. Where several reasons hold, the earlier variant is told.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,76 @@ pub enum BeginError {
         expected: u64,
         /// What it is.
         version: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// A begin under the same name was admitted before, with the same input. Nothing was begun: follow the
+    /// stream, or read the transcript.
+    #[error("session {id} was asked for this before: turn {stream}")]
+    Repeated {
+        /// Which session.
+        id: SessionId,
+        /// The turn that came of it.
+        stream: StreamId,
+        /// How that ended; `None` if it runs.
+        outcome: Option<TurnOutcome>,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// A begin under the same name was admitted before, with another input. Nothing was begun.
+    #[error("session {id} was asked for something else under the name {key:?}: turn {stream}")]
+    KeyReused {
+        /// Which session.
+        id: SessionId,
+        /// The name.
+        key: String,
+        /// The turn that came of the other begin.
+        stream: StreamId,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// The running turn took the input, which is stored. There is no turn of its own for it: the reply of
+    /// the running one answers it, too.
+    #[error("session {id}: turn {by} took the input")]
+    Steered {
+        /// Which session.
+        id: SessionId,
+        /// The turn.
+        by: StreamId,
+        /// The number of the entry.
+        seq: u64,
+    },
+    /// As many turns stand under the last entry as may.
+    #[error("session {id} has {max} branches under entry {parent}, which is the limit")]
+    TooManyBranches {
+        /// Which session.
+        id: SessionId,
+        /// The entry.
+        parent: u64,
+        /// `limits.max_branches`.
+        max: usize,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// More turns were to be done over than there are, or than may be. Nothing was changed.
+    #[error("session {id} cannot go back by {asked} turns, {max} at most")]
+    TooDeep {
+        /// Which session.
+        id: SessionId,
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are, or `limits.max_take_back` if that is less.
+        max: usize,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// The turn that was to be done over had no input. Nothing was changed.
+    #[error("session {id}: turn {stream} had no input to be done over")]
+    NoInput {
+        /// Which session.
+        id: SessionId,
+        /// The turn.
+        stream: StreamId,
         /// Which run of the process says so.
         instance: InstanceId,
     },
@@ -190,6 +261,12 @@ impl BeginError {
             Self::QueueFull { .. } => "queue_full",
             Self::TimedOut { .. } => "timed_out",
             Self::Conflict { .. } => "conflict",
+            Self::Repeated { .. } => "repeated",
+            Self::KeyReused { .. } => "key_reused",
+            Self::Steered { .. } => "steered",
+            Self::TooManyBranches { .. } => "too_many_branches",
+            Self::TooDeep { .. } => "too_deep",
+            Self::NoInput { .. } => "no_input",
             Self::Cancelled { .. } => "cancelled",
             Self::Unknown { .. } | Self::Unbound { .. } => "unknown",
             Self::IdCollision { .. } => "id_collision",
@@ -197,16 +274,29 @@ impl BeginError {
         }
     }
 
-    /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
+    /// What a refusal means to the caller; `None` if the session is to be asked again, after it was loaded
+    /// or looked at.
     pub(super) fn from_refusal(
         refusal: BeginRefusal,
         slot: &Slot,
         waited: Duration,
-        expected: Option<u64>,
+        options: &BeginOptions,
     ) -> Option<Self> {
         let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
-            BeginRefusal::Left => return None,
+            BeginRefusal::Left | BeginRefusal::Moved | BeginRefusal::AskAgain => return None,
+            BeginRefusal::Repeated { generation, same: true } => {
+                Self::Repeated { id, stream: slot.stream_id(generation), outcome: None, instance }
+            }
+            BeginRefusal::Repeated { generation, same: false } => {
+                let key = options.idempotency_key.clone().unwrap_or_default();
+                Self::KeyReused { id, key, stream: slot.stream_id(generation), instance }
+            }
+            BeginRefusal::Steered { by, seq } => Self::Steered { id, by: slot.stream_id(by), seq },
+            BeginRefusal::TooManyBranches { parent } => {
+                let max = slot.engine.config.limits.max_branches;
+                Self::TooManyBranches { id, parent, max, instance }
+            }
             BeginRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
             BeginRefusal::Closing => Self::Closing { id, instance },
             BeginRefusal::Draining => Self::Draining { instance },
@@ -216,7 +306,8 @@ impl BeginError {
             }
             BeginRefusal::TimedOut { holder } => Self::TimedOut { id, waited, holder, instance },
             BeginRefusal::Conflict { version } => {
-                Self::Conflict { id, expected: expected.unwrap_or(version), version, instance }
+                let expected = options.expect_version.unwrap_or(version);
+                Self::Conflict { id, expected, version, instance }
             }
             BeginRefusal::Cancelled(reason) => Self::Cancelled { reason },
             BeginRefusal::Store(source) => Self::Store { id, source },
@@ -255,6 +346,28 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// A turn runs, and this cannot be done beside it. Nothing was changed.
+    #[error("session {id} is busy: turn {} has been {} for {:?}", .holder.stream, .holder.phase, .holder.age)]
+    Busy {
+        /// Which session.
+        id: SessionId,
+        /// The turn that runs.
+        holder: Holder,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// More turns were to be taken back than there are, or than may be. Nothing was changed.
+    #[error("session {id} cannot go back by {asked} turns, {max} at most")]
+    TooDeep {
+        /// Which session.
+        id: SessionId,
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are, or `limits.max_take_back` if that is less.
+        max: usize,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The session does not exist any more, and its tombstone neither.
     #[error("session {id} does not exist")]
     Unknown {
@@ -279,7 +392,8 @@ impl SessionError {
     pub(super) fn from_refusal(refusal: ChangeRefusal, slot: &Slot) -> Option<Self> {
         let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
-            ChangeRefusal::Left => return None,
+            ChangeRefusal::Left | ChangeRefusal::Moved => return None,
+            ChangeRefusal::Busy { holder } => Self::Busy { id, holder, instance },
             ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
             ChangeRefusal::Closing => Self::Closing { id, instance },
             ChangeRefusal::Store(source) => Self::Store { id, source },

@@ -1,7 +1,9 @@
 //! Reading what a session's turns say.
 
 use super::Session;
+use super::error::SessionError;
 use crate::id::StreamId;
+use crate::partial::Partial;
 use crate::stream::{Cursor, ResumeError, Subscription, Unreadable};
 
 impl<E> Session<E> {
@@ -24,6 +26,31 @@ impl<E> Session<E> {
     /// The stream of a turn that is over is kept for `streams.keep_finished_for`, if it had chunks.
     pub fn subscribe_to(&self, stream: StreamId) -> Option<Subscription> {
         self.current().stream(stream).map(|found| Subscription::new(stream, found))
+    }
+
+    /// What is kept of the reply of the turn `stream`, if that has not committed one: its beginning, as far
+    /// as it was stored. `None` if nothing is kept. Does not count as use.
+    ///
+    /// After a crash or a cancel it is what the user had read, or nearly: the newest chunks may be missing
+    /// after a crash, at most what a piece has (see [`PartialConfig`](crate::PartialConfig)).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`](crate::SessionError) as the store says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads.
+    pub async fn partial(&self, stream: StreamId) -> Result<Option<Partial>, SessionError> {
+        let slot = &self.slot;
+        if stream.incarnation() != slot.incarnation {
+            return Ok(None);
+        }
+        let store = &slot.engine.store;
+        match store.partial(&slot.id, slot.incarnation, stream.generation()).await {
+            Ok(kept) => Ok(kept.map(Partial::from)),
+            Err(error) => Err(self.read_failed(error).await),
+        }
     }
 
     /// A reader strictly after `cursor`: what has come since, then what comes, with no gap and nothing

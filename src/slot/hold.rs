@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::Slot;
 use crate::id::{Generation, StreamId};
+use crate::outcome::CancelReason;
 use crate::rt::{Arc, oneshot};
 use crate::state::{Input, Settlement};
 use crate::store::{DataChange, InputFate, StoreError};
-use crate::stream::Stream;
+use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
 pub(crate) struct Hold {
@@ -32,6 +33,21 @@ impl Hold {
     /// Which turn.
     pub(crate) fn stream_id(&self) -> StreamId {
         self.slot.stream_id(self.generation)
+    }
+
+    /// Emits a chunk, and gives the store a piece when one is due; the chunk's number.
+    pub(crate) fn emit(&self, chunk: Chunk) -> Result<u64, CancelReason> {
+        let (seq, due) = self.stream.push(chunk, &self.slot.engine.config.partials)?;
+        if due {
+            self.slot.apply(Input::Keep { generation: self.generation });
+        }
+        Ok(seq)
+    }
+
+    /// Waits for what is said to the turn while it works; `None` once it is told to end.
+    pub(crate) async fn said(&self) -> Option<Said> {
+        let ask = || self.slot.apply(Input::Take { generation: self.generation });
+        self.stream.wait_said(ask).await
     }
 
     /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use super::Slot;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, Weak};
-use crate::store::StoreError;
+use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
 
 /// Keeps slots.
@@ -36,6 +36,12 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         id: &'a SessionId,
         incarnation: Incarnation,
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
+
+    /// `record`, or what there is by now if it called a turn open that nobody holds.
+    fn fresh(
+        &self,
+        record: Record,
+    ) -> Pin<Box<dyn Future<Output = Result<Found, StoreError>> + Send + '_>>;
 
     /// Links a new session actor to the supervisor's; `None` once that has ended.
     fn parent(&self) -> Option<ractor::ActorCell>;

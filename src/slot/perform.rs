@@ -10,8 +10,8 @@ use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::House;
-use crate::state::{Effect, Effects, Input, Settlement};
-use crate::stream::Stream;
+use crate::state::{BeginRefusal, Effect, Effects, Input, Settlement};
+use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
 
 impl Slot {
@@ -39,6 +39,13 @@ impl Slot {
                 Effect::Waiting { holder } => {
                     tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
                         phase = %holder.phase, "a begin waits");
+                }
+                Effect::Steerable { stream } => stream.offer(),
+                Effect::Steered { port, generation, seq, stream, input } => {
+                    tracing::debug!(session = %self.id, stream = name(&stream), seq,
+                        "a turn takes what was said to it");
+                    stream.deliver(Said { seq, at: now.wall, input });
+                    drop(port.send(Err(BeginRefusal::Steered { by: generation, seq })));
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
                 Effect::Tell { stream, reason } => {

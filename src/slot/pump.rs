@@ -64,7 +64,7 @@ impl Slot {
     ) -> Option<Writing> {
         loop {
             self.perform(effects, now);
-            let write_now = write.take()?;
+            let write_now = self.engine.encode_partial(write.take()?);
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
             let written = match &self.writer {

@@ -2,11 +2,19 @@
 
 use super::outbox::Pending;
 use super::{
-    BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, SessionState, Step, Ticket,
+    BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, Redo, SessionState, Step,
+    Ticket,
 };
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, DEFAULT_QUEUE_MAX, Holder, Parallel};
-use crate::store::{TurnMarker, Write};
+use crate::store::{BeginExtra, Request, TurnMarker, Write};
+
+impl BeginRequest {
+    /// What it takes back.
+    pub(super) fn redo(&self) -> Option<Redo> {
+        self.special.as_ref()?.redo
+    }
+}
 
 impl<P: Ports> SessionState<P> {
     /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full, conflict.
@@ -25,20 +33,22 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
+        let Some((request, port)) = self.refuse_repeated(request, port, step) else { return };
         let Some(holder) = self.turns.last().map(|turn| self.holder(turn, step.now)) else {
             self.open(request, port, stream, step);
             return;
         };
         let queued = self.queue.len();
         let refusal = match request.policy {
-            BusyPolicy::Parallel(Parallel::FirstCommit) if queued == 0 => {
+            _ if request.redo().is_some() => Some(BeginRefusal::Busy { holder, queued }),
+            BusyPolicy::Parallel(_) if queued == 0 => {
                 self.open(request, port, stream, step);
                 return;
             }
             BusyPolicy::Reject => Some(BeginRefusal::Busy { holder, queued }),
-            BusyPolicy::Queue { max, .. } | BusyPolicy::Interrupt { max, .. } => {
-                self.refuse_wait(&request, max, holder)
-            }
+            BusyPolicy::Queue { max, .. }
+            | BusyPolicy::Steer { max, .. }
+            | BusyPolicy::Interrupt { max, .. } => self.refuse_wait(&request, max, holder),
             BusyPolicy::Parallel(_) => self.refuse_wait(&request, DEFAULT_QUEUE_MAX, holder),
         };
         if let Some(refusal) = refusal {
@@ -48,6 +58,7 @@ impl<P: Ports> SessionState<P> {
         let interrupt = request.policy.grace();
         self.queue.push_back(Queued { request, port, stream });
         step.effects.push(Effect::Waiting { holder });
+        self.offer(step);
         if let Some(grace) = interrupt {
             self.tell_all(CancelReason::Preempted, grace, step);
             self.fence_overdue(step);
@@ -71,8 +82,10 @@ impl<P: Ports> SessionState<P> {
 
     /// Whether the session is not as the newcomer saw it last.
     fn conflict(&self, request: &BeginRequest) -> Option<BeginRefusal> {
-        let conflict = request.expect_version.is_some_and(|expected| expected != self.version);
-        conflict.then_some(BeginRefusal::Conflict { version: self.version })
+        if request.expect_version.is_some_and(|expected| expected != self.version) {
+            return Some(BeginRefusal::Conflict { version: self.version });
+        }
+        request.redo().filter(|redo| self.has_moved(*redo)).map(|_| BeginRefusal::Moved)
     }
 
     /// Why nothing can be done with this session, if nothing can.
@@ -93,27 +106,55 @@ impl<P: Ports> SessionState<P> {
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
-        if let Some(refusal) = self.conflict(&request) {
+        let branches = request.policy == BusyPolicy::Parallel(Parallel::Branch);
+        let refusal = self.conflict(&request);
+        let refusal = refusal.or_else(|| if branches { self.take_branch().err() } else { None });
+        if let Some(refusal) = refusal {
+            self.refuse_echoes(request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
         self.generation = self.generation.next();
         let generation = self.generation;
         let marker = TurnMarker { generation, instance: self.instance, began_at: step.now.wall };
+        let (extra, named) = self.extra(&request);
         let input = request.input.map(|input| (self.take_seqs(1), input));
         self.last_active_at = step.now.wall;
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),
             parallel: matches!(request.policy, BusyPolicy::Parallel(_)),
+            branches,
             opened: false,
             base: self.last_commit,
+            last_seq: input.as_ref().map_or(0, |(seq, _)| *seq),
+            named,
             since: step.now.moment,
             stopping: None,
         });
-        let write = Write::Begin { marker, input, extra: None, at: step.now.wall };
+        let write = Write::Begin { marker, input, extra, at: step.now.wall };
         step.effects.push(Effect::Opened { generation, stream: stream.clone() });
         self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
+        self.echo_opened(request.ticket, generation);
+    }
+
+    /// What a begin has beside its marker and its input, and its name.
+    fn extra(&mut self, request: &BeginRequest) -> (Option<Box<BeginExtra>>, Option<Box<Request>>) {
+        let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
+        let branching = request.policy == BusyPolicy::Parallel(Parallel::Branch)
+            || parallel && self.turns.iter().any(|turn| turn.branches);
+        let parent = branching.then_some(self.tip);
+        if request.special.is_none() && parent.is_none() {
+            return (None, None);
+        }
+        let take_back = request.redo().map(|redo| self.take_back(redo));
+        let named = request.special.as_ref().and_then(|special| special.request.as_ref());
+        let named = named.map(|asked| asked.request.clone());
+        self.requests += u64::from(named.is_some());
+        (
+            Some(Box::new(BeginExtra { take_back, request: named.clone(), parent })),
+            named.map(Box::new),
+        )
     }
 
     /// Numbers for `count` entries; answers the first.
@@ -144,10 +185,12 @@ impl<P: Ports> SessionState<P> {
     /// Takes a waiting begin off. One that has been granted the slot meanwhile is not waiting any
     /// more: its turn comes, and is abandoned when nobody takes it.
     pub(super) fn leave_queue(&mut self, ticket: Ticket, step: &mut Step<'_, P>) {
+        self.leave_echo(ticket, step);
         let found = self.queue.iter().position(|queued| queued.request.ticket == ticket);
         if let Some(queued) = found.and_then(|place| self.queue.remove(place)) {
             let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
             let refusal = BeginRefusal::TimedOut { holder };
+            self.refuse_echoes(ticket, &refusal, step);
             step.effects.push(Effect::Refused { port: queued.port, refusal });
             // It may have kept back a parallel newcomer that needs no free slot.
             self.admit_next(step);

@@ -22,15 +22,17 @@ impl<P: Ports> SessionState<P> {
             self.turns.iter().all(|turn| self.fenced.iter().all(|(it, _)| *it != turn.generation)),
             "a turn is both open and fenced",
         );
-        let starting = |generation| {
-            self.outbox.iter().any(|pending| match pending {
-                Pending::Begin { generation: it, .. } => *it == generation,
-                Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => false,
-            })
+        let starting = |wanted| {
+            let begins = |pending: &Pending<P>| matches!(pending, Pending::Begin { generation, .. } if *generation == wanted);
+            self.outbox.iter().any(begins)
         };
         rule(
             self.turns.iter().all(|turn| turn.opened != starting(turn.generation)),
             "an open turn is neither stored nor about to be",
+        );
+        rule(
+            self.echoes.iter().all(|echo| self.has_original(echo)),
+            "somebody repeats a begin that neither waits nor is being stored",
         );
         let deletes = self.outbox.iter().filter(|it| matches!(it, Pending::Delete { .. })).count();
         let last = self.outbox.back().is_none_or(|it| matches!(it, Pending::Delete { .. }));

@@ -33,6 +33,7 @@ impl<P: Ports> SessionState<P> {
         if target == Target::Everything {
             for queued in std::mem::take(&mut self.queue) {
                 let refusal = BeginRefusal::Cancelled(reason);
+                self.refuse_echoes(queued.request.ticket, &refusal, step);
                 step.effects.push(Effect::Refused { port: queued.port, refusal });
             }
         }

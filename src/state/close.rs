@@ -86,6 +86,7 @@ impl<P: Ports> SessionState<P> {
         }
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Closing;
+            self.refuse_echoes(queued.request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
     }

@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
+use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::store::{FenceReason, InputFate, PartialFate, Record, StoreError, TurnMarker, Write};
+use crate::policy::PartialPolicy;
+use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, StoreError, Write};
 
 /// One write, and who waits for it. `write` is `None` once the store has it.
 #[derive(Debug)]
@@ -24,6 +28,17 @@ pub(crate) enum Pending<P: Ports> {
         /// Who ended it and is told; nobody after a drop, a fence or a repair.
         then: Option<(P::Settle, Settlement)>,
     },
+    /// Keeps a piece of what a turn has said.
+    Partial { write: Option<Write>, generation: Generation, stream: P::Stream },
+    /// Adds an input to an open turn.
+    Steer {
+        write: Option<Write>,
+        generation: Generation,
+        seq: u64,
+        port: P::Begin,
+        stream: P::Stream,
+        input: Bytes,
+    },
     /// Changes the session without a turn.
     Change { write: Option<Write>, port: P::Change, version: u64, last_seq: u64 },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
@@ -31,23 +46,13 @@ pub(crate) enum Pending<P: Ports> {
 }
 
 impl<P: Ports> Pending<P> {
-    /// The settling of a turn that the record calls open and that nobody holds.
-    pub(super) fn repair(marker: &TurnMarker, record: &Record) -> Self {
-        let generation = marker.generation;
-        let outcome = TurnOutcome::Interrupted;
-        let (input, at) = (InputFate::Keep, record.last_active_at);
-        let (next_seq, version) = (record.next_seq, record.version);
-        let partial = PartialFate::Keep { last: None };
-        let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
-        let write = Some(write);
-        Self::Settle { write, generation, stream: None, outcome, then: None }
-    }
-
     /// Its write, which is taken out.
     fn take_write(&mut self) -> Option<Write> {
         match self {
             Self::Begin { write, .. }
             | Self::Settle { write, .. }
+            | Self::Partial { write, .. }
+            | Self::Steer { write, .. }
             | Self::Change { write, .. }
             | Self::Delete { write } => write.take(),
         }
@@ -99,6 +104,31 @@ impl<P: Ports> Outbox<P> {
         self.front.iter().chain(&self.rest)
     }
 
+    /// Gives the end of a turn another last piece, if it is still to be written: the piece before it was
+    /// not kept.
+    pub(super) fn mend_last_piece(
+        &mut self,
+        wanted: Generation,
+        piece: impl FnOnce() -> Option<PartialPiece>,
+    ) {
+        for pending in self.front.iter_mut().chain(&mut self.rest) {
+            if let Pending::Settle {
+                write: Some(Write::Settle { partial, .. }), generation, ..
+            } = pending
+                && *generation == wanted
+                && let PartialFate::Keep { last } = partial
+            {
+                *last = piece();
+                return;
+            }
+        }
+    }
+
+    /// Every write that was not handed out, oldest first.
+    pub(super) fn into_writes(mut self) -> Vec<Write> {
+        self.front.iter_mut().chain(&mut self.rest).filter_map(Pending::take_write).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         usize::from(self.front.is_some()) + self.rest.len()
@@ -117,6 +147,26 @@ impl<P: Ports> Extend<Pending<P>> for Outbox<P> {
 }
 
 impl<P: Ports> SessionState<P> {
+    /// Settles a turn that the record calls open and that nobody holds.
+    pub(super) fn repair(
+        &mut self,
+        generation: Generation,
+        said: Option<Bytes>,
+        at: Timestamp,
+        then: Option<(P::Settle, Settlement)>,
+    ) {
+        let (outcome, input) = (TurnOutcome::Interrupted, InputFate::Keep);
+        let partial = match (self.partials, said) {
+            (PartialPolicy::Drop, _) => PartialFate::Drop,
+            (PartialPolicy::Entry, Some(said)) => self.partial_entry(said),
+            (PartialPolicy::Beside | PartialPolicy::Entry, _) => PartialFate::Keep { last: None },
+        };
+        let (next_seq, version) = (self.next_seq, self.version);
+        let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
+        let (write, stream) = (Some(write), None);
+        self.outbox.push_back(Pending::Settle { write, generation, stream, outcome, then });
+    }
+
     /// The write that the store is to be told next, if it is not busy with one.
     ///
     /// Whoever gets it has to bring the store's answer back as `Input::Stored`.
@@ -131,10 +181,8 @@ impl<P: Ports> SessionState<P> {
 
     /// The stream of the turn whose end is at the front.
     pub(crate) fn front_ending(&self) -> Option<&P::Stream> {
-        match self.outbox.front.as_ref()? {
-            Pending::Settle { stream, .. } => stream.as_ref(),
-            Pending::Begin { .. } | Pending::Change { .. } | Pending::Delete { .. } => None,
-        }
+        let Pending::Settle { stream, .. } = self.outbox.front.as_ref()? else { return None };
+        stream.as_ref()
     }
 
     /// Whether a write waits that nobody has handed to the store.
@@ -150,11 +198,24 @@ impl<P: Ports> SessionState<P> {
             (Pending::Begin { generation, port, stream, .. }, Ok(())) => {
                 self.begun(generation, port, stream, step);
             }
+            (Pending::Settle { stream: None, outcome, then, .. }, result)
+                if Self::is_cleared(outcome, &result) =>
+            {
+                step.effects.extend(
+                    then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
+                );
+            }
             (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
                 step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
                 step.effects.extend(
                     then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
                 );
+            }
+            (Pending::Steer { generation, seq, port, stream, input, .. }, Ok(())) => {
+                step.effects.push(Effect::Steered { port, generation, seq, stream, input });
+            }
+            (Pending::Partial { generation, stream, .. }, result) => {
+                self.kept(generation, &stream, &result);
             }
             (Pending::Change { port, version, last_seq, .. }, Ok(())) => {
                 step.effects
@@ -181,6 +242,7 @@ impl<P: Ports> SessionState<P> {
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
+        self.answer_echoes(generation, step);
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             turn.opened = true;
@@ -206,16 +268,10 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a turn that is being settled was told to end.
     fn cancelled_by(&self, wanted: Generation) -> CancelReason {
-        let reason = self.outbox.iter().find_map(|pending| match pending {
-            Pending::Settle { generation, outcome: TurnOutcome::Cancelled(reason), .. }
-                if *generation == wanted =>
-            {
-                Some(*reason)
-            }
-            Pending::Settle { .. }
-            | Pending::Begin { .. }
-            | Pending::Change { .. }
-            | Pending::Delete { .. } => None,
+        let reason = self.outbox.iter().find_map(|pending| {
+            let Pending::Settle { generation, outcome, .. } = pending else { return None };
+            let TurnOutcome::Cancelled(reason) = outcome else { return None };
+            (*generation == wanted).then_some(*reason)
         });
         reason.unwrap_or(CancelReason::Stopped)
     }
@@ -239,6 +295,7 @@ impl<P: Ports> SessionState<P> {
             let refusal = BeginRefusal::Store(error.clone());
             step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
+        self.refuse_all_echoes(&BeginRefusal::Store(error.clone()), step);
         if matches!(self.phase, Phase::Live) {
             self.phase = Phase::Left;
             step.effects.push(Effect::Leave);
@@ -249,7 +306,7 @@ impl<P: Ports> SessionState<P> {
     fn fail_pending(&mut self, pending: Pending<P>, error: &StoreError, step: &mut Step<'_, P>) {
         match pending {
             // Its turn's end is told by whoever took the turn.
-            Pending::Begin { port, .. } => {
+            Pending::Begin { port, .. } | Pending::Steer { port, .. } => {
                 let refusal = BeginRefusal::Store(error.clone());
                 step.effects.push(Effect::Refused { port, refusal });
             }
@@ -264,6 +321,7 @@ impl<P: Ports> SessionState<P> {
                 let answer = Err(ChangeRefusal::Store(error.clone()));
                 step.effects.push(Effect::Changed { port, answer });
             }
+            Pending::Partial { .. } => {}
             Pending::Delete { .. } => self.delete_failed(error, step),
         }
     }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::close::Deletion;
+use super::partial::Spoken;
 use crate::clock::{Moment, Timestamp};
 use crate::id::{Generation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Holder};
-use crate::store::{DataChange, InputFate, StoreError};
+use crate::store::{DataChange, InputFate, Request, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
@@ -25,7 +26,7 @@ pub(crate) trait Ports {
     /// Who deletes it.
     type Delete: fmt::Debug;
     /// The turn's stream.
-    type Stream: Clone + fmt::Debug;
+    type Stream: Spoken;
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -45,6 +46,35 @@ pub(crate) struct BeginRequest {
     pub(crate) expect_version: Option<u64>,
     /// Whether the supervisor admits nothing any more.
     pub(crate) draining: bool,
+    /// What only some ask for.
+    pub(crate) special: Option<Box<Special>>,
+}
+
+/// What only some begins ask for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Special {
+    /// Does an earlier turn over.
+    pub(crate) redo: Option<Redo>,
+    /// Has a name, so that asking twice begins once.
+    pub(crate) request: Option<Asked>,
+}
+
+/// Which entries a turn that does an earlier one over takes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Redo {
+    /// All from this number on.
+    pub(crate) from: u64,
+    /// What the next entry's number was when that was found out.
+    pub(crate) next_seq: u64,
+}
+
+/// A name for a begin that the store does not know.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The name.
+    pub(crate) request: Request,
+    /// How many named begins the session had admitted before the store was asked.
+    pub(crate) seen: u64,
 }
 
 /// What a session is told.
@@ -56,6 +86,12 @@ pub(crate) enum Input<P: Ports> {
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
     Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
+    /// From a turn that asks for what was said to it while it works. Does not count as use.
+    Take { generation: Generation },
+    /// From the turn that has said enough for a piece to be stored. Does not count as use.
+    Keep { generation: Generation },
+    /// From a reader that found a turn open in the store and may be wrong. Does not count as use.
+    Clear { generation: Generation, port: P::Settle },
     /// From [`Turn::fail`](crate::Turn::fail). Counts as use.
     Fail { generation: Generation, fate: InputFate, port: P::Settle },
     /// From a dropped turn. Counts as use.
@@ -90,6 +126,8 @@ pub(crate) enum Change {
     Append(Vec<Bytes>),
     /// Changes data.
     Data(Vec<DataChange>),
+    /// Takes entries back.
+    TakeBack(Redo),
     /// Changes the line for people.
     Label(Option<String>),
 }
@@ -111,6 +149,10 @@ pub(crate) enum Effect<P: Ports> {
     Cancelled { streams: SmallVec<[StreamId; 1]>, already: bool },
     /// A begin has to wait behind this turn.
     Waiting { holder: Holder },
+    /// A turn may ask for what waits first.
+    Steerable { stream: P::Stream },
+    /// What was said to a running turn is stored: it is the turn's, and its port is told.
+    Steered { port: P::Begin, generation: Generation, seq: u64, stream: P::Stream, input: Bytes },
     /// A turn was opened: counts as accepted, and will get one `End`.
     Opened { generation: Generation, stream: P::Stream },
     /// Tell a turn to end; its stream takes no more chunks.
@@ -145,6 +187,16 @@ pub(crate) enum BeginRefusal {
     Busy { holder: Holder, queued: usize },
     /// The queue is full.
     QueueFull { holder: Holder, queued: usize },
+    /// The session is not as it was when it was found out what to do over.
+    Moved,
+    /// As many turns stand beside each other as may.
+    TooManyBranches { parent: u64 },
+    /// The store is to be asked for its name again.
+    AskAgain,
+    /// It was asked for before: the turn that came of that; whether it was the same.
+    Repeated { generation: Generation, same: bool },
+    /// A running turn took it.
+    Steered { by: Generation, seq: u64 },
     /// It waited as long as it was to.
     TimedOut { holder: Option<Holder> },
     /// The session is not as the caller saw it last.
@@ -186,6 +238,10 @@ pub(crate) enum ChangeRefusal {
     Gone(Tombstone),
     /// It is being deleted.
     Closing,
+    /// A turn runs or waits.
+    Busy { holder: Holder },
+    /// The session is not as it was when it was found out what to take back.
+    Moved,
     /// The store failed.
     Store(StoreError),
 }
@@ -206,6 +262,8 @@ pub(crate) struct Snapshot {
     pub(crate) turns: SmallVec<[Holder; 1]>,
     /// How many wait.
     pub(crate) queued: usize,
+    /// How many named begins were admitted.
+    pub(crate) requests: u64,
     /// How many turns were ended over their holder's head and still run.
     pub(crate) fenced: usize,
     /// How many writes the store has not answered.

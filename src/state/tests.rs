@@ -13,18 +13,23 @@ mod summary;
 mod table;
 mod turns;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
-    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Snapshot, Target, Ticket,
+    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Settings, Snapshot, Spoken,
+    Target, Ticket,
 };
 use crate::clock::{Moment, Now, Timestamp};
+use crate::config::PartialConfig;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::outcome::CancelReason;
-use crate::policy::{BusyPolicy, Parallel};
-use crate::store::{FenceReason, InputFate, Record, StoreError, TurnMarker, Write};
+use crate::policy::{BusyPolicy, Parallel, PartialPolicy};
+use crate::store::{FenceReason, InputFate, PartialPiece, Record, StoreError, TurnMarker, Write};
+use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
 
 /// Ports that are plain numbers.
@@ -37,6 +42,39 @@ impl Ports for Test {
     type Change = u32;
     type Delete = u32;
     type Stream = u32;
+}
+
+thread_local! {
+    /// What the streams of a test have said, by their number.
+    static SAID: RefCell<HashMap<u32, Draft>> = RefCell::default();
+}
+
+/// The stream `number` says `text`; answers whether a piece is due.
+fn say(number: u32, text: &str, config: &PartialConfig) -> bool {
+    SAID.with_borrow_mut(|said| {
+        let new = || Draft::new(Moment::default(), config);
+        said.entry(number).or_insert_with(new).push(text)
+    })
+}
+
+impl Spoken for u32 {
+    fn take_piece(&self) -> Option<PartialPiece> {
+        SAID.with_borrow_mut(|said| said.get_mut(self)?.take_piece())
+    }
+
+    fn settle_piece(&self, fate: PieceFate) -> bool {
+        SAID.with_borrow_mut(|said| said.get_mut(self).is_some_and(|it| it.settle_piece(fate)))
+    }
+
+    fn text(&self) -> Bytes {
+        SAID.with_borrow(|said| said.get(self).map_or_else(Bytes::new, Draft::text))
+    }
+}
+
+/// What sessions under test are loaded with, in the run `instance`.
+fn settings(instance: u128, partials: PartialPolicy) -> Settings {
+    let (at, instance) = (at(START).wall, InstanceId::from_random(instance));
+    Settings { at, instance, partials, max_branches: 3 }
 }
 
 /// The life that all tests are about.
@@ -109,7 +147,8 @@ impl Rig {
     }
 
     fn load(record: &Record) -> Self {
-        let state = SessionState::load(record, InstanceId::from_random(2));
+        SAID.take();
+        let state = SessionState::load(record, Vec::new(), settings(2, PartialPolicy::Beside));
         Self { state, second: START }
     }
 
@@ -205,6 +244,7 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         policy,
         expect_version: None,
         draining: false,
+        special: None,
     };
     edit(&mut request);
     Input::Begin { request, port: number, stream: number }

@@ -10,7 +10,7 @@ use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
-use crate::store::{DataChange, InputFate, PartialFate, Write};
+use crate::store::{DataChange, InputFate, Write};
 
 impl<P: Ports> SessionState<P> {
     /// Ends a turn with its reply, if it still may.
@@ -30,13 +30,15 @@ impl<P: Ports> SessionState<P> {
             let outcome = TurnOutcome::Cancelled(stopping.reason);
             let then = Some((port, Settlement::Stale { reason: stopping.reason }));
             self.settle(turn, (outcome, InputFate::Keep), then, step.now);
-        } else if let Some(by) = self.last_commit.filter(|_| turn.base != self.last_commit) {
+        } else if let Some(by) = self.superseded_by(&turn) {
             let then = Some((port, Settlement::Superseded { by: self.stream_id(by) }));
             self.settle(turn, (TurnOutcome::Superseded, InputFate::Aside), then, step.now);
         } else {
             let first_seq = self.take_seqs(entries.len());
             self.version += 1;
             self.last_commit = Some(generation);
+            let nothing = entries.is_empty();
+            self.tip = if nothing { self.tip.max(turn.last_seq) } else { self.next_seq - 1 };
             self.last_active_at = step.now.wall;
             let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
             let (version, at) = (self.version, step.now.wall);
@@ -50,6 +52,11 @@ impl<P: Ports> SessionState<P> {
             });
         }
         self.admit_next(step);
+    }
+
+    /// The turn that has made a parallel turn's reply too late, if one has.
+    fn superseded_by(&self, turn: &OpenTurn<P>) -> Option<Generation> {
+        self.last_commit.filter(|_| !turn.branches && turn.base != self.last_commit)
     }
 
     /// Ends a turn without a reply, as its holder says.
@@ -111,8 +118,11 @@ impl<P: Ports> SessionState<P> {
     ) {
         self.last_active_at = now.wall;
         let generation = turn.generation;
+        if input == InputFate::Keep && !turn.branches {
+            self.tip = self.tip.max(turn.last_seq);
+        }
+        let partial = self.partial_fate(&turn, input);
         let (next_seq, version, at) = (self.next_seq, self.version, now.wall);
-        let partial = PartialFate::Drop;
         let write = Write::Settle { generation, outcome, input, partial, next_seq, version, at };
         self.outbox.push_back(Pending::Settle {
             write: Some(write),

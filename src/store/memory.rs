@@ -329,7 +329,7 @@ impl Shared {
         };
         let data = new.data.into_iter().collect();
         let mut life = Life::new(record, data, keys);
-        life.push(new.entries, None, new.at);
+        life.push(new.entries, None, false, new.at);
         debug_assert_eq!(life.record.entries, count);
         let record = life.record();
         let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());

@@ -3,12 +3,29 @@
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::tombstone::Tombstone;
 
 /// The metadata of one life of a session. Its entries and data are read apart.
+///
+/// It is a view. There is no way to save it, so a copy that is old or incomplete cannot overwrite anything:
+///
+/// ```compile_fail,E0599
+/// # async fn clear(supervisor: session_supervisor::Supervisor, record: session_supervisor::Record) {
+/// supervisor.clear_stale(&record).await; // Compare-and-set on what it calls open: always safe.
+/// record.save().await;                   // No such method, on this or on anything that takes one.
+/// # }
+/// ```
+///
+/// and without the handle of a session it cannot be written to:
+///
+/// ```compile_fail,E0599
+/// # async fn write(record: session_supervisor::Record, entry: session_supervisor::ChatMessage) {
+/// record.append(&[entry]).await;
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Which conversation.
@@ -33,6 +50,13 @@ pub struct Record {
     pub entries: u64,
     /// The turns that were begun and not settled, oldest first.
     pub open: Vec<TurnMarker>,
+}
+
+impl Record {
+    /// The stream of the turn that was begun last and is not settled.
+    pub fn active_stream(&self) -> Option<StreamId> {
+        self.open.last().map(|marker| StreamId::new(self.incarnation, marker.generation))
+    }
 }
 
 /// A turn that was begun and not settled. Without a live turn behind it, it is stale.
@@ -125,6 +149,8 @@ pub struct StoredEntry {
     pub seq: u64,
     /// The turn that wrote it; `None` if it was appended without one.
     pub generation: Option<Generation>,
+    /// Whether it is what the turn was begun with, or what was said to it later.
+    pub input: bool,
     /// Whether it counts.
     pub mark: EntryMark,
     /// When it was written.

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Chunk, Event};
+use super::draft::Draft;
+use super::{Chunk, Event, Said};
 use crate::outcome::{CancelReason, TurnOutcome};
 
 /// What a turn's readers see, and whether it may add to it.
@@ -24,6 +25,10 @@ pub(super) struct Ring {
     pub(super) fenced: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
+    /// What was said to the turn while it works, and that it has not read.
+    pub(super) inbox: Option<Box<VecDeque<Said>>>,
+    /// What the store is to have of it, while the turn runs and says something.
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// Why nobody can read on from a place.
@@ -54,8 +59,18 @@ impl Ring {
     /// An empty one.
     pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
         let chunks = VecDeque::new();
-        let (told, fenced, ended) = (None, false, None);
-        Self { chunks, first: 1, bytes: 0, max_items, max_bytes, told, fenced, ended }
+        Self {
+            chunks,
+            first: 1,
+            bytes: 0,
+            max_items,
+            max_bytes,
+            told: None,
+            fenced: false,
+            ended: None,
+            inbox: None,
+            draft: None,
+        }
     }
 
     /// The number that the next chunk gets.
@@ -86,6 +101,8 @@ impl Ring {
     pub(super) fn end(&mut self, outcome: TurnOutcome) -> bool {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
+        self.draft = None;
+        self.inbox = None;
         first
     }
 

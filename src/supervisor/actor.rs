@@ -108,20 +108,28 @@ impl Actor for SupervisorActor {
     }
 }
 
-/// Removes the tombstones whose time is over, a slice at a time.
+/// Removes what is kept for a time and whose time is over, a slice at a time.
 pub(super) async fn sweep(shared: &Arc<Shared>) {
     let now = shared.engine.now();
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
-    loop {
-        match shared.engine.store.forget(Forget::Tombstones(now.wall), SWEEP_SLICE).await {
-            Ok(forgotten) if forgotten == SWEEP_SLICE => {}
-            Ok(_) => return,
-            Err(error) => {
-                shared.engine.counts.store_failed("forget_tombstones");
-                tracing::warn!(%error, "tombstones could not be swept");
-                return;
+    let kept = &shared.engine.config.kept;
+    let before = |kept_for| now.wall.minus(kept_for);
+    for what in [
+        Forget::Tombstones(now.wall),
+        Forget::Requests(before(kept.requests_for)),
+        Forget::Revisions(before(kept.revisions_for)),
+    ] {
+        loop {
+            match shared.engine.store.forget(what, SWEEP_SLICE).await {
+                Ok(forgotten) if forgotten == SWEEP_SLICE => {}
+                Ok(_) => break,
+                Err(error) => {
+                    shared.engine.counts.store_failed(what.name());
+                    tracing::warn!(what = what.name(), %error, "a sweep failed");
+                    break;
+                }
             }
         }
     }

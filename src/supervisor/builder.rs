@@ -13,8 +13,10 @@ use crate::admission::{Admission, AdmitAll};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, Parts};
-use crate::entry::ChatMessage;
+use crate::entry::{ChatMessage, Content};
 use crate::id::{IdSource, RandomIds};
+use crate::partial::PartialEntry;
+use crate::policy::PartialPolicy;
 use crate::rt::{Arc, Spawner};
 use crate::store::{MemoryStore, Store};
 
@@ -33,6 +35,8 @@ pub struct SupervisorBuilder<E = ChatMessage> {
     ids: Arc<dyn IdSource>,
     /// What the host will say of each begin.
     admission: Arc<dyn Admission>,
+    /// How a partial reply will become an entry.
+    partial_entry: Option<PartialEntry>,
     /// What the entries will be.
     entries: PhantomData<fn() -> E>,
 }
@@ -46,6 +50,7 @@ impl<E> SupervisorBuilder<E> {
             clock: None,
             ids: Arc::new(RandomIds),
             admission: Arc::new(AdmitAll),
+            partial_entry: None,
             entries: PhantomData,
         }
     }
@@ -86,6 +91,26 @@ impl<E> SupervisorBuilder<E> {
         self
     }
 
+    /// What a reply that was not finished looks like in the transcript, made of the text that had been
+    /// emitted. Needed for [`PartialPolicy::Entry`](crate::PartialPolicy::Entry), and used for nothing else.
+    ///
+    /// It is called without any lock, by whoever ends the turn. If it panics, or its entry is too large,
+    /// what was stored of the reply stays beside the transcript.
+    ///
+    /// ```
+    /// # use session_supervisor::{ChatMessage, Config, PartialPolicy, Supervisor};
+    /// let mut config = Config::default();
+    /// config.partials.interrupted = PartialPolicy::Entry;
+    /// let builder = Supervisor::builder().config(config).partial_entry(ChatMessage::assistant);
+    /// ```
+    pub fn partial_entry(mut self, make: impl Fn(&str) -> E + Send + Sync + 'static) -> Self
+    where
+        E: Content,
+    {
+        self.partial_entry = Some(PartialEntry::new(make));
+        self
+    }
+
     /// Starts the supervisor on the current tokio runtime.
     ///
     /// First, every turn that an earlier run left open is settled as interrupted, with its input
@@ -103,8 +128,12 @@ impl<E> SupervisorBuilder<E> {
         self.config.validate()?;
         let spawner = Spawner::current().ok_or(StartError::NoRuntime)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let (store, config, ids, admission) = (self.store, self.config, self.ids, self.admission);
-        let engine = Engine::new(Parts { store, config, clock, ids, admission }, spawner);
+        let Self { store, config, ids, admission, partial_entry, .. } = self;
+        if config.partials.interrupted == PartialPolicy::Entry && partial_entry.is_none() {
+            return Err(StartError::NoPartialEntry);
+        }
+        let parts = Parts { store, config, clock, ids, admission, partial_entry };
+        let engine = Engine::new(parts, spawner);
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
         let shared = Shared::new(engine);

@@ -14,6 +14,12 @@ pub enum StartError {
     /// A setting is out of its bounds.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Partial replies are to become entries, and nobody said how.
+    #[error(
+        "`partials.interrupted` is `entry`: say with `SupervisorBuilder::partial_entry` what a partial \
+         reply looks like as an entry"
+    )]
+    NoPartialEntry,
     /// There is no tokio runtime to run on.
     #[error("a supervisor has to be started inside a tokio runtime with time enabled")]
     NoRuntime,

@@ -344,7 +344,7 @@ impl Shared {
             Created::Created(record) => {
                 self.engine.counts.created();
                 tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
-                match self.publish(record) {
+                match self.publish(record, Vec::new()) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),
                 }

@@ -10,10 +10,9 @@ use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::outcome::TurnOutcome;
-use crate::store::{
-    FenceReason, InputFate, PartialFate, Record, RecordFilter, StoreError, TurnMarker, Write,
-};
+use crate::slot::Callers;
+use crate::state::{SessionState, Settings};
+use crate::store::{FenceReason, Record, RecordFilter, StoreError};
 
 /// How many sessions are looked at together.
 const PAGE: usize = 256;
@@ -56,18 +55,7 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
         let page = engine.store.list(filter.clone(), after, PAGE).await?;
         report.damaged.extend(page.damaged);
         for record in &page.records {
-            for marker in &record.open {
-                if !settle_one(engine, record, marker).await? {
-                    continue;
-                }
-                report.settled.push(SettledTurn {
-                    session: record.id.clone(),
-                    key: record.key.clone(),
-                    stream: StreamId::new(record.incarnation, marker.generation),
-                    instance: marker.instance,
-                    began_at: marker.began_at,
-                });
-            }
+            settle_one(engine, record, &mut report.settled).await?;
         }
         after = page.next;
         if after.is_none() {
@@ -78,31 +66,42 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
     Ok(report)
 }
 
-/// Settles one turn as interrupted; `false` if it is not open any more: what a start that was dropped
-/// had handed over came through meanwhile.
-async fn settle_one(
+/// Settles the open turns of one session as interrupted, with what is kept of their replies.
+pub(super) async fn settle_one(
     engine: &Engine,
     record: &Record,
-    marker: &TurnMarker,
-) -> Result<bool, StoreError> {
-    let stream = StreamId::new(record.incarnation, marker.generation);
-    let write = Write::Settle {
-        generation: marker.generation,
-        outcome: TurnOutcome::Interrupted,
-        input: InputFate::Keep,
-        partial: PartialFate::Keep { last: None },
-        next_seq: record.next_seq,
-        version: record.version,
+    settled: &mut Vec<SettledTurn>,
+) -> Result<(), StoreError> {
+    let said = engine.said(record).await?;
+    let settings = Settings {
         at: engine.now().wall,
+        instance: engine.instance,
+        partials: engine.config.partials.interrupted,
+        max_branches: engine.config.limits.max_branches,
     };
-    match engine.store.write(&record.id, record.incarnation, write).await {
-        Ok(()) => {}
-        Err(StoreError::Fenced { reason: FenceReason::TurnNotOpen | FenceReason::NoSuchLife }) => {
-            return Ok(false);
+    let repairs = SessionState::<Callers>::load(record, said, settings).into_repairs();
+    for (marker, write) in record.open.iter().zip(repairs) {
+        let write = engine.encode_partial(write);
+        match engine.store.write(&record.id, record.incarnation, write).await {
+            Ok(()) => {}
+            // It is not open any more: what a start that was dropped had handed over came through.
+            Err(StoreError::Fenced {
+                reason: FenceReason::TurnNotOpen | FenceReason::NoSuchLife,
+            }) => {
+                continue;
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => return Err(error),
+        let stream = StreamId::new(record.incarnation, marker.generation);
+        tracing::info!(session = %record.id, %stream, from = "running", to = "interrupted",
+            "a turn of an earlier run is settled");
+        settled.push(SettledTurn {
+            session: record.id.clone(),
+            key: record.key.clone(),
+            stream,
+            instance: marker.instance,
+            began_at: marker.began_at,
+        });
     }
-    tracing::info!(session = %record.id, %stream, from = "running", to = "interrupted",
-        "a turn of an earlier run is settled");
-    Ok(true)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
@@ -151,7 +152,9 @@ impl Shared {
         match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
             Found::Live(mut record) => {
                 record.generation = record.generation.skip(unheard_turns());
-                Ok(match self.publish(record) {
+                let said = self.engine.said(&record).await;
+                let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
+                Ok(match self.publish(record, said) {
                     Ok(slot) => Some(Located::Live(slot)),
                     Err(tombstone) => Some(self.gone(tombstone)),
                 })
@@ -161,11 +164,12 @@ impl Shared {
         }
     }
 
-    /// Makes a session live. Called under the flight of its id.
-    pub(crate) fn publish(&self, record: Record) -> Result<Arc<Slot>, Tombstone> {
+    /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
+    /// flight of its id.
+    pub(crate) fn publish(&self, record: Record, said: Vec<Bytes>) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
         let house: Weak<dyn House> = self.myself.clone();
-        let slot = Slot::new(record, self.engine.clone(), house);
+        let slot = Slot::new(record, said, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
                 self.engine.counts.loaded();
@@ -223,6 +227,13 @@ impl House for Shared {
                 Located::Live(_) | Located::Unknown => Reloaded::Unknown,
             })
         })
+    }
+
+    fn fresh(
+        &self,
+        record: Record,
+    ) -> Pin<Box<dyn Future<Output = Result<Found, StoreError>> + Send + '_>> {
+        Box::pin(self.fresh(record))
     }
 
     fn parent(&self) -> Option<ActorCell> {

@@ -34,6 +34,8 @@ fn effect(effect: &Effect<Test>) -> String {
             Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
             Err(ChangeRefusal::Gone(_)) => format!("changed(c{port} gone)"),
             Err(ChangeRefusal::Closing) => format!("changed(c{port} closing)"),
+            Err(ChangeRefusal::Busy { .. }) => format!("changed(c{port} busy)"),
+            Err(ChangeRefusal::Moved) => format!("changed(c{port} moved)"),
             Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
         },
         Effect::Deleted { port, answer } => match answer {
@@ -51,6 +53,10 @@ fn effect(effect: &Effect<Test>) -> String {
             }
         }
         Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
+        Effect::Steerable { stream } => format!("steerable(~{stream})"),
+        Effect::Steered { port, generation, seq, .. } => {
+            format!("steered(b{port} t{} #{seq})", generation.get())
+        }
         Effect::Opened { generation, .. } => format!("opened(t{})", generation.get()),
         Effect::Tell { stream, reason } => format!("tell(~{stream} {})", why(*reason)),
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
@@ -75,6 +81,13 @@ fn refusal(refusal: &BeginRefusal) -> String {
             format!("timeout {}", self::holder(holder))
         }
         BeginRefusal::TimedOut { holder: None } => "timeout".to_owned(),
+        BeginRefusal::Moved => "moved".to_owned(),
+        BeginRefusal::TooManyBranches { parent } => format!("branches under #{parent}"),
+        BeginRefusal::AskAgain => "ask again".to_owned(),
+        BeginRefusal::Repeated { generation, same } => {
+            format!("repeats t{} {}", generation.get(), if *same { "same" } else { "other" })
+        }
+        BeginRefusal::Steered { by, seq } => format!("steered t{} #{seq}", by.get()),
         BeginRefusal::Conflict { version } => format!("conflict v{version}"),
         BeginRefusal::Cancelled(reason) => format!("cancelled {}", why(*reason)),
         BeginRefusal::Store(it) => error(it).to_owned(),
@@ -156,6 +169,10 @@ fn pending(pending: &Pending<Test>) -> String {
         Pending::Settle { write, generation, outcome, .. } => {
             (format!("settle{}:{outcome}", generation.get()), write)
         }
+        Pending::Partial { write, generation, .. } => {
+            (format!("partial{}", generation.get()), write)
+        }
+        Pending::Steer { write, generation, .. } => (format!("steer{}", generation.get()), write),
         Pending::Change { write, .. } => ("change".to_owned(), write),
         Pending::Delete { write } => ("delete".to_owned(), write),
     };

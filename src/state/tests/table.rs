@@ -286,6 +286,9 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::AwaitDelete { .. } => 8,
         Input::Alarm => 9,
         Input::Stored { .. } => 10,
+        Input::Take { .. } => 11,
+        Input::Keep { .. } => 12,
+        Input::Clear { .. } => 13,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
     assert_eq!(kinds, (0..=10).collect());

@@ -83,7 +83,7 @@ impl Life {
             Write::Steer { generation, seq, input, at } => {
                 self.check_next(seq)?;
                 self.check_open(generation)?;
-                self.push([input], Some(generation), at);
+                self.push([input], Some(generation), true, at);
                 self.record.last_active_at = at;
             }
             Write::Partial { generation, piece } => {
@@ -99,7 +99,7 @@ impl Life {
                     let outcome = TurnOutcome::Committed;
                     self.turns.push(TurnRecord { generation, outcome, settled_at: at });
                 }
-                self.push(entries, Some(generation), at);
+                self.push(entries, Some(generation), false, at);
                 self.change(data);
                 self.touch(version, at);
             }
@@ -122,7 +122,7 @@ impl Life {
             }
             Write::Append { first_seq, entries, version, at } => {
                 self.check_next(first_seq)?;
-                self.push(entries, None, at);
+                self.push(entries, None, false, at);
                 self.touch(version, at);
             }
             Write::PutData { changes, version, at } => {
@@ -158,7 +158,7 @@ impl Life {
             self.extras.begun(generation, extra.request, extra.parent);
         }
         let (first, has_input) = (self.record.next_seq, input.is_some());
-        self.push(input.map(|(_, input)| input), Some(generation), at);
+        self.push(input.map(|(_, input)| input), Some(generation), true, at);
         self.record.generation = generation;
         self.open.push(Open { marker, first, has_input });
         self.record.last_active_at = at;
@@ -237,7 +237,7 @@ impl Life {
                 self.extras.forget_partial(generation);
                 let (seq, mark) = (next_seq - 1, EntryMark::Partial);
                 let generation = Some(generation);
-                self.entries.push(StoredEntry { seq, generation, mark, at, payload });
+                self.entries.push(StoredEntry { seq, generation, input: false, mark, at, payload });
                 self.record.entries += 1;
             }
         }
@@ -275,11 +275,12 @@ impl Life {
         &mut self,
         payloads: impl IntoIterator<Item = Bytes>,
         generation: Option<Generation>,
+        input: bool,
         at: Timestamp,
     ) {
         for payload in payloads {
-            let seq = self.record.next_seq;
-            self.entries.push(StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload });
+            let (seq, mark) = (self.record.next_seq, EntryMark::Kept);
+            self.entries.push(StoredEntry { seq, generation, input, mark, at, payload });
             self.record.next_seq += 1;
             self.record.entries += 1;
         }

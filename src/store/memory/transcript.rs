@@ -98,7 +98,7 @@ mod tests {
         for seq in 1..=1_000_u64 {
             let generation = Some(Generation::new(seq.div_ceil(2)));
             let (mark, at) = (EntryMark::Kept, Timestamp::from_millis(seq));
-            all.push(StoredEntry { seq, generation, mark, at, payload: "x".into() });
+            all.push(StoredEntry { seq, generation, input: false, mark, at, payload: "x".into() });
         }
         let numbers =
             |all: &Transcript, after| all.after(after).map(|it| it.seq).collect::<Vec<_>>();

@@ -29,7 +29,7 @@ pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created
         tombstone::remove(connection, &new.id.to_string())?;
     }
     let mut life = Life::new(next_incarnation(connection)?, new);
-    push(connection, &mut life, &new.entries, None, new.at)?;
+    push(connection, &mut life, &new.entries, None, false, new.at)?;
     life.insert(connection)?;
     for (name, value) in &new.data {
         datum::put(connection, life.incarnation, name, value)?;
@@ -91,7 +91,7 @@ pub(super) fn apply(
             if open.steered == 0 {
                 open.steered = *seq;
             }
-            push(connection, &mut life, std::slice::from_ref(input), Some(*generation), *at)?;
+            push(connection, &mut life, std::slice::from_ref(input), Some(*generation), true, *at)?;
             life.active_at = *at;
         }
         Write::Partial { generation, piece } => {
@@ -104,7 +104,7 @@ pub(super) fn apply(
             check_next(&life, *first_seq)?;
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
-            push(connection, &mut life, entries, Some(*generation), *at)?;
+            push(connection, &mut life, entries, Some(*generation), false, *at)?;
             put_data(connection, &life, data)?;
             touch(&mut life, *version, *at);
         }
@@ -121,7 +121,7 @@ pub(super) fn apply(
         }
         Write::Append { first_seq, entries, version, at } => {
             check_next(&life, *first_seq)?;
-            push(connection, &mut life, entries, None, *at)?;
+            push(connection, &mut life, entries, None, false, *at)?;
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
@@ -159,7 +159,7 @@ fn begin(
     }
     if let Some((_, payload)) = input {
         let payload = std::slice::from_ref(payload);
-        push(connection, life, payload, Some(marker.generation), at)?;
+        push(connection, life, payload, Some(marker.generation), true, at)?;
     }
     let input = input.map_or(0, |(seq, _)| *seq);
     life.generation = marker.generation;
@@ -287,11 +287,12 @@ fn push(
     life: &mut Life,
     payloads: &[Bytes],
     generation: Option<Generation>,
+    input: bool,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     for payload in payloads {
-        let (seq, payload) = (life.next_seq, payload.clone());
-        let entry = StoredEntry { seq, generation, mark: EntryMark::Kept, at, payload };
+        let (seq, payload, mark) = (life.next_seq, payload.clone(), EntryMark::Kept);
+        let entry = StoredEntry { seq, generation, input, mark, at, payload };
         entry::insert(connection, life.incarnation, &entry)?;
         life.next_seq += 1;
         life.entries += 1;
@@ -356,7 +357,7 @@ fn settle_partial(
         PartialFate::Entry { payload } => {
             let (seq, payload) = (life.next_seq - 1, payload.clone());
             let (generation, mark) = (Some(generation), EntryMark::Partial);
-            let entry = StoredEntry { seq, generation, mark, at, payload };
+            let entry = StoredEntry { seq, generation, input: false, mark, at, payload };
             entry::insert(connection, life.incarnation, &entry)?;
             life.entries += 1;
         }

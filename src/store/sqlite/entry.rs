@@ -18,6 +18,9 @@ const MARKS: [(u64, EntryMark); 4] = [
     (3, EntryMark::Partial),
 ];
 
+/// Added to the number of a mark if the entry is an input.
+const INPUT: u64 = 16;
+
 /// Writes a row for `entry` of the life `incarnation`.
 pub(super) fn insert(
     connection: &Connection,
@@ -146,7 +149,8 @@ pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
         Some(StoredEntry {
             seq: row::get_number(row, 1)?,
             generation: row::get_optional_number(row, 2)?.map(Generation::new),
-            mark: MARKS.iter().find(|(found, _)| *found == mark)?.1,
+            input: mark & INPUT != 0,
+            mark: MARKS.iter().find(|(found, _)| *found == mark & !INPUT)?.1,
             at: Timestamp::from_millis(row::get_number(row, 4)?),
             payload: Bytes::copy_from_slice(row::get_blob(row, 5)?),
         })
@@ -168,6 +172,7 @@ fn damaged(row: &Row<'_>) -> StoredEntry {
     StoredEntry {
         seq: row::get_number(row, 1).unwrap_or_default(),
         generation: None,
+        input: false,
         mark: EntryMark::Damaged,
         at: Timestamp::default(),
         payload: Bytes::new(),
@@ -182,7 +187,7 @@ fn seal(incarnation: Incarnation, entry: &StoredEntry) -> impl rusqlite::Params 
         number(incarnation.get()),
         number(entry.seq),
         entry.generation.map_or(ValueRef::Null, |generation| number(generation.get())),
-        number(*mark),
+        number(mark + if entry.input { INPUT } else { 0 }),
         number(entry.at.as_millis()),
         ValueRef::Blob(&entry.payload),
     ];

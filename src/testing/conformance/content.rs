@@ -28,6 +28,7 @@ async fn appended_entries_read_back_in_order(rig: Rig) -> Verdict {
     let entry = |seq, text| StoredEntry {
         seq,
         generation: None,
+        input: false,
         mark: EntryMark::Kept,
         at: at(50),
         payload: bytes(text),

@@ -61,6 +61,7 @@ async fn a_created_session_reads_back_with_every_field(rig: Rig) -> Verdict {
     let entry = |seq, text| StoredEntry {
         seq,
         generation: None,
+        input: false,
         mark: EntryMark::Kept,
         at: at(5),
         payload: bytes(text),

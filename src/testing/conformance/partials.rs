@@ -145,6 +145,7 @@ async fn a_settle_can_make_an_entry_of_what_was_said(rig: Rig) -> Verdict {
     let made = StoredEntry {
         seq: 3,
         generation: Some(Generation::new(1)),
+        input: false,
         mark: EntryMark::Partial,
         at: at(100),
         payload: bytes("half"),

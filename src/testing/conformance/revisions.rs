@@ -32,11 +32,12 @@ pub(super) const CHECKS: &[Check] = checks![
     a_later_life_has_no_revisions,
 ];
 
-/// An entry that two turns leave.
+/// An entry that a turn leaves: its input `in`, or its reply.
 fn written(turn: u64, seq: u64, text: &str, seconds: u64) -> StoredEntry {
     StoredEntry {
         seq,
         generation: Some(Generation::new(turn)),
+        input: text == "in",
         mark: EntryMark::Kept,
         at: at(seconds),
         payload: bytes(text),

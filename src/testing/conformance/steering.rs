@@ -35,6 +35,7 @@ async fn an_input_is_added_to_an_open_turn(rig: Rig) -> Verdict {
     let added = StoredEntry {
         seq: 2,
         generation: Some(Generation::new(1)),
+        input: true,
         mark: EntryMark::Kept,
         at: at(10),
         payload: bytes("more"),

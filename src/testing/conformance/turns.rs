@@ -56,6 +56,7 @@ async fn a_begun_turn_leaves_its_marker_and_its_input(rig: Rig) -> Verdict {
     let input = StoredEntry {
         seq: 2,
         generation: Some(Generation::new(4)),
+        input: true,
         mark: EntryMark::Kept,
         at: at(9),
         payload: bytes("hi"),
@@ -130,6 +131,7 @@ async fn a_commit_changes_everything_together(rig: Rig) -> Verdict {
     let entry = |seq, text| StoredEntry {
         seq,
         generation: Some(Generation::new(1)),
+        input: seq == 2,
         mark: EntryMark::Kept,
         at: at(if seq == 2 { 1 } else { 20 }),
         payload: bytes(text),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input, InputFate,
-    InstanceId, Moment, Phase, SessionId, SessionState, StoreError, Target, Test, Ticket,
-    Timestamp, Write, commit, outcome_unknown, unavailable,
+    BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input, InputFate, Moment,
+    PartialPolicy, Phase, SessionId, SessionState, StoreError, Target, Test, Ticket, Timestamp,
+    Write, commit, outcome_unknown, settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -49,7 +49,7 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, InstanceId::from_random(2)),
+            state: SessionState::load(&created, Vec::new(), settings(2, PartialPolicy::Beside)),
             model: Model::new(&created, &[]),
             store,
             record: created,
@@ -108,8 +108,9 @@ impl Driver {
                 let port = self.port();
                 let input = input.then(|| Bytes::from(format!("input {port}")));
                 let ticket = Ticket(port.into());
+                let (expect_version, special) = (version, None);
                 let request =
-                    BeginRequest { ticket, input, policy, expect_version: version, draining };
+                    BeginRequest { ticket, input, policy, expect_version, draining, special };
                 self.apply(Input::Begin { request, port, stream: port });
             }
             Step::Leave(which) => {
@@ -234,7 +235,8 @@ impl Driver {
         self.model.settled();
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
-        self.state = SessionState::load(&record, InstanceId::from_random(3));
+        let settings = settings(3, PartialPolicy::Beside);
+        self.state = SessionState::load(&record, Vec::new(), settings);
         self.model.reload(&record, &self.entries());
     }
 

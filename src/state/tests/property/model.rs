@@ -193,7 +193,12 @@ impl Model {
                     self.end(turn.generation, TurnOutcome::Abandoned, InputFate::Keep);
                 }
             }
-            Input::Cancel { .. } | Input::LeaveQueue { .. } | Input::Alarm => {}
+            Input::Cancel { .. }
+            | Input::LeaveQueue { .. }
+            | Input::Alarm
+            | Input::Keep { .. }
+            | Input::Take { .. }
+            | Input::Clear { .. } => {}
         }
     }
 
@@ -212,7 +217,9 @@ impl Model {
             _ if self.open.is_empty() => return admitted,
             BusyPolicy::Parallel(_) if self.queue.is_empty() => return admitted,
             BusyPolicy::Reject => return Some("busy"),
-            BusyPolicy::Queue { max, .. } | BusyPolicy::Interrupt { max, .. } => max,
+            BusyPolicy::Queue { max, .. }
+            | BusyPolicy::Steer { max, .. }
+            | BusyPolicy::Interrupt { max, .. } => max,
             BusyPolicy::Parallel(_) => 16,
         };
         let full = (self.queue.len() >= max).then_some("full");
@@ -256,7 +263,7 @@ impl Model {
                 self.write(entries, port);
             }
             Change::Data(_) => self.version += 1,
-            Change::Label(_) => {}
+            Change::Label(_) | Change::TakeBack(_) => {}
         }
         let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
         self.changes.insert(port, changed);

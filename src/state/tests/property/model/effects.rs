@@ -69,7 +69,11 @@ impl Model {
             }
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave => assert!(self.failing && !self.over),
-            Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
+            Effect::Steered { .. } => panic!("nobody steers here"),
+            Effect::Steerable { .. }
+            | Effect::Waiting { .. }
+            | Effect::Cancelled { .. }
+            | Effect::Alarm { .. } => {}
         }
     }
 
@@ -190,6 +194,11 @@ fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::QueueFull { .. } => "full",
         BeginRefusal::Conflict { .. } => "conflict",
         BeginRefusal::TimedOut { .. } => "timed out",
+        BeginRefusal::Moved
+        | BeginRefusal::TooManyBranches { .. }
+        | BeginRefusal::AskAgain
+        | BeginRefusal::Repeated { .. }
+        | BeginRefusal::Steered { .. } => "special",
         BeginRefusal::Cancelled(_) => "cancelled",
         BeginRefusal::Store(_) => "store",
     }

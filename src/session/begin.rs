@@ -1,0 +1,192 @@
+//! How turns are begun from a handle.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::Session;
+use super::error::BeginError;
+use super::wait::{Again, admitted};
+use crate::engine::Engine;
+use crate::entry::{Content, TurnInput, check_name};
+use crate::slot::Slot;
+use crate::slot::hold::Hold;
+use crate::state::{Asked, BeginRefusal, BeginRequest, Redo, Special};
+use crate::store::{FenceReason, Request, StoreError};
+use crate::turn::{BeginOptions, Running, Turn};
+
+impl<E: Content> Session<E> {
+    /// Begins a turn whose work stays with the caller: what the user said becomes durable, and the
+    /// caller gets the right to reply.
+    ///
+    /// Its place among others is taken by the first poll of the future, not by the call: whoever spawns
+    /// a task for each message and wants them in order has to poll each once before the next.
+    ///
+    /// `options` is a [`BusyPolicy`](crate::BusyPolicy), `()` for the supervisor's, or
+    /// [`BeginOptions`]. Counts as use if it is admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`BeginError`]; with any of them nothing runs. The input is in the transcript only if the
+    /// turn was admitted and then told to end, or if the store does not know.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its first poll, nothing has happened. Dropped while it waits, it leaves the
+    /// queue. Dropped after the turn has taken the slot, the turn ends as abandoned and its input is
+    /// kept.
+    pub async fn begin(
+        &self,
+        input: impl Into<TurnInput<'_, E>>,
+        options: impl Into<BeginOptions>,
+    ) -> Result<Turn<E>, BeginError> {
+        let (engine, options) = (&self.slot.engine, options.into());
+        let admitted = input.into().encode(&engine.config.limits).map_err(BeginError::Input);
+        let admitted = admitted.and_then(|input| {
+            let request = options.request(engine, Some(self.id()), self.key(), input.as_ref());
+            engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
+            Ok(input)
+        });
+        match admitted {
+            Ok(input) => self.begin_admitted(input, &options).await,
+            Err(error) => Err(error.noted(engine)),
+        }
+    }
+
+    /// As [`begin`](Self::begin), for an input that was encoded and that the host was asked about.
+    pub(crate) async fn begin_admitted(
+        &self,
+        input: Option<Bytes>,
+        options: &BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        let begun = self.begin_encoded(input, options, None).await.and_then(|hold| {
+            // Only what is to be done over can have moved.
+            hold.ok_or(BeginError::Draining { instance: self.slot.engine.instance })
+        });
+        begun.map_err(|error| error.noted(&self.slot.engine)).map(Turn::new)
+    }
+
+    /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the
+    /// turn is fenced, and waits for at its shutdown.
+    ///
+    /// Resolves when the turn has begun. Dropping the handle that it resolves to detaches from the
+    /// task, unless [`Running::cancel_on_drop`] was called.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin); `work` has not been called then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`begin`](Self::begin); once the work has started, dropping has no influence.
+    pub async fn run<F, W>(
+        &self,
+        input: impl Into<TurnInput<'_, E>>,
+        options: impl Into<BeginOptions>,
+        work: F,
+    ) -> Result<Running<W::Output>, BeginError>
+    where
+        F: FnOnce(Turn<E>) -> W + Send + 'static,
+        W: Future + Send + 'static,
+        W::Output: Send + 'static,
+    {
+        let turn = self.begin(input, options).await?;
+        Ok(Running::start(turn, work))
+    }
+
+    /// [`Self::begin`], from what was encoded; `None` if what was to be done over is not there any more as
+    /// it was seen.
+    pub(super) async fn begin_encoded(
+        &self,
+        input: Option<Bytes>,
+        options: &BeginOptions,
+        redo: Option<Redo>,
+    ) -> Result<Option<Hold>, BeginError> {
+        let mut slot = self.slot.clone();
+        let named = named(input.as_ref(), options, &slot.engine)?;
+        loop {
+            let engine = &slot.engine;
+            let asked = match &named {
+                Some(request) => Some(self.ask(&slot, request).await?),
+                None => None,
+            };
+            let special = Special { redo, request: asked };
+            let special = (redo.is_some() || special.request.is_some()).then(|| Box::new(special));
+            let began = engine.now();
+            let request = BeginRequest {
+                ticket: slot.ticket(),
+                input: input.clone(),
+                policy: options.policy.unwrap_or(engine.config.busy),
+                expect_version: options.expect_version,
+                draining: engine.is_draining(),
+                special,
+            };
+            let refusal = match admitted(&slot, request, began).await {
+                Ok(hold) => return Ok(Some(hold)),
+                Err(BeginRefusal::Moved) => return Ok(None),
+                Err(BeginRefusal::AskAgain) => continue,
+                Err(refusal) => refusal,
+            };
+            let waited = engine.now().moment.since(began.moment);
+            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, options) {
+                if matches!(error, BeginError::Gone { .. }) {
+                    engine.counts.gone_hit();
+                }
+                return Err(error);
+            }
+            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            slot = match self.again().await {
+                Ok(Again::Live(slot)) => slot,
+                Ok(Again::Gone(tombstone)) => {
+                    return Err(BeginError::Gone { id, tombstone, instance });
+                }
+                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
+                Err(source) if slot.engine.is_over(&source) => {
+                    return Err(BeginError::Draining { instance });
+                }
+                Err(source) => return Err(BeginError::Store { id, source }),
+            };
+        }
+    }
+
+    /// Asks the store for a name; an error if it was used before.
+    async fn ask(&self, slot: &Slot, request: &Request) -> Result<Asked, BeginError> {
+        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let failed = |source| BeginError::Store { id: id.clone(), source };
+        // Counted before the store is asked: whatever is admitted from here on is noticed.
+        let seen = slot.snapshot(slot.engine.now()).requests;
+        let store = &slot.engine.store;
+        let found = match store.request(&slot.id, slot.incarnation, &request.key).await {
+            // A life that is over has no names: the begin will be told what became of it.
+            Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }) => None,
+            found => found.map_err(failed)?,
+        };
+        let Some(found) = found else { return Ok(Asked { request: request.clone(), seen }) };
+        let stream = slot.stream_id(found.generation);
+        if found.digest != request.digest {
+            return Err(BeginError::KeyReused { id, key: request.key.clone(), stream, instance });
+        }
+        let turn =
+            store.turn(&slot.id, slot.incarnation, found.generation).await.map_err(failed)?;
+        let outcome = turn.map(|turn| turn.outcome);
+        Err(BeginError::Repeated { id, stream, outcome, instance })
+    }
+}
+
+/// The name of a begin, with the digest of what is asked for.
+fn named(
+    input: Option<&Bytes>,
+    options: &BeginOptions,
+    engine: &Engine,
+) -> Result<Option<Request>, BeginError> {
+    let Some(key) = &options.idempotency_key else { return Ok(None) };
+    check_name(key, &engine.config.limits).map_err(BeginError::Input)?;
+    let mut hasher = Sha256::new();
+    hasher.update([u8::from(input.is_some())]);
+    hasher.update(input.map_or(&[][..], |input| input));
+    // Half of it is more than enough to tell one message from another.
+    let hash = hasher.finalize();
+    let (half, _) = hash.as_slice().split_first_chunk::<16>().expect("a SHA-256 has 32 bytes");
+    Ok(Some(Request { key: key.clone(), digest: u128::from_be_bytes(*half) }))
+}

@@ -1,0 +1,124 @@
+//! Turns that the store calls open and that nobody holds: found by whoever reads, and cleared.
+//!
+//! After a crash there are none, since a start settles them. What is left are those whose end could not be
+//! stored. A reader that comes across one clears it, by compare-and-set on its life and its number, and
+//! with a proof that it is dead: either its session is loaded, and then the session's own state knows
+//! which turns may be alive; or it is not, and cannot be as long as this holds the flight of its id.
+//!
+//! What races: a begin, a commit or a load. The first two are decided by the session's lock; a load waits
+//! for the flight. Nothing of it reads or writes an entry, and nothing counts as use.
+
+use super::Supervisor;
+use super::error::ReadError;
+use super::recovery;
+use super::shared::Shared;
+use crate::id::{Incarnation, SessionId};
+use crate::rt::Arc;
+use crate::slot::{Slot, Standing};
+use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
+
+impl Shared {
+    /// `record`, or what there is by now if it called a turn open that nobody holds.
+    pub(super) async fn fresh(&self, record: Record) -> Result<Found, StoreError> {
+        if record.open.is_empty() || !self.is_suspect(&record) {
+            return Ok(Found::Live(record));
+        }
+        let id = record.id.clone();
+        let _flight = self.id_flights.join(&id).await;
+        // The record may be old: what is decided below is decided on one that was read after this.
+        let record = match self.read(&id).await? {
+            Found::Live(record) => record,
+            over @ (Found::Gone(_) | Found::Unknown) => return Ok(over),
+        };
+        match self.loaded(&id).filter(|slot| slot.standing() != Standing::Left) {
+            Some(slot) => self.clear_loaded(&slot, &record).await?,
+            None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,
+        }
+        self.read(&id).await
+    }
+
+    /// A page of records that match, none of which calls a turn open that nobody holds.
+    pub(super) async fn list(
+        &self,
+        filter: &RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> Result<RecordPage, StoreError> {
+        let mut page = self.engine.store.list(filter.clone(), after, limit).await?;
+        for record in std::mem::take(&mut page.records) {
+            if let Found::Live(record) = self.fresh(record).await?
+                && filter.matches(&record)
+            {
+                page.records.push(record);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Whether `record` calls a turn open that the session's state does not know of.
+    fn is_suspect(&self, record: &Record) -> bool {
+        match self.loaded(&record.id) {
+            Some(slot) if slot.incarnation == record.incarnation => {
+                record.open.iter().any(|marker| !slot.may_live(marker.generation))
+            }
+            Some(_) | None => true,
+        }
+    }
+
+    /// Clears what a loaded session's state says is dead.
+    async fn clear_loaded(&self, slot: &Arc<Slot>, record: &Record) -> Result<(), StoreError> {
+        for marker in &record.open {
+            if slot.incarnation == record.incarnation && !slot.may_live(marker.generation) {
+                match slot.clear(marker.generation).await {
+                    Ok(answer) => answer?,
+                    Err(_) => return Err(StoreError::Closed),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// The metadata of `id`, as the store has it.
+    pub(super) async fn read(&self, id: &SessionId) -> Result<Found, StoreError> {
+        self.engine.store.look_up(id, self.engine.now().wall).await
+    }
+}
+
+impl<E> Supervisor<E> {
+    /// The metadata of the session `id`, as the store has it: loads nothing, wakes nothing, counts as no
+    /// use. A turn that it calls open runs; one that does not run any more is cleared on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was cleared stays cleared.
+    pub async fn record(&self, id: &SessionId) -> Result<Found, ReadError> {
+        let found = match self.shared.read(id).await {
+            Ok(Found::Live(record)) => self.shared.fresh(record).await,
+            found => found,
+        };
+        found.map_err(|source| self.read_failed(source))
+    }
+
+    /// Clears the turns that `record` calls open and that nobody holds: each is settled as interrupted,
+    /// with its input and what was stored of its reply kept. Answers what there is by now.
+    ///
+    /// Listings and [`record`](Self::record) do it by themselves; this is for whoever has kept a record
+    /// for a while. A record that is old harms nothing: a turn that was begun since is not in it, and
+    /// one that may be alive is not touched. Counts as no use.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was cleared stays cleared.
+    pub async fn clear_stale(&self, record: &Record) -> Result<Found, ReadError> {
+        let fresh = self.shared.fresh(record.clone()).await;
+        fresh.map_err(|source| self.read_failed(source))
+    }
+}
