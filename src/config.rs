@@ -21,6 +21,8 @@ pub struct Config {
     pub unknown: UnknownPolicy,
     /// Turns.
     pub turns: TurnConfig,
+    /// Turns that are stuck.
+    pub stalls: StallConfig,
     /// Streams.
     pub streams: StreamConfig,
     /// Replies that are being said.
@@ -46,15 +48,73 @@ pub enum UnknownPolicy {
     Create,
 }
 
-/// Settings of turns.
+/// Settings of turns: what becomes of one that is told to end.
+///
+/// It is told, then aborted, then fenced, each counted from the cancel. The abort is never later than
+/// the fence, and no setting can keep the fence from coming; so these, the grace of an interrupt and
+/// the wait of a queue can be set one by one and never contradict each other: who waits is admitted when
+/// the grace is over, or told before that who holds the slot, for how long and doing what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TurnConfig {
-    /// How long a turn that was told to end keeps its slot if it does not unwind. Default: 5 s;
-    /// 0 takes it at once. At most 1 h.
+    /// How long after it was told to end the work of a turn is aborted: what was given to
+    /// [`Session::run`](crate::Session::run) is dropped where it awaits. A turn that was begun with
+    /// [`Session::begin`](crate::Session::begin), or whose work blocks its thread, goes on until the
+    /// grace is over. Default: 3 s; 0 aborts it at once. At most 1 h, and never after the grace,
+    /// however short that is.
+    #[serde(with = "humantime_serde")]
+    pub abort_after: Duration,
+    /// How long after it was told to end a turn keeps its slot if it does not unwind. Then it is fenced:
+    /// the slot is free, and what the turn commits later is refused. Default: 5 s; 0 takes it at
+    /// once. At most 1 h.
     #[serde(with = "humantime_serde")]
     pub cancel_grace: Duration,
+}
+
+/// Settings of turns that are stuck: of when a turn counts as stuck, and what is done about it.
+///
+/// A turn makes progress when it emits, [enters](crate::Turn::enter) a phase, or says
+/// [so](crate::Turn::progress). How long it may make none depends on its
+/// [phase](crate::WorkPhase); one that waits for a person may take as long as it likes. A turn is never
+/// judged by its age.
+///
+/// Turns are looked at now and then, so one that is stuck is found up to two `check_every` late, and
+/// never early. The budgets count from what the turn did last, and not from another setting, so none
+/// of them can contradict another: the shortest that applies is the one that is noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StallConfig {
+    /// How long a turn may make no progress while it waits for the model. Default: 5 min; 0 is for
+    /// ever. At most 100 years.
+    #[serde(with = "humantime_serde")]
+    pub model: Duration,
+    /// How long a turn may make no progress while it waits for a tool. Default: 30 min; 0 is for ever.
+    /// At most 100 years.
+    #[serde(with = "humantime_serde")]
+    pub tool: Duration,
+    /// How long a turn may work in all, however much progress it makes: for retries that each begin
+    /// afresh. Waiting for a person does not count. Default: 0, which is for ever. At most 100 years.
+    #[serde(with = "humantime_serde")]
+    pub total: Duration,
+    /// What is done with a turn that is stuck. Default: observe.
+    pub action: StallAction,
+    /// How often the sessions in which turns run are looked at. Default: 1 s. Between 10 ms and 1 h.
+    #[serde(with = "humantime_serde")]
+    pub check_every: Duration,
+}
+
+/// What is done with a turn that is stuck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StallAction {
+    /// It is told to the log and counted, once until it makes progress again.
+    #[default]
+    Observe,
+    /// It is told to end as well, for the reason [`Stalled`](crate::CancelReason::Stalled).
+    Act,
 }
 
 /// Settings of streams.
@@ -152,6 +212,7 @@ impl Default for Config {
             busy: BusyPolicy::Reject,
             unknown: UnknownPolicy::NotFound,
             turns: TurnConfig::default(),
+            stalls: StallConfig::default(),
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
@@ -163,7 +224,19 @@ impl Default for Config {
 
 impl Default for TurnConfig {
     fn default() -> Self {
-        Self { cancel_grace: Duration::from_secs(5) }
+        Self { abort_after: Duration::from_secs(3), cancel_grace: Duration::from_secs(5) }
+    }
+}
+
+impl Default for StallConfig {
+    fn default() -> Self {
+        Self {
+            model: Duration::from_secs(5 * 60),
+            tool: Duration::from_secs(30 * 60),
+            total: Duration::ZERO,
+            action: StallAction::Observe,
+            check_every: Duration::from_secs(1),
+        }
     }
 }
 
@@ -247,10 +320,18 @@ impl Config {
             refuse(value < low || value > high, field, printed, rule)
         };
         let grace = "it must be at most 1h";
+        span("turns.abort_after", self.turns.abort_after, Duration::ZERO, HOUR, grace)?;
         span("turns.cancel_grace", self.turns.cancel_grace, Duration::ZERO, HOUR, grace)?;
         if let BusyPolicy::Interrupt { grace: value, .. } = self.busy {
             span("busy.interrupt.grace", value, Duration::ZERO, HOUR, grace)?;
         }
+        let budget =
+            |field, value| span(field, value, Duration::ZERO, AGES, "it must be at most 100 years");
+        budget("stalls.model", self.stalls.model)?;
+        budget("stalls.tool", self.stalls.tool)?;
+        budget("stalls.total", self.stalls.total)?;
+        let (every, rule) = (self.stalls.check_every, "it must be between 10ms and 1h");
+        span("stalls.check_every", every, Duration::from_millis(10), HOUR, rule)?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
         positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
@@ -297,12 +378,16 @@ mod tests {
     #[test]
     fn a_file_needs_only_what_differs() {
         let config: Config = toml::from_str(
-            "busy = { queue = { max = 3, wait = \"90s\" } }\n[turns]\ncancel_grace = \"250ms\"",
+            "busy = { queue = { max = 3, wait = \"90s\" } }\n[turns]\ncancel_grace = \"250ms\"\n\
+             [stalls]\ntool = \"0s\"\naction = \"act\"",
         )
         .unwrap();
         let wait = Some(Duration::from_secs(90));
         assert_eq!(config.busy, BusyPolicy::Queue { max: 3, wait });
         assert_eq!(config.turns.cancel_grace, Duration::from_millis(250));
+        assert_eq!(config.turns.abort_after, Duration::from_secs(3));
+        let (tool, action) = (Duration::ZERO, StallAction::Act);
+        assert_eq!(config.stalls, StallConfig { tool, action, ..StallConfig::default() });
         assert_eq!(config.tombstones, TombstoneConfig::default());
     }
 
@@ -319,6 +404,8 @@ mod tests {
             ("tombstone = 3", "tombstone"),
             ("[tombstones]\nkeep_fro = \"1h\"", "keep_fro"),
             ("[turns]\ncancel_grace = \"-5s\"", "cancel_grace"),
+            ("[stalls]\nhuman = \"5m\"", "human"),
+            ("[stalls]\naction = \"panic\"", "panic"),
             ("busy = \"sometimes\"", "sometimes"),
         ] {
             let error = toml::from_str::<Config>(text).unwrap_err().to_string();
@@ -328,6 +415,12 @@ mod tests {
             ("[tombstones]\nkeep_for = \"0s\"", "tombstones.keep_for"),
             ("[streams]\nmax_items = 0", "streams.max_items"),
             ("[turns]\ncancel_grace = \"2h\"", "turns.cancel_grace"),
+            ("[turns]\nabort_after = \"2h\"", "turns.abort_after"),
+            ("[stalls]\ncheck_every = \"9ms\"", "stalls.check_every"),
+            ("[stalls]\ncheck_every = \"2h\"", "stalls.check_every"),
+            ("[stalls]\nmodel = \"200years\"", "stalls.model"),
+            ("[stalls]\ntool = \"200years\"", "stalls.tool"),
+            ("[stalls]\ntotal = \"200years\"", "stalls.total"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

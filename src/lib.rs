@@ -44,7 +44,8 @@
 //! | --- | --- | --- |
 //! | two turns are begun at once | one runs; what happens to the other is [`BusyPolicy`] | `tests/turn_policies.rs` |
 //! | a turn's code panics, or its future is dropped | the turn ends, the slot is free at once, the input is kept | `tests/turn_outcomes.rs` |
-//! | a turn ignores that it was told to end | it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs` |
+//! | a turn ignores that it was told to end | its work is aborted after `turns.abort_after`, and it is fenced after `turns.cancel_grace`; what it commits later is `Stale` | `tests/turn_outcomes.rs`, `tests/stalls.rs` |
+//! | a turn makes no progress | it is reported once, and ended if [`StallAction::Act`] is set; [`WorkPhase`] says how long it may be silent | `tests/stalls.rs` |
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
 //! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
@@ -87,6 +88,7 @@ pub mod metrics;
 mod outcome;
 mod partial;
 mod policy;
+mod pulse;
 mod registry;
 mod rt;
 mod session;
@@ -104,8 +106,8 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StreamConfig, TombstoneConfig,
-    TurnConfig, UnknownPolicy,
+    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StallAction, StallConfig,
+    StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -119,6 +121,7 @@ pub use partial::Partial;
 pub use policy::{
     BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
 };
+pub use pulse::WorkPhase;
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
     TakenBack, TurnStatus,

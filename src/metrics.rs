@@ -22,7 +22,10 @@
 //! | `session_queue_length` | begins, gauge | with the two above | |
 //! | `session_queue_wait_seconds` | seconds, histogram | with `session_begins_dequeued_total` | |
 //! | `session_commits_stale_total{reason}` | commits | when a commit or fail finds its turn ended over its head | |
+//! | `session_turns_told_total{reason}` | turns | when a turn is told to end; those that are fenced at once are not told | |
+//! | `session_turns_aborted_total{reason}` | turns | when one that was told has not ended within `turns.abort_after` | |
 //! | `session_turns_fenced_total{reason}` | turns | when a turn is ended over its holder's head | |
+//! | `session_stalls_total{phase, budget}` | stalls | when a turn is found stuck: once a silence, and once if it works for too long; `budget` is `silence` or `total` | |
 //! | `session_store_failures_total{operation}` | operations | when the store answers with an error | |
 //! | `session_actors_started_total` | actors | when a session needs one | = `session_actors_ended_total` + those that run |
 //! | `session_actors_ended_total` | actors | when one is gone, however it ended | see above |
@@ -33,7 +36,9 @@
 use metrics::{counter, gauge, histogram};
 
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::pulse::WorkPhase;
 use crate::rt::{AtomicU64, Ordering};
+use crate::state::Budget;
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]
@@ -64,7 +69,10 @@ pub(crate) struct Counts {
     committed: Tally,
     superseded: Tally,
     stale: Tally,
+    told: Tally,
+    aborted: Tally,
     fenced: Tally,
+    stalls: Tally,
     refused: Tally,
     queued: Tally,
     dequeued: Tally,
@@ -90,7 +98,10 @@ pub struct CountsSnapshot {
     pub turns_committed: u64,
     pub turns_superseded: u64,
     pub commits_stale: u64,
+    pub turns_told: u64,
+    pub turns_aborted: u64,
     pub turns_fenced: u64,
+    pub stalls: u64,
     pub begins_refused: u64,
     pub begins_queued: u64,
     pub begins_dequeued: u64,
@@ -114,7 +125,10 @@ impl Counts {
             turns_committed: self.committed.get(),
             turns_superseded: self.superseded.get(),
             commits_stale: self.stale.get(),
+            turns_told: self.told.get(),
+            turns_aborted: self.aborted.get(),
             turns_fenced: self.fenced.get(),
+            stalls: self.stalls.get(),
             begins_refused: self.refused.get(),
             begins_queued: self.queued.get(),
             begins_dequeued: self.dequeued.get(),
@@ -185,6 +199,22 @@ impl Counts {
     pub(crate) fn stale(&self, reason: CancelReason) {
         self.stale.add();
         counter!("session_commits_stale_total", "reason" => reason.as_str()).increment(1);
+    }
+
+    pub(crate) fn told(&self, reason: CancelReason) {
+        self.told.add();
+        counter!("session_turns_told_total", "reason" => reason.as_str()).increment(1);
+    }
+
+    pub(crate) fn aborted(&self, reason: CancelReason) {
+        self.aborted.add();
+        counter!("session_turns_aborted_total", "reason" => reason.as_str()).increment(1);
+    }
+
+    pub(crate) fn stalled(&self, phase: WorkPhase, budget: Budget) {
+        self.stalls.add();
+        let labels = [("phase", phase.as_str()), ("budget", budget.as_str())];
+        counter!("session_stalls_total", &labels).increment(1);
     }
 
     pub(crate) fn fenced(&self, reason: CancelReason) {

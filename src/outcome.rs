@@ -39,6 +39,8 @@ pub enum CancelReason {
     Deleted,
     /// The supervisor shuts down.
     Shutdown,
+    /// It was stuck, and [`StallAction::Act`](crate::StallAction::Act) is set.
+    Stalled,
     /// The store failed and the session has to be loaded anew.
     StoreFailed,
 }
@@ -57,13 +59,14 @@ impl TurnOutcome {
             Self::Cancelled(CancelReason::Reset) => "cancelled_reset",
             Self::Cancelled(CancelReason::Deleted) => "cancelled_deleted",
             Self::Cancelled(CancelReason::Shutdown) => "cancelled_shutdown",
+            Self::Cancelled(CancelReason::Stalled) => "cancelled_stalled",
             Self::Cancelled(CancelReason::StoreFailed) => "cancelled_store_failed",
             Self::Interrupted => "interrupted",
         }
     }
 
     /// Every outcome there is, in a fixed order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Committed,
         Self::Superseded,
         Self::Failed,
@@ -74,6 +77,7 @@ impl TurnOutcome {
         Self::Cancelled(CancelReason::Reset),
         Self::Cancelled(CancelReason::Deleted),
         Self::Cancelled(CancelReason::Shutdown),
+        Self::Cancelled(CancelReason::Stalled),
         Self::Cancelled(CancelReason::StoreFailed),
         Self::Interrupted,
     ];
@@ -93,6 +97,7 @@ impl CancelReason {
             Self::Reset => "reset",
             Self::Deleted => "deleted",
             Self::Shutdown => "shutdown",
+            Self::Stalled => "stalled",
             Self::StoreFailed => "store_failed",
         }
     }
@@ -112,6 +117,7 @@ impl fmt::Display for CancelReason {
             Self::Reset => "its key was reset",
             Self::Deleted => "its session was deleted",
             Self::Shutdown => "the supervisor shuts down",
+            Self::Stalled => "it was stuck",
             Self::StoreFailed => "the store failed",
         })
     }

@@ -132,6 +132,22 @@ impl BusyPolicy {
     }
 }
 
+/// How long a turn that is told to end has, counted from then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grace {
+    /// Until its work is aborted.
+    pub(crate) abort_after: Duration,
+    /// Until it is ended over its holder's head.
+    pub(crate) fence_after: Duration,
+}
+
+impl Grace {
+    /// The abort never comes after the fence, whatever the settings say.
+    pub(crate) fn new(abort_after: Duration, fence_after: Duration) -> Self {
+        Self { abort_after: abort_after.min(fence_after), fence_after }
+    }
+}
+
 /// Who holds the slot of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {

@@ -30,11 +30,12 @@ use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
+use crate::policy::Grace;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
 use crate::state::{
     BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
-    Effects, Input, Phase, Ports, SessionState, Settings, Settlement, Snapshot, Spoken, Target,
-    Ticket,
+    Effects, Input, Phase, Ports, SessionState, Settings, Settlement, Snapshot, Spoken, StallRule,
+    Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, StoreError};
 use crate::stream::{PieceFate, Stream, Subscription};
@@ -169,6 +170,7 @@ impl Slot {
         grace: Duration,
     ) -> (SmallVec<[StreamId; 1]>, bool) {
         let now = self.engine.now();
+        let grace = Grace::new(self.engine.config.turns.abort_after, grace);
         let mut effects = Effects::new();
         let write = self.step(Input::Cancel { target, reason, grace }, now, &mut effects);
         let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
@@ -184,6 +186,15 @@ impl Slot {
     pub(crate) fn cancel_turn(self: &Arc<Self>, generation: Generation) {
         let grace = self.engine.config.turns.cancel_grace;
         self.cancel(Target::Turn(generation), CancelReason::Stopped, grace);
+    }
+
+    /// Looks at the open turns at `now`; answers whether that is to be done again.
+    pub(crate) fn look(self: &Arc<Self>, rule: StallRule, now: Now) -> bool {
+        let mut effects = Effects::new();
+        let write = self.step(Input::Look { rule }, now, &mut effects);
+        let enough = effects.iter().any(|effect| matches!(effect, Effect::Unwatch));
+        self.finish(&mut effects, write, now);
+        !enough
     }
 
     /// Settles turn `generation` as interrupted, unless it may be alive.

@@ -15,6 +15,7 @@
 //! - at most one exclusive turn is open, and a queue has an open turn that will drain it;
 //! - a turn is open, or fenced (its holder still runs and will be refused), or over: never two;
 //! - every turn that was opened gets exactly one [`Effect::End`];
+//! - a session with an open turn is looked at now and then;
 //! - closing, gone and left sessions have no open turn and no queue; gone and left ones owe the
 //!   store nothing.
 
@@ -30,6 +31,7 @@ mod protocol;
 mod redo;
 mod request;
 mod stale;
+mod stalls;
 mod steer;
 mod turns;
 
@@ -42,6 +44,7 @@ use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
 use crate::policy::{Holder, PartialPolicy, TurnPhase};
+use crate::pulse::Pulsing;
 use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
 
@@ -52,9 +55,11 @@ pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
     Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
-    Effects, Input, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket,
+    Effects, Input, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket, TurnView,
 };
 use request::Echo;
+use stalls::Watched;
+pub(crate) use stalls::{Budget, Stall, StallRule};
 
 /// The state of one loaded session.
 #[derive(Debug)]
@@ -98,6 +103,9 @@ pub(crate) struct SessionState<P: Ports> {
     writing: bool,
     /// When the session was last used, for people.
     last_active_at: Timestamp,
+    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
+    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
+    watched: bool,
 }
 
 /// What a session is loaded with.
@@ -160,6 +168,8 @@ pub(crate) struct OpenTurn<P: Ports> {
     since: Moment,
     /// Whether it has been told to end.
     stopping: Option<Stopping>,
+    /// What was seen of it when it was looked at last.
+    watched: Watched,
 }
 
 /// A turn that has been told to end.
@@ -167,6 +177,10 @@ pub(crate) struct OpenTurn<P: Ports> {
 struct Stopping {
     /// Why.
     reason: CancelReason,
+    /// When its work is aborted; never after the fence.
+    abort_at: Moment,
+    /// Whether it was.
+    aborted: bool,
     /// When it is ended over its holder's head.
     fence_at: Moment,
 }
@@ -218,6 +232,7 @@ impl<P: Ports> SessionState<P> {
             outbox: Outbox::default(),
             writing: false,
             last_active_at: record.last_active_at,
+            watched: false,
         };
         let mut said = said.into_iter();
         for marker in &record.open {
@@ -249,7 +264,8 @@ impl<P: Ports> SessionState<P> {
             Input::Change { change, port } => self.change(change, port, step),
             Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
             Input::AwaitDelete { port } => self.await_delete(port, step),
-            Input::Alarm => self.alarm(step),
+            Input::Alarm => self.escalate(step),
+            Input::Look { rule } => self.look(&rule, step),
             Input::Stored { result } => self.stored(result, step),
         }
     }
@@ -304,7 +320,7 @@ impl<P: Ports> SessionState<P> {
     /// What is to be seen.
     pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
         Snapshot {
-            turns: self.turns.iter().map(|turn| self.holder(turn, now)).collect(),
+            turns: self.turns.iter().map(|turn| self.turn_view(turn, now)).collect(),
             queued: self.queue.len(),
             requests: self.requests,
             fenced: self.fenced.len(),
@@ -318,6 +334,14 @@ impl<P: Ports> SessionState<P> {
     /// The name of a turn of this life.
     fn stream_id(&self, generation: Generation) -> StreamId {
         StreamId::new(self.incarnation, generation)
+    }
+
+    /// What is to be seen of an open turn.
+    fn turn_view(&self, turn: &OpenTurn<P>, now: Now) -> TurnView {
+        let Holder { stream, age, phase } = self.holder(turn, now);
+        let pulse = turn.stream.pulse();
+        let silent_for = turn.watched.silent_for(pulse, now.moment);
+        TurnView { stream, phase, age, work: pulse.work, silent_for }
     }
 
     /// What is told of a turn that holds the slot.

@@ -26,6 +26,7 @@ use crate::config::PartialConfig;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
+use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
 use crate::store::PartialPiece;
 
@@ -122,7 +123,7 @@ pub(crate) struct Stream {
     ring: Mutex<Ring>,
     /// Wakes the readers: something was said, or the turn is over.
     readers: Notify,
-    /// Wakes whoever waits for the turn to be told to end, or to be fenced.
+    /// Wakes whoever waits for the turn to be told to end, or to be aborted.
     orders: Notify,
     /// Made when somebody asks for it.
     token: OnceLock<CancellationToken>,
@@ -184,12 +185,17 @@ impl Stream {
         self.order(|ring| ring.told = ring.told.or(Some(reason)));
     }
 
-    /// The turn was ended over its holder's head.
-    pub(crate) fn fence(&self, reason: CancelReason) {
+    /// The turn's work is to be dropped: it did not end in time, or was ended over its holder's head.
+    pub(crate) fn abort(&self, reason: CancelReason) {
         self.order(|ring| {
             ring.told = ring.told.or(Some(reason));
-            ring.fenced = true;
+            ring.aborted = true;
         });
+    }
+
+    /// The turn makes progress without a chunk; `work` is what it turns to, if to something else.
+    pub(crate) fn mark(&self, work: Option<WorkPhase>) {
+        self.ring.lock().mark(work);
     }
 
     /// Changes what the holder is to know, and wakes it.
@@ -288,13 +294,19 @@ impl Stream {
         wait(&self.orders, || self.ring.lock().told).await
     }
 
-    /// Waits until the turn is ended over its holder's head.
-    pub(crate) async fn wait_fenced(&self) -> CancelReason {
+    /// Waits until the turn's work is to be dropped.
+    pub(crate) async fn wait_aborted(&self) -> CancelReason {
         wait(&self.orders, || {
             let ring = self.ring.lock();
-            ring.told.filter(|_| ring.fenced)
+            ring.told.filter(|_| ring.aborted)
         })
         .await
+    }
+}
+
+impl Pulsing for Arc<Stream> {
+    fn pulse(&self) -> Pulse {
+        self.ring.lock().pulse()
     }
 }
 

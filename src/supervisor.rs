@@ -10,6 +10,7 @@ mod seed;
 mod shared;
 mod shutdown;
 mod stale;
+mod watch;
 
 use std::fmt;
 use std::marker::PhantomData;

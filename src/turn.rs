@@ -19,6 +19,7 @@ use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::BusyPolicy;
+use crate::pulse::WorkPhase;
 use crate::rt::CancellationToken;
 use crate::slot::hold::Hold;
 use crate::state::Settlement;
@@ -229,6 +230,22 @@ impl<E> Turn<E> {
     /// [`EmitError`] once the turn was told to end; a good moment to stop working.
     pub fn emit(&self, chunk: impl Into<Chunk>) -> Result<u64, EmitError> {
         self.hold.emit(chunk.into()).map_err(|reason| EmitError { stream: self.stream(), reason })
+    }
+
+    /// Says what the turn is waiting for from here on. It starts with [`WorkPhase::Model`].
+    ///
+    /// This is progress, and decides how long the turn may be silent from now on: see
+    /// [`StallConfig`](crate::StallConfig). Say `Human` before you wait for a person, and what comes
+    /// next after it. Cheap: reads no clock and wakes nobody.
+    pub fn enter(&self, work: WorkPhase) {
+        self.hold.stream.mark(Some(work));
+    }
+
+    /// A heartbeat: says that the work goes on, for work that emits nothing. Call it where something
+    /// has been achieved, not from a timer, which would beat for a stuck turn as well. As cheap as
+    /// [`enter`](Self::enter).
+    pub fn progress(&self) {
+        self.hold.stream.mark(None);
     }
 
     /// A reader of this turn's stream.

@@ -23,7 +23,7 @@ use listen::{Events, Numbers};
 use session_supervisor::testing::{Fault, Gate, PausedClock, StoreCall};
 use session_supervisor::{
     BeginError, BusyPolicy, CommitOutcome, Config, CreateError, FailedInput, Lookup, NewSession,
-    OpenError, Parallel, SessionError, Supervisor, Turn, TurnInput, TurnPhase,
+    OpenError, Parallel, SessionError, Supervisor, Turn, TurnInput, TurnPhase, WorkPhase,
 };
 use stage::{
     Kind, Stage, assert_clean, everywhere, id, key, poll_once, reply, runtime, until, user,
@@ -230,6 +230,9 @@ async fn everything(stage: &Stage) -> Supervisor {
     let mut config = Config::default();
     config.tombstones.max_in_memory = 1;
     config.tombstones.keep_for = Duration::from_secs(60);
+    config.turns.abort_after = Duration::ZERO;
+    config.stalls.model = Duration::from_millis(1);
+    config.stalls.check_every = Duration::from_millis(10);
     let clock = PausedClock::new();
     let supervisor = stage.builder().config(config).clock(clock).start().await.unwrap();
     let session = supervisor.open(&key("#rust")).await.unwrap();
@@ -254,12 +257,16 @@ async fn everything(stage: &Stage) -> Supervisor {
     assert!(session.append(&[reply("x")]).await.is_err());
     drop(next);
     session.append(&[reply("x")]).await.unwrap();
+    let aborted = session.begin(&user("in"), ()).await.unwrap();
+    session.cancel(aborted.stream());
+    drop(aborted);
     let open = session.begin(&user("in"), ()).await.unwrap();
     for name in ["a", "b"] {
         let dead = supervisor.create_id(&id(name), NewSession::new()).await.unwrap();
         dead.delete().await.unwrap();
         assert!(matches!(supervisor.look_up(&id(name)).await.unwrap(), Lookup::Gone(_)));
     }
+    until("it is stuck", || supervisor.counts().stalls > 0).await;
     Box::leak(Box::new(open));
     supervisor
 }
@@ -300,7 +307,10 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                     ("turns_begun_total", counts.turns_begun),
                     ("turns_ended_total", counts.turns_ended),
                     ("commits_stale_total", counts.commits_stale),
+                    ("turns_told_total", counts.turns_told),
+                    ("turns_aborted_total", counts.turns_aborted),
                     ("turns_fenced_total", counts.turns_fenced),
+                    ("stalls_total", counts.stalls),
                     ("begins_refused_total", counts.begins_refused),
                     ("begins_queued_total", counts.begins_queued),
                     ("begins_dequeued_total", counts.begins_dequeued),
@@ -338,6 +348,8 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                 assert_eq!(of("tombstones_evicted_total"), 1);
                 assert_eq!(of("begins_refused_total"), 1);
                 assert_eq!(of("commits_stale_total"), 1);
+                // The interrupt and the cancel told one each, and the work of one was aborted.
+                assert_eq!((of("turns_told_total"), of("turns_aborted_total")), (2, 1));
                 // Two by the interrupt and the store's failure.
                 assert_eq!(of("turns_fenced_total"), 2);
             });
@@ -433,6 +445,13 @@ fn an_inspection_says_what_is_happening_without_waiting_or_touching() {
         let seen = supervisor.inspect(session.id()).unwrap().status;
         assert_eq!((seen.turns[0].phase, seen.queued), (TurnPhase::Running, 1));
         assert_eq!(seen.turns[0].stream, turn.stream());
+        assert_eq!(seen.turns[0].work, WorkPhase::Model);
+        turn.enter(WorkPhase::Human);
+        let seen = supervisor.inspect(session.id()).unwrap().status;
+        assert_eq!(
+            (seen.turns[0].work, seen.turns[0].silent_for),
+            (WorkPhase::Human, Duration::ZERO)
+        );
         assert!(seen.is_busy());
         assert_eq!(seen.attachable(), Some(turn.stream()));
         session.cancel(turn.stream());

@@ -586,7 +586,7 @@ in_paused_time! {
 
     // D8 as far as it goes: age alone ends nothing
     async fn a_turn_is_not_ended_for_its_age(stage) {
-        let (supervisor, session) = stage.session().await;
+        let (supervisor, session) = stage.session_with(|it| it.stalls.check_every = 60 * SECOND).await;
         let turn = session.begin(&user("thinks"), ()).await.unwrap();
         tokio::time::sleep(10 * 24 * 3_600 * SECOND).await;
         assert_eq!(turn.cancelled_by(), None);

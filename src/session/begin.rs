@@ -68,7 +68,7 @@ impl<E: Content> Session<E> {
     }
 
     /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the
-    /// turn is fenced, and waits for at its shutdown.
+    /// turn does not end in time after it was told to, and waits for at its shutdown.
     ///
     /// Resolves when the turn has begun. Dropping the handle that it resolves to detaches from the
     /// task, unless [`Running::cancel_on_drop`] was called.
@@ -120,6 +120,7 @@ impl<E: Content> Session<E> {
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
                 draining: engine.is_draining(),
+                abort_after: engine.config.turns.abort_after,
                 special,
             };
             let refusal = match admitted(&slot, request, began).await {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::{Generation, StreamId};
-use crate::policy::{Holder, TurnPhase};
+use crate::policy::TurnPhase;
+use crate::pulse::WorkPhase;
 use crate::rt::Arc;
 use crate::slot::{Slot, Standing};
+use crate::state::TurnView;
 use crate::tombstone::Tombstone;
 
 /// What is happening in a session, at one instant.
@@ -45,16 +47,20 @@ pub struct TurnStatus {
     pub phase: TurnPhase,
     /// How long it has been open.
     pub age: Duration,
+    /// What its code says that it is waiting for.
+    pub work: WorkPhase,
+    /// How long it has made no progress: no chunk, no phase, no heartbeat. As far as was seen, so up to
+    /// `stalls.check_every` less than it was.
+    pub silent_for: Duration,
 }
 
 impl SessionStatus {
     /// Of what is in `slot`.
     pub(super) fn of(slot: &Arc<Slot>) -> Self {
         let (snapshot, standing) = slot.view();
-        let turn = |holder: &Holder| TurnStatus {
-            stream: holder.stream,
-            phase: holder.phase,
-            age: holder.age,
+        let turn = |turn: &TurnView| {
+            let TurnView { stream, phase, age, work, silent_for } = *turn;
+            TurnStatus { stream, phase, age, work, silent_for }
         };
         Self {
             gone: match standing {

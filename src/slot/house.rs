@@ -21,6 +21,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot is over and its session is not: its place is freed.
     fn leave(&self, slot: &Arc<Slot>);
 
+    /// Turns are opened in the slot: they are to be looked at.
+    fn watch(&self, slot: &Arc<Slot>);
+
     /// Something ended while the supervisor shuts down.
     fn stirred(&self);
 

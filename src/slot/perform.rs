@@ -10,7 +10,7 @@ use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::House;
-use crate::state::{BeginRefusal, Effect, Effects, Input, Settlement};
+use crate::state::{BeginRefusal, Effect, Effects, Input, Settlement, Stall};
 use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
 
@@ -34,8 +34,8 @@ impl Slot {
                 }
                 Effect::Changed { port, answer } => drop(port.send(answer)),
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
-                // Taken out by `cancel` and by the escalations of the state itself.
-                Effect::Cancelled { .. } => {}
+                // The one is taken out by `cancel`, the other read by `look`.
+                Effect::Cancelled { .. } | Effect::Unwatch => {}
                 Effect::Waiting { holder } => {
                     tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
                         phase = %holder.phase, "a begin waits");
@@ -51,15 +51,24 @@ impl Slot {
                 Effect::Tell { stream, reason } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), %reason,
                         from = "running", to = "cancelling", "a turn is told to end");
+                    self.engine.counts.told(reason);
                     stream.tell(reason);
+                }
+                Effect::Abort { stream, reason } => {
+                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                        from = "cancelling", to = "aborted", "a turn's work is to be dropped");
+                    self.engine.counts.aborted(reason);
+                    stream.abort(reason);
                 }
                 Effect::Fence { stream, reason } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), %reason,
                         from = phase(&stream), to = "fenced", "a turn is fenced");
                     self.engine.counts.fenced(reason);
-                    stream.fence(reason);
+                    stream.abort(reason);
                 }
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
+                Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
+                Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave => self.leave(),
@@ -76,6 +85,14 @@ impl Slot {
         stream.set_name(self.stream_id(generation));
         tracing::debug!(session = %self.id, stream = name(stream), from = "idle", to = "starting",
             "a turn takes the slot");
+    }
+
+    /// A turn is stuck.
+    fn stalled(&self, stream: &Stream, stall: &Stall) {
+        let (phase, budget) = (stall.work, stall.budget.as_str());
+        self.engine.counts.stalled(phase, stall.budget);
+        tracing::warn!(session = %self.id, stream = name(stream), %phase, silent_for = ?stall.silent_for,
+            worked_for = ?stall.worked_for, budget, "a turn is stuck");
     }
 
     /// A turn is over.

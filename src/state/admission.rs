@@ -1,6 +1,7 @@
 //! How turns begin: admitted, queued or refused, and the slot passed on.
 
 use super::outbox::Pending;
+use super::stalls::Watched;
 use super::{
     BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, Redo, SessionState, Step,
     Ticket,
@@ -55,13 +56,13 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
-        let interrupt = request.policy.grace();
+        let interrupt = request.grace();
         self.queue.push_back(Queued { request, port, stream });
         step.effects.push(Effect::Waiting { holder });
         self.offer(step);
         if let Some(grace) = interrupt {
             self.tell_all(CancelReason::Preempted, grace, step);
-            self.fence_overdue(step);
+            self.escalate(step);
         }
     }
 
@@ -131,7 +132,9 @@ impl<P: Ports> SessionState<P> {
             named,
             since: step.now.moment,
             stopping: None,
+            watched: Watched::new(step.now.moment),
         });
+        self.watch(step);
         let write = Write::Begin { marker, input, extra, at: step.now.wall };
         step.effects.push(Effect::Opened { generation, stream: stream.clone() });
         self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
@@ -175,8 +178,7 @@ impl<P: Ports> SessionState<P> {
             self.open(next.request, next.port, next.stream, step);
             // Somebody behind it wants it interrupted already: its input is kept, its work is not
             // begun.
-            if let Some(grace) = self.queue.iter().find_map(|queued| queued.request.policy.grace())
-            {
+            if let Some(grace) = self.queue.iter().find_map(|queued| queued.request.grace()) {
                 self.tell_all(CancelReason::Preempted, grace, step);
             }
         }

@@ -22,6 +22,11 @@ impl<P: Ports> SessionState<P> {
             self.turns.iter().all(|turn| self.fenced.iter().all(|(it, _)| *it != turn.generation)),
             "a turn is both open and fenced",
         );
+        rule(self.watched || self.turns.is_empty(), "a turn is open and nobody looks at it");
+        rule(
+            self.turns.iter().filter_map(|it| it.stopping).all(|it| it.abort_at <= it.fence_at),
+            "a turn is to be aborted after its fence",
+        );
         let starting = |wanted| {
             let begins = |pending: &Pending<P>| matches!(pending, Pending::Begin { generation, .. } if *generation == wanted);
             self.outbox.iter().any(begins)

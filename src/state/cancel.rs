@@ -1,21 +1,24 @@
-//! How turns are told to end, and ended over their holder's head.
-
-use std::time::Duration;
+//! How turns are told to end: told, then aborted, then ended over their holder's head.
+//!
+//! Each step has its own deadline, counted from the cancel and not from the begin. Aborting drops the
+//! work that was given to `run`, and the turn ends with it, as a dropped one does; a turn that its
+//! caller holds, or whose work blocks its thread, has only the fence ahead.
 
 use smallvec::SmallVec;
 
 use super::{BeginRefusal, Effect, OpenTurn, Ports, SessionState, Step, Stopping, Target};
 use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::policy::Grace;
 use crate::store::InputFate;
 
 impl<P: Ports> SessionState<P> {
-    /// Tells turns to end. Each keeps the slot until it unwinds or `grace` is over.
+    /// Tells turns to end. Each keeps the slot until it unwinds or its grace is over.
     pub(super) fn cancel(
         &mut self,
         target: Target,
         reason: CancelReason,
-        grace: Duration,
+        grace: Grace,
         step: &mut Step<'_, P>,
     ) {
         let hit = |turn: &OpenTurn<P>| match target {
@@ -37,16 +40,11 @@ impl<P: Ports> SessionState<P> {
                 step.effects.push(Effect::Refused { port: queued.port, refusal });
             }
         }
-        self.fence_overdue(step);
+        self.escalate(step);
     }
 
     /// Tells every open turn to end.
-    pub(super) fn tell_all(
-        &mut self,
-        reason: CancelReason,
-        grace: Duration,
-        step: &mut Step<'_, P>,
-    ) {
+    pub(super) fn tell_all(&mut self, reason: CancelReason, grace: Grace, step: &mut Step<'_, P>) {
         let open: SmallVec<[Generation; 1]> =
             self.turns.iter().map(|turn| turn.generation).collect();
         for generation in open {
@@ -56,21 +54,31 @@ impl<P: Ports> SessionState<P> {
 
     /// Tells one turn to end; answers whether it had not been told before. The first reason stands,
     /// and a shorter grace than the first shortens it.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         generation: Generation,
         reason: CancelReason,
-        grace: Duration,
+        grace: Grace,
         step: &mut Step<'_, P>,
     ) -> bool {
-        let fence_at = step.now.moment.plus(grace);
+        let now = step.now.moment;
+        let (abort_at, fence_at) = (now.plus(grace.abort_after), now.plus(grace.fence_after));
         let Some(turn) = self.turns.iter_mut().find(|turn| turn.generation == generation) else {
             return false;
         };
         let earlier = turn.stopping;
         if earlier.is_none_or(|earlier| fence_at < earlier.fence_at) {
-            let reason = earlier.map_or(reason, |earlier| earlier.reason);
-            turn.stopping = Some(Stopping { reason, fence_at });
+            let first = Stopping { reason, abort_at, aborted: false, fence_at };
+            let stopping = earlier.map_or(first, |earlier| Stopping {
+                abort_at: earlier.abort_at.min(abort_at),
+                fence_at,
+                ..earlier
+            });
+            turn.stopping = Some(stopping);
+            let sooner = earlier.is_none_or(|earlier| stopping.abort_at < earlier.abort_at);
+            if sooner && stopping.abort_at < fence_at {
+                step.effects.push(Effect::Alarm { at: stopping.abort_at });
+            }
             step.effects.push(Effect::Alarm { at: fence_at });
         }
         if earlier.is_none() {
@@ -79,13 +87,28 @@ impl<P: Ports> SessionState<P> {
         earlier.is_none()
     }
 
-    /// Ends every turn that was told to end and did not in time.
-    pub(super) fn alarm(&mut self, step: &mut Step<'_, P>) {
+    /// Takes the next step with every turn that was told to end and has not in time.
+    pub(super) fn escalate(&mut self, step: &mut Step<'_, P>) {
+        self.abort_overdue(step);
         self.fence_overdue(step);
     }
 
+    /// Aborts the turns whose time to unwind is over. What is to be fenced is dropped by that, and one
+    /// whose begin is not stored has no work yet.
+    fn abort_overdue(&mut self, step: &mut Step<'_, P>) {
+        let now = step.now.moment;
+        for turn in self.turns.iter_mut().filter(|turn| turn.opened) {
+            let Some(stopping) = &mut turn.stopping else { continue };
+            if !stopping.aborted && stopping.abort_at <= now && now < stopping.fence_at {
+                stopping.aborted = true;
+                let (stream, reason) = (turn.stream.clone(), stopping.reason);
+                step.effects.push(Effect::Abort { stream, reason });
+            }
+        }
+    }
+
     /// Fences the turns whose grace is over; their holders will find out when they report.
-    pub(super) fn fence_overdue(&mut self, step: &mut Step<'_, P>) {
+    fn fence_overdue(&mut self, step: &mut Step<'_, P>) {
         let overdue: SmallVec<[(Generation, CancelReason); 1]> = self
             .turns
             .iter()

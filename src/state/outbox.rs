@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::stalls::Watched;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
@@ -246,6 +247,8 @@ impl<P: Ports> SessionState<P> {
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             turn.opened = true;
+            // From here on it works.
+            turn.watched = Watched::new(step.now.moment);
             turn.stopping
         });
         let refusal = match stopping {

@@ -8,10 +8,12 @@ use smallvec::SmallVec;
 
 use super::close::Deletion;
 use super::partial::Spoken;
+use super::stalls::{Stall, StallRule};
 use crate::clock::{Moment, Timestamp};
 use crate::id::{Generation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::policy::{BusyPolicy, Holder};
+use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
+use crate::pulse::{Pulsing, WorkPhase};
 use crate::store::{DataChange, InputFate, Request, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -26,7 +28,7 @@ pub(crate) trait Ports {
     /// Who deletes it.
     type Delete: fmt::Debug;
     /// The turn's stream.
-    type Stream: Spoken;
+    type Stream: Spoken + Pulsing;
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -46,8 +48,17 @@ pub(crate) struct BeginRequest {
     pub(crate) expect_version: Option<u64>,
     /// Whether the supervisor admits nothing any more.
     pub(crate) draining: bool,
+    /// When the work of a turn that it interrupts is aborted.
+    pub(crate) abort_after: Duration,
     /// What only some ask for.
     pub(crate) special: Option<Box<Special>>,
+}
+
+impl BeginRequest {
+    /// How long those have that it interrupts, if it does.
+    pub(super) fn grace(&self) -> Option<Grace> {
+        self.policy.grace().map(|fence_after| Grace::new(self.abort_after, fence_after))
+    }
 }
 
 /// What only some begins ask for.
@@ -97,7 +108,7 @@ pub(crate) enum Input<P: Ports> {
     /// From a dropped turn. Counts as use.
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
-    Cancel { target: Target, reason: CancelReason, grace: Duration },
+    Cancel { target: Target, reason: CancelReason, grace: Grace },
     /// From `append`, `insert`, `remove`, `set_label`. Counts as use.
     Change { change: Change, port: P::Change },
     /// From `delete`.
@@ -106,6 +117,9 @@ pub(crate) enum Input<P: Ports> {
     AwaitDelete { port: P::Delete },
     /// From the timer that [`Effect::Alarm`] asked for.
     Alarm,
+    /// From the watch that [`Effect::Watch`] asked for: the open turns are looked at. Never counts as
+    /// use.
+    Look { rule: StallRule },
     /// From the shell: what became of the write at the front.
     Stored { result: Result<(), StoreError> },
 }
@@ -157,12 +171,20 @@ pub(crate) enum Effect<P: Ports> {
     Opened { generation: Generation, stream: P::Stream },
     /// Tell a turn to end; its stream takes no more chunks.
     Tell { stream: P::Stream, reason: CancelReason },
+    /// A turn that was told to end has not: its work is to be dropped where it awaits.
+    Abort { stream: P::Stream, reason: CancelReason },
     /// A turn was ended over its holder's head.
     Fence { stream: P::Stream, reason: CancelReason },
     /// A turn is over: its stream's terminal event.
     End { stream: P::Stream, outcome: TurnOutcome },
     /// Send [`Input::Alarm`] at this time.
     Alarm { at: Moment },
+    /// Look at the open turns from now on: send [`Input::Look`] regularly.
+    Watch,
+    /// That is enough, until the next `Watch`: no turn is open.
+    Unwatch,
+    /// A turn is stuck. Told once, until it makes progress again.
+    Stalled { stream: P::Stream, stall: Stall },
     /// The session is gone: its slot becomes the tombstone.
     Bury { tombstone: Tombstone },
     /// This state is over: its slot is taken off.
@@ -255,11 +277,26 @@ pub(crate) enum DeleteRefusal {
     Store(StoreError),
 }
 
+/// What is to be seen of an open turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TurnView {
+    /// Its stream.
+    pub(crate) stream: StreamId,
+    /// How far it is.
+    pub(crate) phase: TurnPhase,
+    /// How long it has been open.
+    pub(crate) age: Duration,
+    /// What it is waiting for.
+    pub(crate) work: WorkPhase,
+    /// How long it has made no progress, as far as was seen.
+    pub(crate) silent_for: Duration,
+}
+
 /// What is to be seen of a session, without touching it.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     /// The turns that run, oldest first.
-    pub(crate) turns: SmallVec<[Holder; 1]>,
+    pub(crate) turns: SmallVec<[TurnView; 1]>,
     /// How many wait.
     pub(crate) queued: usize,
     /// How many named begins were admitted.

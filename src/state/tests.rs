@@ -1,13 +1,14 @@
 //! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
 //!
 //! - [`table`]: every input in every phase, a row each;
-//! - `admission`, `turns`, `closing`, `storing`: the promises, a sentence each;
+//! - `admission`, `turns`, `closing`, `stalls`, `storing`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
 mod closing;
 mod property;
+mod stalls;
 mod storing;
 mod summary;
 mod table;
@@ -21,13 +22,14 @@ use bytes::Bytes;
 
 use super::{
     BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Settings, Snapshot, Spoken,
-    Target, Ticket,
+    StallRule, Target, Ticket,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::outcome::CancelReason;
-use crate::policy::{BusyPolicy, Parallel, PartialPolicy};
+use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
+use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::store::{FenceReason, InputFate, PartialPiece, Record, StoreError, TurnMarker, Write};
 use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
@@ -77,6 +79,26 @@ fn settings(instance: u128, partials: PartialPolicy) -> Settings {
     Settings { at, instance, partials, max_branches: 3 }
 }
 
+thread_local! {
+    /// How far the streams of a test have come, by their number.
+    static PULSES: RefCell<HashMap<u32, Pulse>> = RefCell::default();
+}
+
+/// The stream `number` makes progress: a chunk or a heartbeat, or, if `work` says so, another phase.
+fn beat(number: u32, work: Option<WorkPhase>) {
+    PULSES.with_borrow_mut(|pulses| {
+        let pulse = pulses.entry(number).or_default();
+        pulse.beats += 1;
+        pulse.work = work.unwrap_or(pulse.work);
+    });
+}
+
+impl Pulsing for u32 {
+    fn pulse(&self) -> Pulse {
+        PULSES.with_borrow(|pulses| pulses.get(self).copied().unwrap_or_default())
+    }
+}
+
 /// The life that all tests are about.
 const LIFE: Incarnation = Incarnation::new(7);
 
@@ -85,6 +107,14 @@ const START: u64 = 100;
 
 const QUEUE: BusyPolicy = BusyPolicy::queue();
 const PARALLEL: BusyPolicy = BusyPolicy::Parallel(Parallel::FirstCommit);
+
+/// When the work of a turn that was told to end is aborted.
+const ABORT_AFTER: Duration = Duration::from_secs(3);
+
+/// A grace of `seconds`.
+fn grace(seconds: u64) -> Grace {
+    Grace::new(ABORT_AFTER, Duration::from_secs(seconds))
+}
 
 /// Interrupts with a grace of `seconds`.
 const fn interrupt(seconds: u64) -> BusyPolicy {
@@ -147,6 +177,7 @@ impl Rig {
     }
 
     fn load(record: &Record) -> Self {
+        PULSES.take();
         SAID.take();
         let state = SessionState::load(record, Vec::new(), settings(2, PartialPolicy::Beside));
         Self { state, second: START }
@@ -198,6 +229,17 @@ impl Rig {
         self.apply(cancel(Target::Turn(Generation::new(generation)), grace))
     }
 
+    /// The open turn `generation` makes progress.
+    fn beat(&self, generation: u64, work: Option<WorkPhase>) {
+        let generation = Generation::new(generation);
+        let open = self.state.turns.iter().find(|turn| turn.generation == generation);
+        beat(open.expect("it is open").stream, work);
+    }
+
+    fn look(&mut self, rule: StallRule) -> String {
+        self.apply(Input::Look { rule })
+    }
+
     fn delete(&mut self, port: u32) -> String {
         self.apply(delete(port))
     }
@@ -244,6 +286,7 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         policy,
         expect_version: None,
         draining: false,
+        abort_after: ABORT_AFTER,
         special: None,
     };
     edit(&mut request);
@@ -255,8 +298,8 @@ fn commit(generation: u64, port: u32) -> Input<Test> {
     Input::Commit { generation: Generation::new(generation), entries, data: Vec::new(), port }
 }
 
-fn cancel(target: Target, grace: u64) -> Input<Test> {
-    Input::Cancel { target, reason: CancelReason::Stopped, grace: Duration::from_secs(grace) }
+fn cancel(target: Target, seconds: u64) -> Input<Test> {
+    Input::Cancel { target, reason: CancelReason::Stopped, grace: grace(seconds) }
 }
 
 fn delete(port: u32) -> Input<Test> {

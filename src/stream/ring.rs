@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::draft::Draft;
 use super::{Chunk, Event, Said};
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::pulse::{Pulse, WorkPhase};
 
 /// What a turn's readers see, and whether it may add to it.
 #[derive(Debug)]
@@ -19,10 +20,14 @@ pub(super) struct Ring {
     max_items: usize,
     /// The most bytes that are kept. One chunk is kept whatever its size.
     max_bytes: usize,
+    /// What the turn is waiting for.
+    work: WorkPhase,
+    /// How often it has made progress without a chunk.
+    marks: u64,
     /// Why nothing is taken any more.
     pub(super) told: Option<CancelReason>,
-    /// Whether the turn was ended over its holder's head.
-    pub(super) fenced: bool,
+    /// Whether the turn's work is to be dropped.
+    pub(super) aborted: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
     /// What was said to the turn while it works, and that it has not read.
@@ -65,8 +70,10 @@ impl Ring {
             bytes: 0,
             max_items,
             max_bytes,
+            work: WorkPhase::default(),
+            marks: 0,
             told: None,
-            fenced: false,
+            aborted: false,
             ended: None,
             inbox: None,
             draft: None,
@@ -95,6 +102,17 @@ impl Ring {
             self.first += 1;
         }
         Ok(seq)
+    }
+
+    /// The turn makes progress without saying anything; `work` is what it turns to.
+    pub(super) fn mark(&mut self, work: Option<WorkPhase>) {
+        self.marks += 1;
+        self.work = work.unwrap_or(self.work);
+    }
+
+    /// How far the turn has come.
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse { beats: self.next() - 1 + self.marks, work: self.work }
     }
 
     /// Ends the stream; the first end stands. Answers whether this was it.

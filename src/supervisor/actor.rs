@@ -8,6 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
+use super::watch;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -44,11 +45,14 @@ pub(super) struct SupervisorState {
     shared: Weak<Shared>,
     /// Sends `Sweep`; ends with the supervisor.
     clock: JoinHandle<()>,
+    /// Looks at open turns; ends with the supervisor.
+    watch: JoinHandle<()>,
 }
 
 impl Drop for SupervisorState {
     fn drop(&mut self) {
         self.clock.abort();
+        self.watch.abort();
     }
 }
 
@@ -73,7 +77,8 @@ impl Actor for SupervisorActor {
                 }
             }
         });
-        Ok(SupervisorState { shared, clock })
+        let watch = strong.engine.spawner.spawn(watch::run(strong.watch.clone(), shared.clone()));
+        Ok(SupervisorState { shared, clock, watch })
     }
 
     async fn handle(
@@ -110,6 +115,8 @@ impl Actor for SupervisorActor {
 
 /// Removes what is kept for a time and whose time is over, a slice at a time.
 pub(super) async fn sweep(shared: &Arc<Shared>) {
+    // The watch may have been woken by a thread that blocked at once, and is then in its queue.
+    watch::look(shared);
     let now = shared.engine.now();
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);

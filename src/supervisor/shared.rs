@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
+use super::watch::Watch;
 use crate::engine::Engine;
 use crate::flight::Flights;
 use crate::id::{Incarnation, SessionId};
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) id_flights: Flights<SessionId>,
     /// The parent of all session actors, until the shutdown.
     pub(super) actor: Mutex<Option<ActorRef<SupervisorMessage>>>,
+    /// The sessions whose turns are looked at.
+    pub(super) watch: Arc<Watch>,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
     /// Itself, for the slots.
@@ -73,6 +76,7 @@ impl Shared {
             key_flights: Flights::new(),
             id_flights: Flights::new(),
             actor: Mutex::new(None),
+            watch: Arc::new(Watch::new()),
             stirred: Notify::new(),
             myself: myself.clone(),
         })
@@ -201,6 +205,10 @@ impl House for Shared {
     fn leave(&self, slot: &Arc<Slot>) {
         self.registry.remove(slot);
         self.forget_key(slot);
+    }
+
+    fn watch(&self, slot: &Arc<Slot>) {
+        self.watch.add(Arc::downgrade(slot));
     }
 
     fn stirred(&self) {

@@ -61,12 +61,12 @@ impl<T: Send + 'static> Running<T> {
     {
         let (stream, slot) = (turn.stream(), turn.hold.slot.clone());
         let (chunks, span) = (turn.hold.stream.clone(), turn.span());
-        let fence = chunks.clone();
+        let orders = chunks.clone();
         let tracked = slot.engine.tasks.track_future(async move {
             tokio::select! {
                 biased;
                 output = async { work(turn).await } => Ok(output),
-                reason = fence.wait_fenced() => Err(reason),
+                reason = orders.wait_aborted() => Err(reason),
             }
         });
         let task = slot.engine.spawner.spawn(tracked.instrument(span));

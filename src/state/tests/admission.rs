@@ -159,7 +159,7 @@ fn a_full_queue_says_so_and_nobody_in_it_is_lost() {
 #[test]
 fn an_interrupting_begin_starts_when_the_old_turn_unwinds() {
     let mut rig = Rig::running();
-    assert_eq!(rig.begin(2, interrupt(5)), "alarm(105) tell(~1 preempted)");
+    assert_eq!(rig.begin(2, interrupt(5)), "alarm(103) alarm(105) tell(~1 preempted)");
     assert_eq!(rig.digest(), "live t1c q2");
     rig.second += 1;
     assert_eq!(rig.drop_turn(1), "opened(t2)");
@@ -172,7 +172,7 @@ fn an_interrupting_begin_starts_when_the_grace_is_over_and_the_old_turn_is_fence
     let mut rig = Rig::running();
     rig.begin(2, interrupt(5));
     rig.second += 4;
-    assert_eq!(rig.apply(Input::Alarm), "");
+    assert_eq!(rig.apply(Input::Alarm), "abort(~1 preempted)");
     rig.second += 1;
     assert_eq!(rig.apply(Input::Alarm), "fence(~1 preempted) opened(t2)");
     assert_eq!(rig.flush(), "end(~1 cancelled_preempted) begun(b2 t2 ~2)");
@@ -186,7 +186,7 @@ fn a_turn_that_was_granted_while_an_interrupt_waits_keeps_its_input_and_never_ru
     let mut rig = Rig::running();
     rig.begin(2, QUEUE);
     rig.begin(3, interrupt(5));
-    assert_eq!(rig.drop_turn(1), "opened(t2) alarm(105) tell(~2 preempted)");
+    assert_eq!(rig.drop_turn(1), "opened(t2) alarm(103) alarm(105) tell(~2 preempted)");
     assert_eq!(
         rig.flush(),
         "end(~1 cancelled_preempted) opened(t3) refused(b2 cancelled preempted) \

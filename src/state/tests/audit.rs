@@ -1,6 +1,6 @@
 //! The auditor itself: each rule is broken by hand, and has to be named.
 
-use super::{PARALLEL, QUEUE, Rig, unavailable};
+use super::{PARALLEL, QUEUE, Rig, START, at, unavailable};
 use crate::id::Generation;
 use crate::outcome::CancelReason;
 use crate::state::outbox::Outbox;
@@ -48,6 +48,12 @@ fn each_rule_that_is_broken_is_named() {
     finds(Rig::new(), "writes what nobody asked for", |rig| rig.state.writing = true);
     finds(Rig::running(), "not live has an open turn", |rig| rig.state.phase = Phase::Left);
     finds(queued(), "not live has a queue", |rig| rig.state.phase = Phase::Left);
+    finds(Rig::running(), "nobody looks at it", |rig| rig.state.watched = false);
+    finds(Rig::running(), "aborted after its fence", |rig| {
+        rig.stop(1, 5);
+        let stopping = rig.state.turns[0].stopping.as_mut();
+        stopping.expect("it was told").abort_at = at(START + 6).moment;
+    });
     let owing = || {
         let mut rig = Rig::new();
         rig.begin(1, QUEUE);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::driver::Driver;
-use super::{BusyPolicy, PARALLEL};
+use super::{BusyPolicy, PARALLEL, StallRule, WorkPhase};
 
 /// One thing that happens. Numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,11 @@ enum Step {
     Delete,
     AwaitDelete,
     Alarm,
+    Beat {
+        turn: usize,
+        work: Option<WorkPhase>,
+    },
+    Look(StallRule),
     Advance(Duration),
     /// The next write goes to the store.
     Send(Fault),
@@ -89,12 +94,32 @@ fn step(bits: u32, faults: bool) -> Step {
         107..117 => Step::Change(usize::from(a % 3)),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
-        119..127 => Step::Alarm,
-        127..139 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
-        139..179 => Step::Send(fault(a, faults)),
-        179..219 => Step::Answer,
+        119..123 => Step::Alarm,
+        123..137 => Step::Look(rule(a, b)),
+        137..147 => Step::Beat { turn, work: work(b) },
+        147..161 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        161..190 => Step::Send(fault(a, faults)),
+        190..219 => Step::Answer,
         219..249 => Step::Flush,
         _ => Step::Reload,
+    }
+}
+
+/// Budgets so short that turns are stuck now and then.
+fn rule(which: u8, seconds: u8) -> StallRule {
+    let budget = |bit: u8, after: u8| {
+        (which & bit != 0).then_some(Duration::from_secs(u64::from(seconds % 4 + after)))
+    };
+    let act = (which & 0x18 == 0x18).then_some(super::grace(u64::from(seconds % 6)));
+    StallRule { model: budget(1, 0), tool: budget(2, 1), total: budget(4, 2), act }
+}
+
+fn work(which: u8) -> Option<WorkPhase> {
+    match which % 4 {
+        0 => Some(WorkPhase::Model),
+        1 => Some(WorkPhase::Tool),
+        2 => Some(WorkPhase::Human),
+        _ => None,
     }
 }
 
@@ -123,6 +148,20 @@ fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<u32>().prop_map(move |bits| step(bits, faults)), 1..60)
 }
 
+/// Two turns that run beside each other, and what the watch may see of them.
+fn watched(rule: StallRule) -> impl Strategy<Value = Vec<Step>> {
+    let step = move |[kind, a, b]: [u8; 3]| match kind % 16 {
+        0..6 => Step::Look(rule),
+        6..10 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
+        10..14 => Step::Beat { turn: usize::from(a), work: work(b) },
+        14 => Step::Alarm,
+        _ => Step::Cancel { turn: u64::from(a % 3), grace: Duration::from_secs(u64::from(b % 6)) },
+    };
+    let begin = Step::Begin { policy: PARALLEL, version: None, input: false, draining: false };
+    let steps = prop::collection::vec(any::<[u8; 3]>().prop_map(step), 1..60);
+    steps.prop_map(move |steps| [vec![begin, begin, Step::Flush], steps].concat())
+}
+
 fn run(steps: Vec<Step>) {
     let mut driver = Driver::new();
     for step in steps {
@@ -139,7 +178,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    // B1, B6, B10, C1, C5, C11, E3, E4, E5, J6, M4
+    // B1, B6, B10, C1, C5, C11, D6, D9, D10, E3, E4, E5, J6, M4
     #[test]
     fn with_a_store_that_works_every_history_is_one_that_the_model_allows(steps in steps(false)) {
         run(steps);
@@ -148,6 +187,14 @@ proptest! {
     // The same, and C6, E6, G12
     #[test]
     fn with_a_store_that_fails_nothing_acknowledged_is_lost(steps in steps(true)) {
+        run(steps);
+    }
+
+    // D8, D9, D10: long lives, of which the histories above have few.
+    #[test]
+    fn what_is_found_stuck_is_what_its_whole_history_says(
+        steps in any::<[u8; 2]>().prop_flat_map(|[which, seconds]| watched(rule(which, seconds))),
+    ) {
         run(steps);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::super::{
     BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, OpenTurn, Pending, Phase,
-    SessionState, Settlement,
+    SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;
@@ -13,9 +13,10 @@ use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
 use crate::store::{FenceReason, InputFate, StoreError, Write};
 
-/// Effects in their order; empty for none. A wait, which is only told to the log, is left out.
+/// Effects in their order; empty for none. A wait, which is only told to the log, is left out, and so
+/// is the request to be looked at, which comes with the first turn.
 pub(super) fn effects(effects: &[Effect<Test>]) -> String {
-    let told = effects.iter().filter(|it| !matches!(it, Effect::Waiting { .. }));
+    let told = effects.iter().filter(|it| !matches!(it, Effect::Waiting { .. } | Effect::Watch));
     told.map(effect).collect::<Vec<_>>().join(" ")
 }
 
@@ -59,6 +60,14 @@ fn effect(effect: &Effect<Test>) -> String {
         }
         Effect::Opened { generation, .. } => format!("opened(t{})", generation.get()),
         Effect::Tell { stream, reason } => format!("tell(~{stream} {})", why(*reason)),
+        Effect::Abort { stream, reason } => format!("abort(~{stream} {})", why(*reason)),
+        Effect::Watch => "watch".to_owned(),
+        Effect::Unwatch => "unwatch".to_owned(),
+        Effect::Stalled { stream, stall } => {
+            let Stall { work, silent_for, worked_for, budget } = stall;
+            let (silent, worked) = (silent_for.as_secs(), worked_for.as_secs());
+            format!("stalled(~{stream} {work} {silent}/{worked} {})", budget.as_str())
+        }
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
@@ -125,8 +134,8 @@ fn error(error: &StoreError) -> &'static str {
     }
 }
 
-/// A state: its phase, `t1s t1r t1c` for a turn that starts, runs or was told to end (`p` for a
-/// parallel one), `q2` for a waiting begin, `!1` for a fenced turn whose holder has not reported,
+/// A state: its phase, `t1s t1r t1c t1a` for a turn that starts, runs, was told to end or aborted (`p`
+/// for a parallel one), `q2` for a waiting begin, `!1` for a fenced turn whose holder has not reported,
 /// and behind a bar the writes, the one with the store starred.
 pub(super) fn state(state: &SessionState<Test>) -> String {
     let mut words = Vec::new();
@@ -153,7 +162,13 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
 fn turn(turn: &OpenTurn<Test>) -> String {
     let kind = if turn.parallel { 'p' } else { 't' };
     let phase = match (turn.stopping, turn.opened) {
-        (Some(_), _) => 'c',
+        (Some(stopping), _) => {
+            if stopping.aborted {
+                'a'
+            } else {
+                'c'
+            }
+        }
         (None, true) => 'r',
         (None, false) => 's',
     };

@@ -8,18 +8,19 @@ mod over;
 mod queued;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
-    BusyPolicy, Change, Generation, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START, Target,
-    Test, begin, begin_with, cancel, commit, delete, interrupt, leave, no_such_life,
-    outcome_unknown, record, unavailable,
+    BusyPolicy, Change, Generation, Grace, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START,
+    StallRule, Target, Test, begin, begin_with, cancel, commit, delete, grace, interrupt, leave,
+    no_such_life, outcome_unknown, record, unavailable,
 };
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 30] = [
+const INPUTS: [&str; 33] = [
     "reject",
     "queue",
     "queue-full",
@@ -45,7 +46,10 @@ const INPUTS: [&str; 30] = [
     "delete",
     "await-delete",
     "alarm-early",
+    "alarm-abort",
     "alarm-late",
+    "look",
+    "look-act",
     "ok",
     "unavailable",
     "unknown",
@@ -177,14 +181,24 @@ fn left() -> Rig {
     rig
 }
 
-/// Applies the input `name`, two seconds after the phase was reached, or, for a late alarm, five.
+/// Applies the input `name`, two seconds after the phase was reached; alarms later, too.
 fn apply(rig: &mut Rig, name: &str) -> String {
-    rig.second = START + if name == "alarm-late" { 5 } else { 2 };
+    rig.second = START
+        + match name {
+            "alarm-late" => 5,
+            "alarm-abort" => 4,
+            _ => 2,
+        };
     let input = input(name);
     if matches!(input, Input::Stored { .. }) {
         rig.send();
     }
     rig.apply(input)
+}
+
+/// A turn is stuck that has been silent for two seconds.
+fn after_two_seconds(act: Option<Grace>) -> StallRule {
+    StallRule { model: Some(Duration::from_secs(2)), act, ..StallRule::default() }
 }
 
 /// The input that is called `name`.
@@ -218,7 +232,9 @@ fn input(name: &str) -> Input<Test> {
         "label" => change(Change::Label(None)),
         "delete" => delete(9),
         "await-delete" => Input::AwaitDelete { port: 9 },
-        "alarm-early" | "alarm-late" => Input::Alarm,
+        "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,
+        "look" => Input::Look { rule: after_two_seconds(None) },
+        "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "ok" => Input::Stored { result: Ok(()) },
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
@@ -286,12 +302,13 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::AwaitDelete { .. } => 8,
         Input::Alarm => 9,
         Input::Stored { .. } => 10,
-        Input::Take { .. } => 11,
-        Input::Keep { .. } => 12,
-        Input::Clear { .. } => 13,
+        Input::Look { .. } => 11,
+        Input::Take { .. } => 12,
+        Input::Keep { .. } => 13,
+        Input::Clear { .. } => 14,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=10).collect());
+    assert_eq!(kinds, (0..=11).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -1,16 +1,14 @@
 //! Fences, cancels, and what becomes of a turn and its input.
 
-use std::time::Duration;
-
 use super::{
     Act, BusyPolicy, CancelReason, Generation, Input, InputFate, PARALLEL, QUEUE, Rig, START,
-    Target, Write, at, cancel, interrupt, record, unavailable,
+    Target, Write, at, cancel, grace, interrupt, record, unavailable,
 };
 use crate::policy::TurnPhase;
 
 /// Cancels everything because of `reason`.
 fn end_all(rig: &mut Rig, reason: CancelReason) -> String {
-    rig.apply(Input::Cancel { target: Target::Everything, reason, grace: Duration::ZERO })
+    rig.apply(Input::Cancel { target: Target::Everything, reason, grace: grace(0) })
 }
 
 // C1, C3, C5: after each fence a late commit, fail and drop write nothing, and say why.
@@ -150,7 +148,7 @@ fn a_turn_has_one_end_whatever_races() {
 #[test]
 fn a_turn_that_ignores_its_cancel_is_fenced_after_the_grace_and_the_slot_is_free() {
     let mut rig = Rig::running();
-    assert_eq!(rig.stop(1, 5), "alarm(105) tell(~1 stopped) cancelled([1])");
+    assert_eq!(rig.stop(1, 5), "alarm(103) alarm(105) tell(~1 stopped) cancelled([1])");
     assert_eq!(rig.begin(2, BusyPolicy::Reject), "refused(b2 busy t1 cancelling q0)");
     rig.second += 5;
     assert_eq!(rig.apply(Input::Alarm), "fence(~1 stopped)");
@@ -183,7 +181,7 @@ fn stopping_everything_stops_each_of_three_parallel_turns() {
     let told = rig.apply(cancel(Target::Everything, 5));
     assert_eq!(
         told,
-        "alarm(105) tell(~1 stopped) alarm(105) tell(~2 stopped) alarm(105) tell(~3 stopped) \
+        "alarm(103) alarm(105) tell(~1 stopped) alarm(103) alarm(105) tell(~2 stopped) alarm(103) alarm(105) tell(~3 stopped) \
          cancelled([1, 2, 3])"
     );
     rig.second += 5;
@@ -221,7 +219,7 @@ fn told_to_end_and_ended_are_two_states() {
 fn the_grace_is_measured_from_the_cancel_and_not_from_the_begin() {
     let mut rig = Rig::running();
     rig.second += 10_000;
-    assert_eq!(rig.stop(1, 5), "alarm(10105) tell(~1 stopped) cancelled([1])");
+    assert_eq!(rig.stop(1, 5), "alarm(10103) alarm(10105) tell(~1 stopped) cancelled([1])");
     assert_eq!(rig.apply(Input::Alarm), "");
     assert_eq!(rig.digest(), "live t1c");
 }
@@ -268,11 +266,11 @@ fn a_begin_that_is_preempted_before_it_is_stored_says_so() {
 #[test]
 fn ten_stops_tell_the_turn_once_and_the_first_reason_stands() {
     let mut rig = Rig::running();
-    assert_eq!(rig.stop(1, 5), "alarm(105) tell(~1 stopped) cancelled([1])");
+    assert_eq!(rig.stop(1, 5), "alarm(103) alarm(105) tell(~1 stopped) cancelled([1])");
     for _ in 0..10 {
         rig.second += 1;
         let reason = CancelReason::Shutdown;
-        let (target, grace) = (Target::Everything, Duration::from_secs(5));
+        let (target, grace) = (Target::Everything, grace(5));
         let told = rig.apply(Input::Cancel { target, reason, grace });
         assert!(told.starts_with("cancelled("), "{told}");
         rig.commit(77, 1);

@@ -5,17 +5,24 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input, InputFate, Moment,
-    PartialPolicy, Phase, SessionId, SessionState, StoreError, Target, Test, Ticket, Timestamp,
-    Write, commit, outcome_unknown, settings, unavailable,
+    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
+    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SessionId, SessionState, StoreError,
+    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
+use crate::policy::Grace;
+use crate::pulse::WorkPhase;
 use crate::state::{Effect, Pending};
 use crate::store::{
     Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
 };
+
+/// A grace, with the usual time until the abort.
+fn patience(grace: Duration) -> Grace {
+    Grace::new(ABORT_AFTER, grace)
+}
 
 /// The shell.
 pub(super) struct Driver {
@@ -36,6 +43,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new() -> Self {
+        PULSES.take();
         let store = MemoryStore::new();
         let new = NewRecord {
             id: SessionId::from_random(1),
@@ -82,7 +90,7 @@ impl Driver {
         };
         let mut effects = Effects::new();
         let now = self.now();
-        self.model.before(&input, begins);
+        self.model.before(&input, begins, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
@@ -105,25 +113,13 @@ impl Driver {
     pub(super) fn step(&mut self, step: Step) {
         match step {
             Step::Begin { policy, version, input, draining } => {
-                let port = self.port();
-                let input = input.then(|| Bytes::from(format!("input {port}")));
-                let ticket = Ticket(port.into());
-                let (expect_version, special) = (version, None);
-                let request =
-                    BeginRequest { ticket, input, policy, expect_version, draining, special };
-                self.apply(Input::Begin { request, port, stream: port });
+                self.begin(policy, version, input, draining);
             }
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
                 self.apply(Input::LeaveQueue { ticket });
             }
-            Step::Commit { turn, entries } => {
-                let Some(generation) = self.take_held(turn) else { return };
-                let port = self.port();
-                let entry = |number| Bytes::from(format!("reply {port}.{number}"));
-                let entries = (0..entries).map(entry).collect();
-                self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
-            }
+            Step::Commit { turn, entries } => self.commit(turn, entries),
             Step::Fail { turn, drop_input } => {
                 let Some(generation) = self.take_held(turn) else { return };
                 let fate = if drop_input { InputFate::Drop } else { InputFate::Keep };
@@ -135,11 +131,12 @@ impl Driver {
                 self.apply(Input::Drop { generation, panicked });
             }
             Step::Cancel { turn, grace } => {
+                let (reason, grace) = (CancelReason::Stopped, patience(grace));
                 let target = Target::Turn(Generation::new(turn));
-                self.apply(Input::Cancel { target, reason: CancelReason::Stopped, grace });
+                self.apply(Input::Cancel { target, reason, grace });
             }
             Step::CancelAll { grace } => {
-                let reason = CancelReason::Reset;
+                let (reason, grace) = (CancelReason::Reset, patience(grace));
                 self.apply(Input::Cancel { target: Target::Everything, reason, grace });
             }
             Step::Change(which) => self.change(which),
@@ -152,6 +149,8 @@ impl Driver {
                 self.apply(Input::AwaitDelete { port });
             }
             Step::Alarm => self.apply(Input::Alarm),
+            Step::Beat { turn, work } => self.beat(turn, work),
+            Step::Look(rule) => self.apply(Input::Look { rule }),
             Step::Advance(duration) => self.clock += duration,
             Step::Send(fault) => self.send(fault),
             Step::Answer => self.answer(),
@@ -162,6 +161,37 @@ impl Driver {
                 }
             }
             Step::Reload => self.reload(),
+        }
+    }
+
+    fn begin(&mut self, policy: BusyPolicy, version: Option<u64>, input: bool, draining: bool) {
+        let port = self.port();
+        let request = BeginRequest {
+            ticket: Ticket(port.into()),
+            input: input.then(|| Bytes::from(format!("input {port}"))),
+            policy,
+            expect_version: version,
+            draining,
+            abort_after: ABORT_AFTER,
+            special: None,
+        };
+        self.apply(Input::Begin { request, port, stream: port });
+    }
+
+    fn commit(&mut self, turn: usize, entries: usize) {
+        let Some(generation) = self.take_held(turn) else { return };
+        let port = self.port();
+        let entry = |number| Bytes::from(format!("reply {port}.{number}"));
+        let entries = (0..entries).map(entry).collect();
+        self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
+    }
+
+    /// One of the open turns makes progress.
+    fn beat(&self, which: usize, work: Option<WorkPhase>) {
+        let turn = self.held.get(which % self.held.len().max(1));
+        let stream = turn.and_then(|&turn| self.state.stream(turn));
+        if let Some(stream) = stream {
+            beat(stream, work);
         }
     }
 

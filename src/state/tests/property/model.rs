@@ -1,15 +1,18 @@
 //! What the state may do, said again in the plainest words that suffice: lists, and no cleverness.
 
 mod effects;
+mod stalls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::super::{BusyPolicy, Change, Generation, Input, InputFate, Record, Test, Write};
+use self::stalls::Watch;
+use super::super::{BusyPolicy, Change, Generation, Input, InputFate, Moment, Record, Test, Write};
 use crate::id::{Incarnation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::state::{Changed, Settlement};
+use crate::pulse::Pulse;
+use crate::state::{Budget, Changed, Settlement};
 use crate::store::{EntryMark, StoredEntry};
 
 /// A begin; its port is its stream too.
@@ -31,6 +34,21 @@ struct Turn {
     /// How many had committed at its begin.
     base: usize,
     told: Option<CancelReason>,
+    /// Whether its work was aborted.
+    aborted: bool,
+    /// Whether its holder has it.
+    given: bool,
+    /// What was seen of it: first when it had begun, then at each look.
+    seen: Vec<Seen>,
+    /// Which of them found it stuck, and how.
+    stuck: Vec<(usize, Budget)>,
+}
+
+/// What was seen of a turn.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Moment,
+    pulse: Pulse,
 }
 
 /// A session, as its callers may understand it.
@@ -66,6 +84,8 @@ pub(super) struct Model {
     owed: BTreeSet<u32>,
     /// What those who settle have to be told.
     settles: BTreeMap<u32, Settlement>,
+    /// What the watch sees.
+    watch: Watch,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
     /// What those who commit or append have written.
@@ -101,6 +121,7 @@ impl Model {
             endless: BTreeSet::new(),
             owed: BTreeSet::new(),
             settles: BTreeMap::new(),
+            watch: Watch::default(),
             changes: BTreeMap::new(),
             written: BTreeMap::new(),
         }
@@ -148,7 +169,7 @@ impl Model {
 
     /// Takes in an input before its effects are seen; `begins` is the turn whose begin the store has
     /// kept.
-    pub(super) fn before(&mut self, input: &Input<Test>, begins: Option<Generation>) {
+    pub(super) fn before(&mut self, input: &Input<Test>, begins: Option<Generation>, now: Moment) {
         self.failing = matches!(input, Input::Stored { result: Err(_) });
         match input {
             Input::Begin { request, port, .. } => {
@@ -192,7 +213,12 @@ impl Model {
                 if let Some(turn) = given_to_nobody {
                     self.end(turn.generation, TurnOutcome::Abandoned, InputFate::Keep);
                 }
+                for turn in self.open.iter_mut().filter(|it| Some(it.generation) == begins) {
+                    turn.given = true;
+                    turn.seen.push(Seen { at: now, pulse: Pulse::default() });
+                }
             }
+            Input::Look { rule } => self.look(rule, now),
             Input::Cancel { .. }
             | Input::LeaveQueue { .. }
             | Input::Alarm

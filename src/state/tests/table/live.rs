@@ -7,7 +7,7 @@ reject queue queue-full interrupt-0 interrupt-5: opened(t1) => live t1s | begin1
 parallel: opened(t1) => live p1s | begin1#1
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early alarm-late:
+leave-queue drop panic alarm-early alarm-abort alarm-late:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | change:append#1v1
@@ -16,6 +16,7 @@ label: => live | change:label
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look look-act: unwatch
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -25,17 +26,17 @@ reject wrong-version: refused(b9 busy t1 starting q0)
 queue: => live t1s q9 | *begin1
 queue-full: refused(b9 full t1 starting q0)
 interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s | *begin1 settle1:cancelled_preempted/keep begin2#2
-interrupt-5: alarm(107) tell(~1 preempted) => live t1c q9 | *begin1
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9 | *begin1
 parallel: opened(t2) => live t1s p2s | *begin1 begin2#2
 draining: refused(b9 draining)
-leave-queue alarm-early alarm-late:
+leave-queue alarm-early alarm-abort alarm-late:
 commit-1: => live | *begin1 commit1#2v1
 commit-2 commit-77: settled(s9 stale store_failed)
 fail-keep: => live | *begin1 settle1:failed/keep
 fail-drop: => live | *begin1 settle1:failed/drop
 drop: => live | *begin1 settle1:abandoned/keep
 panic: => live | *begin1 settle1:panicked/keep
-cancel-1 cancel-all: alarm(107) tell(~1 stopped) cancelled([1]) => live t1c | *begin1
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c | *begin1
 cancel-77: cancelled(none)
 append: => live t1s | *begin1 change:append#2v1
 data: => live t1s | *begin1 change:data-v1
@@ -46,6 +47,7 @@ ok: begun(b1 t1 ~1) => live t1r
 unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) leave => left
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
+look look-act:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -54,17 +56,17 @@ reject wrong-version: refused(b9 busy t1 running q0)
 queue: => live t1r q9
 queue-full: refused(b9 full t1 running q0)
 interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s !1 | settle1:cancelled_preempted/keep begin2#2
-interrupt-5: alarm(107) tell(~1 preempted) => live t1c q9
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9
 parallel: opened(t2) => live t1r p2s | begin2#2
 draining: refused(b9 draining)
-leave-queue alarm-early alarm-late:
+leave-queue alarm-early alarm-abort alarm-late:
 commit-1: => live | commit1#2v1
 commit-2 commit-77: settled(s9 stale store_failed)
 fail-keep: => live | settle1:failed/keep
 fail-drop: => live | settle1:failed/drop
 drop: => live | settle1:abandoned/keep
 panic: => live | settle1:panicked/keep
-cancel-1 cancel-all: alarm(107) tell(~1 stopped) cancelled([1]) => live t1c
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c
 cancel-77: cancelled(none)
 append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
@@ -72,6 +74,8 @@ label: => live t1r | change:label
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -95,6 +99,8 @@ delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
 ok unavailable unknown no-such-life:
+look look-act:
+alarm-abort: abort(~1 stopped) => live t1a
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -106,7 +112,7 @@ queue-full: refused(b9 full t1 cancelling q0)
 interrupt-0: alarm(102) fence(~1 stopped) opened(t2) => live t2s | *begin1 settle1:cancelled_stopped/keep begin2#2
 parallel: opened(t2) => live t1c p2s | *begin1 begin2#2
 draining: refused(b9 draining)
-leave-queue alarm-early:
+leave-queue alarm-early alarm-abort:
 commit-1 fail-keep drop panic: => live | *begin1 settle1:cancelled_stopped/keep
 commit-2 commit-77: settled(s9 stale store_failed)
 fail-drop: => live | *begin1 settle1:cancelled_stopped/drop
@@ -122,4 +128,5 @@ ok: refused(b1 cancelled stopped) => live | settle1:cancelled_stopped/keep
 unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) leave => left
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
+look look-act:
 ";

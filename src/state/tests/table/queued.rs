@@ -6,26 +6,28 @@ reject wrong-version: refused(b9 busy t1 running q1)
 queue: => live t1r q2 q9
 queue-full: refused(b9 full t1 running q1)
 interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) alarm(102) tell(~2 preempted) => live t2c q9 !1 | settle1:cancelled_preempted/keep begin2#2
-interrupt-5: alarm(107) tell(~1 preempted) => live t1c q2 q9
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q2 q9
 parallel: => live t1r q2 q9
 draining: refused(b9 draining)
 leave-queue: refused(b2 timeout t1 running) => live t1r
-alarm-early alarm-late:
+alarm-early alarm-abort alarm-late:
 commit-1: opened(t2) => live t2s | commit1#2v1 begin2#3
 commit-2 commit-77: settled(s9 stale store_failed)
 fail-keep: opened(t2) => live t2s | settle1:failed/keep begin2#2
 fail-drop: opened(t2) => live t2s | settle1:failed/drop begin2#2
 drop: opened(t2) => live t2s | settle1:abandoned/keep begin2#2
 panic: opened(t2) => live t2s | settle1:panicked/keep begin2#2
-cancel-1: alarm(107) tell(~1 stopped) cancelled([1]) => live t1c q2
+cancel-1: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c q2
 cancel-77: cancelled(none)
-cancel-all: alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 cancelled stopped) => live t1c
+cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 cancelled stopped) => live t1c
 append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -51,6 +53,8 @@ label: => live t1c q2 | change:label
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look look-act:
+alarm-abort: abort(~1 preempted) => live t1a q2
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -59,10 +63,10 @@ reject wrong-version: refused(b9 busy t2 running q0)
 queue: => live p1r p2r q9
 queue-full: refused(b9 full t2 running q0)
 interrupt-0: alarm(102) tell(~1 preempted) alarm(102) tell(~2 preempted) fence(~1 preempted) fence(~2 preempted) opened(t3) => live t3s !1 !2 | settle1:cancelled_preempted/keep settle2:cancelled_preempted/keep begin3#3
-interrupt-5: alarm(107) tell(~1 preempted) alarm(107) tell(~2 preempted) => live p1c p2c q9
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) alarm(105) alarm(107) tell(~2 preempted) => live p1c p2c q9
 parallel: opened(t3) => live p1r p2r p3s | begin3#3
 draining: refused(b9 draining)
-leave-queue alarm-early alarm-late:
+leave-queue alarm-early alarm-abort alarm-late:
 commit-1: => live p2r | commit1#3v1
 commit-2: => live p1r | commit2#3v1
 commit-77: settled(s9 stale store_failed)
@@ -70,15 +74,17 @@ fail-keep: => live p2r | settle1:failed/keep
 fail-drop: => live p2r | settle1:failed/drop
 drop: => live p2r | settle1:abandoned/keep
 panic: => live p2r | settle1:panicked/keep
-cancel-1: alarm(107) tell(~1 stopped) cancelled([1]) => live p1c p2r
+cancel-1: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live p1c p2r
 cancel-77: cancelled(none)
-cancel-all: alarm(107) tell(~1 stopped) alarm(107) tell(~2 stopped) cancelled([1, 2]) => live p1c p2c
+cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2 stopped) cancelled([1, 2]) => live p1c p2c
 append: => live p1r p2r | change:append#3v1
 data: => live p1r p2r | change:data-v1
 label: => live p1r p2r | change:label
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) alarm(105) alarm(107) tell(~2 stalled) => live p1c p2c
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -88,22 +94,24 @@ reject wrong-version: refused(b9 busy t2 running q0)
 queue: => live t2r q9 !1
 queue-full: refused(b9 full t2 running q0)
 interrupt-0: alarm(102) tell(~2 preempted) fence(~2 preempted) opened(t3) => live t3s !1 !2 | settle2:cancelled_preempted/keep begin3#3
-interrupt-5: alarm(107) tell(~2 preempted) => live t2c q9 !1
+interrupt-5: alarm(105) alarm(107) tell(~2 preempted) => live t2c q9 !1
 parallel: opened(t3) => live t2r p3s !1 | begin3#3
 draining: refused(b9 draining)
-leave-queue alarm-early alarm-late:
+leave-queue alarm-early alarm-abort alarm-late:
 commit-1 fail-keep fail-drop: settled(s9 stale stopped) => live t2r
 commit-2: => live !1 | commit2#3v1
 commit-77: settled(s9 stale store_failed)
 drop panic: => live t2r
 cancel-1 cancel-77: cancelled(none)
-cancel-all: alarm(107) tell(~2 stopped) cancelled([2]) => live t2c !1
+cancel-all: alarm(105) alarm(107) tell(~2 stopped) cancelled([2]) => live t2c !1
 append: => live t2r !1 | change:append#3v1
 data: => live t2r !1 | change:data-v1
 label: => live t2r !1 | change:label
 delete: fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
+look: stalled(~2 model 2/2 silence)
+look-act: stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~2 stalled) => live t2c !1
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -113,7 +121,7 @@ reject queue queue-full interrupt-0 interrupt-5: opened(t2) => live t2s | *commi
 parallel: opened(t2) => live p2s | *commit1 begin2#3
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v1)
-leave-queue drop panic alarm-early alarm-late:
+leave-queue drop panic alarm-early alarm-abort alarm-late:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *commit1 change:append#3v2
@@ -125,6 +133,7 @@ ok: end(~1 committed) settled(s1 committed #2 v1) => live
 unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
+look look-act: unwatch
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -133,7 +142,7 @@ reject queue queue-full interrupt-0 interrupt-5: opened(t2) => live t2s | *settl
 parallel: opened(t2) => live p2s | *settle1:failed begin2#2
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early alarm-late:
+leave-queue drop panic alarm-early alarm-abort alarm-late:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *settle1:failed change:append#2v1
@@ -145,6 +154,7 @@ ok: end(~1 failed) settled(s1 failed) => live
 unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
+look look-act: unwatch
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -153,7 +163,7 @@ reject queue queue-full interrupt-0 interrupt-5: opened(t4) => live t4s | settle
 parallel: opened(t4) => live p4s | settle3:interrupted/keep begin4#2
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early alarm-late:
+leave-queue drop panic alarm-early alarm-abort alarm-late:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | settle3:interrupted/keep change:append#2v1
@@ -163,4 +173,5 @@ delete: => closing d9 | settle3:interrupted/keep delete
 await-delete: deleted(d9 left)
 ok: => live
 unavailable unknown no-such-life: leave => left
+look look-act: unwatch
 ";

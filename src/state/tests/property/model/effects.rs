@@ -14,14 +14,8 @@ impl Model {
         match effect {
             Effect::Opened { generation, .. } => self.opened(generation),
             Effect::Begun { port, generation, stream } => {
-                self.answered(port);
-                assert_eq!((self.starting.remove(&generation), stream), (Some(port), port));
-                let turn = self.open.iter().find(|turn| turn.generation == generation);
-                let turn = turn.expect("a turn that is given out runs");
-                assert_eq!(turn.told, None);
-                if let Some(seq) = turn.input {
-                    self.acknowledged.insert(seq, self.lines[&seq].0.clone());
-                }
+                assert_eq!(stream, port);
+                self.given(generation, port);
             }
             Effect::Refused { port, refusal } => self.refused(port, &refusal),
             Effect::Settled { port, answer } => {
@@ -47,26 +41,15 @@ impl Model {
             }
             Effect::Deleted { port, answer } => {
                 self.answered(port);
-                match answer {
-                    Ok(Deletion::Deleted(_)) => {
-                        assert!(!std::mem::replace(&mut self.deleted, true), "deleted twice");
-                    }
-                    Ok(Deletion::AlreadyGone(_)) => assert!(self.deleted),
-                    Err(_) => assert!(!self.deleted),
-                }
+                self.deletion(answer.ok());
             }
-            Effect::Tell { stream, reason } => {
-                let turn = self.open.iter_mut().find(|turn| turn.stream == stream);
-                let told = &mut turn.expect("who is told to end runs").told;
-                assert_eq!(told.replace(reason), None, "told twice");
-            }
+            Effect::Tell { stream, reason } => self.tell(stream, reason),
+            Effect::Abort { stream, reason } => self.abort(stream, reason),
+            Effect::Stalled { stream, stall } => self.stalled(stream, stall),
+            Effect::Watch => self.asks_for_looks(true),
+            Effect::Unwatch => self.asks_for_looks(false),
             Effect::Fence { stream, reason } => self.fence(stream, reason),
-            Effect::End { stream, outcome } => {
-                assert!(self.endless.remove(&stream), "ended twice, or never opened");
-                let expected = self.outcomes.remove(&stream).expect("its turn is over");
-                let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
-                assert!(interrupted || outcome == expected, "{outcome} and not {expected}");
-            }
+            Effect::End { stream, outcome } => self.ended(stream, outcome),
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave => assert!(self.failing && !self.over),
             Effect::Steered { .. } => panic!("nobody steers here"),
@@ -75,6 +58,37 @@ impl Model {
             | Effect::Cancelled { .. }
             | Effect::Alarm { .. } => {}
         }
+    }
+
+    /// A turn is handed to who began it.
+    fn given(&mut self, generation: Generation, port: u32) {
+        self.answered(port);
+        assert_eq!(self.starting.remove(&generation), Some(port));
+        let turn = self.open.iter().find(|turn| turn.generation == generation);
+        let turn = turn.expect("a turn that is given out runs");
+        assert_eq!(turn.told, None);
+        if let Some(seq) = turn.input {
+            self.acknowledged.insert(seq, self.lines[&seq].0.clone());
+        }
+    }
+
+    /// What a delete did, if it did something.
+    fn deletion(&mut self, answer: Option<Deletion>) {
+        match answer {
+            Some(Deletion::Deleted(_)) => {
+                assert!(!std::mem::replace(&mut self.deleted, true), "deleted twice");
+            }
+            Some(Deletion::AlreadyGone(_)) => assert!(self.deleted),
+            None => assert!(!self.deleted),
+        }
+    }
+
+    /// A stream gets its terminal event.
+    fn ended(&mut self, stream: u32, outcome: TurnOutcome) {
+        assert!(self.endless.remove(&stream), "ended twice, or never opened");
+        let expected = self.outcomes.remove(&stream).expect("its turn is over");
+        let interrupted = self.failing && outcome == TurnOutcome::Interrupted;
+        assert!(interrupted || outcome == expected, "{outcome} and not {expected}");
     }
 
     /// Whoever waited longest has the slot, unless the newcomer waits for nobody.
@@ -101,7 +115,9 @@ impl Model {
             self.next_seq - 1
         });
         let (stream, base) = (begin.port, self.commits.len());
-        self.open.push(Turn { generation, stream, input, base, told: None });
+        let (told, aborted, given, seen, stuck) = (None, false, false, Vec::new(), Vec::new());
+        let turn = Turn { generation, stream, input, base, told, aborted, given, seen, stuck };
+        self.open.push(turn);
     }
 
     fn refused(&mut self, port: u32, refusal: &BeginRefusal) {
@@ -136,7 +152,8 @@ impl Model {
             CancelReason::Stopped
             | CancelReason::Preempted
             | CancelReason::Reset
-            | CancelReason::Shutdown => {
+            | CancelReason::Shutdown
+            | CancelReason::Stalled => {
                 assert_eq!(told, Some(reason), "fenced and never told");
                 self.end(generation, TurnOutcome::Interrupted, InputFate::Keep);
             }
@@ -159,6 +176,7 @@ impl Model {
             assert_eq!(verdict, None, "it was not to wait");
             self.queue.push(begin);
         }
+        self.watches();
         self.over = !matches!(phase, Phase::Live);
         assert!(!self.over || (self.open.is_empty() && self.queue.is_empty()));
         assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
