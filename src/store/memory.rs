@@ -180,9 +180,12 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
-        self.answer(|shared| match write {
-            Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            write => shared.with_life(id, incarnation, |life| shared.apply(life, write)),
+        self.answer(|shared| {
+            if let Write::Delete { tombstone } = write {
+                shared.delete(id, incarnation, tombstone)
+            } else {
+                shared.with_life(id, incarnation, |life| shared.apply(life, write))
+            }
         })
     }
 
