@@ -1,10 +1,18 @@
 //! Every setting: its default, its unit, its bounds. Checked once, at the start.
 
+mod stored;
+mod streams;
+mod turns;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{BusyPolicy, PartialPolicy};
+pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
+pub use self::streams::{PartialConfig, StreamConfig};
+pub use self::turns::{StallAction, StallConfig, TurnConfig};
+
+use crate::policy::BusyPolicy;
 
 /// The settings of a supervisor. Every field has a default; a file needs only what differs.
 ///
@@ -48,164 +56,6 @@ pub enum UnknownPolicy {
     Create,
 }
 
-/// Settings of turns: what becomes of one that is told to end.
-///
-/// It is told, then aborted, then fenced, each counted from the cancel. The abort is never later than
-/// the fence, and no setting can keep the fence from coming; so these, the grace of an interrupt and
-/// the wait of a queue can be set one by one and never contradict each other: who waits is admitted when
-/// the grace is over, or told before that who holds the slot, for how long and doing what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TurnConfig {
-    /// How long after it was told to end the work of a turn is aborted: what was given to
-    /// [`Session::run`](crate::Session::run) is dropped where it awaits. A turn that was begun with
-    /// [`Session::begin`](crate::Session::begin), or whose work blocks its thread, goes on until the
-    /// grace is over. Default: 3 s; 0 aborts it at once. At most 1 h, and never after the grace,
-    /// however short that is.
-    #[serde(with = "humantime_serde")]
-    pub abort_after: Duration,
-    /// How long after it was told to end a turn keeps its slot if it does not unwind. Then it is fenced:
-    /// the slot is free, and what the turn commits later is refused. Default: 5 s; 0 takes it at
-    /// once. At most 1 h.
-    #[serde(with = "humantime_serde")]
-    pub cancel_grace: Duration,
-}
-
-/// Settings of turns that are stuck: of when a turn counts as stuck, and what is done about it.
-///
-/// A turn makes progress when it emits, [enters](crate::Turn::enter) a phase, or says
-/// [so](crate::Turn::progress). How long it may make none depends on its
-/// [phase](crate::WorkPhase); one that waits for a person may take as long as it likes. A turn is never
-/// judged by its age.
-///
-/// Turns are looked at now and then, so one that is stuck is found up to two `check_every` late, and
-/// never early. The budgets count from what the turn did last, and not from another setting, so none
-/// of them can contradict another: the shortest that applies is the one that is noticed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct StallConfig {
-    /// How long a turn may make no progress while it waits for the model. Default: 5 min; 0 is for
-    /// ever. At most 100 years.
-    #[serde(with = "humantime_serde")]
-    pub model: Duration,
-    /// How long a turn may make no progress while it waits for a tool. Default: 30 min; 0 is for ever.
-    /// At most 100 years.
-    #[serde(with = "humantime_serde")]
-    pub tool: Duration,
-    /// How long a turn may work in all, however much progress it makes: for retries that each begin
-    /// afresh. Waiting for a person does not count. Default: 0, which is for ever. At most 100 years.
-    #[serde(with = "humantime_serde")]
-    pub total: Duration,
-    /// What is done with a turn that is stuck. Default: observe.
-    pub action: StallAction,
-    /// How often the sessions in which turns run are looked at. Default: 1 s. Between 10 ms and 1 h.
-    #[serde(with = "humantime_serde")]
-    pub check_every: Duration,
-}
-
-/// What is done with a turn that is stuck.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StallAction {
-    /// It is told to the log and counted, once until it makes progress again.
-    #[default]
-    Observe,
-    /// It is told to end as well, for the reason [`Stalled`](crate::CancelReason::Stalled).
-    Act,
-}
-
-/// Settings of streams.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct StreamConfig {
-    /// How many chunks of a turn are kept for readers. Default: 1,024. At least 1.
-    pub max_items: usize,
-    /// How many bytes of chunks are kept. Default: 262,144. At least 1; one chunk is kept whatever
-    /// its size.
-    pub max_bytes: usize,
-    /// How long the stream of a turn that is over stays readable. Default: 10 min; 0 drops it at
-    /// once. At most 24 h.
-    #[serde(with = "humantime_serde")]
-    pub keep_finished_for: Duration,
-    /// How many bytes such streams may have together, over all sessions; beyond that the oldest goes
-    /// first. Default: 67,108,864. At least 1.
-    pub max_finished_bytes: usize,
-}
-
-/// Settings of replies that are being said: what a crash in the middle leaves of them.
-///
-/// What a turn emits is stored in pieces, beside the transcript. With the defaults a reply of 2,000
-/// chunks costs 12 to 18 transactions at any pace from one chunk a second up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct PartialConfig {
-    /// What becomes of it when a turn ends without a reply. Default: it stays beside the transcript.
-    pub interrupted: PartialPolicy,
-    /// How many chunks make a piece. Default: 160. At least 1.
-    pub every_chunks: usize,
-    /// How long the first chunks of a reply wait, if they are fewer; the next ones wait twice as long,
-    /// and so on. Default: 5 s. At least 100 ms, at most 24 h.
-    #[serde(with = "humantime_serde")]
-    pub every: Duration,
-    /// How many bytes are kept of one reply, from its beginning. Default: 1,048,576. At least 1.
-    pub max_bytes: usize,
-}
-
-/// Bounds of what is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct LimitConfig {
-    /// The largest entry, encoded, in bytes. Default: 16,777,216. At least 1.
-    pub max_entry_bytes: usize,
-    /// The largest datum, encoded, in bytes. Default: 65,536. At least 1.
-    pub max_datum_bytes: usize,
-    /// How many turns of [`Parallel::Branch`](crate::Parallel::Branch) may stand under one entry.
-    /// Default: 64. At least 1.
-    pub max_branches: usize,
-    /// How many turns may be taken back or done over at once. Default: 32. At least 1.
-    pub max_take_back: usize,
-    /// The longest name of a datum and the longest label, in bytes, and the longest name of a
-    /// begin. Default: 256. At least 1.
-    pub max_name_bytes: usize,
-}
-
-/// Settings of what is kept for a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct KeepConfig {
-    /// How long a begin with a name is remembered, at least; see
-    /// [`BeginOptions::idempotency_key`](crate::BeginOptions::idempotency_key). Default: 24 h. At least
-    /// 1 s.
-    #[serde(with = "humantime_serde")]
-    pub requests_for: Duration,
-    /// How long entries that were taken back are kept, at least. Default: 30 d. At least 1 s.
-    #[serde(with = "humantime_serde")]
-    pub revisions_for: Duration,
-}
-
-/// Settings of deleted ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TombstoneConfig {
-    /// How long a deleted id answers so, at least. Default: 24 h. At least 1 s: a retry that comes
-    /// after a delete must find the tombstone.
-    #[serde(with = "humantime_serde")]
-    pub keep_for: Duration,
-    /// How many are held in memory. Default: 1,000,000. At least 1. Beyond that the store is asked.
-    pub max_in_memory: usize,
-    /// How often those whose time is over are removed. Default: 1 min. At least 1 s.
-    #[serde(with = "humantime_serde")]
-    pub sweep_every: Duration,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -218,75 +68,6 @@ impl Default for Config {
             limits: LimitConfig::default(),
             kept: KeepConfig::default(),
             tombstones: TombstoneConfig::default(),
-        }
-    }
-}
-
-impl Default for TurnConfig {
-    fn default() -> Self {
-        Self { abort_after: Duration::from_secs(3), cancel_grace: Duration::from_secs(5) }
-    }
-}
-
-impl Default for StallConfig {
-    fn default() -> Self {
-        Self {
-            model: Duration::from_secs(5 * 60),
-            tool: Duration::from_secs(30 * 60),
-            total: Duration::ZERO,
-            action: StallAction::Observe,
-            check_every: Duration::from_secs(1),
-        }
-    }
-}
-
-impl Default for StreamConfig {
-    fn default() -> Self {
-        Self {
-            max_items: 1_024,
-            max_bytes: 256 * 1_024,
-            keep_finished_for: Duration::from_secs(10 * 60),
-            max_finished_bytes: 64 * 1_024 * 1_024,
-        }
-    }
-}
-
-impl Default for PartialConfig {
-    fn default() -> Self {
-        Self {
-            interrupted: PartialPolicy::Beside,
-            every_chunks: 160,
-            every: Duration::from_secs(5),
-            max_bytes: 1_024 * 1_024,
-        }
-    }
-}
-
-impl Default for LimitConfig {
-    fn default() -> Self {
-        Self {
-            max_entry_bytes: 16 * 1_024 * 1_024,
-            max_datum_bytes: 64 * 1_024,
-            max_branches: 64,
-            max_take_back: 32,
-            max_name_bytes: 256,
-        }
-    }
-}
-
-impl Default for KeepConfig {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { requests_for: DAY, revisions_for: DAY * 30 }
-    }
-}
-
-impl Default for TombstoneConfig {
-    fn default() -> Self {
-        Self {
-            keep_for: Duration::from_secs(24 * 60 * 60),
-            max_in_memory: 1_000_000,
-            sweep_every: Duration::from_secs(60),
         }
     }
 }

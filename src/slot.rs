@@ -25,7 +25,7 @@ use self::actor::ActorHandle;
 use self::hold::Hold;
 use self::house::House;
 use self::pump::Writing;
-use crate::clock::{Now, Timestamp};
+use crate::clock::{Moment, Now, Timestamp};
 use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
@@ -60,6 +60,10 @@ impl Spoken for Arc<Stream> {
 
     fn settle_piece(&self, fate: PieceFate) -> bool {
         Stream::settle_piece(self, fate)
+    }
+
+    fn is_overdue(&self, now: Moment) -> bool {
+        Stream::is_overdue(self, now)
     }
 
     fn text(&self) -> Bytes {

@@ -6,9 +6,11 @@
 use std::fmt;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::outbox::Pending;
 use super::{OpenTurn, Ports, SessionState};
+use crate::clock::Moment;
 use crate::id::Generation;
 use crate::policy::PartialPolicy;
 use crate::store::{InputFate, PartialFate, PartialPiece, StoreError, Write};
@@ -23,6 +25,9 @@ pub(crate) trait Spoken: Clone + fmt::Debug {
     /// Takes in what became of the piece that was given to the store; answers whether another is due.
     fn settle_piece(&self, fate: PieceFate) -> bool;
 
+    /// Whether what was said has waited long enough.
+    fn is_overdue(&self, now: Moment) -> bool;
+
     /// Everything that was said, if that is wanted as an entry.
     fn text(&self) -> Bytes;
 }
@@ -35,6 +40,16 @@ impl<P: Ports> SessionState<P> {
         if let Some(piece) = stream.take_piece() {
             let write = Some(Write::Partial { generation, piece });
             self.outbox.push_back(Pending::Partial { write, generation, stream });
+        }
+    }
+
+    /// Gives what has waited long enough to the store.
+    pub(super) fn keep_overdue(&mut self, now: Moment) {
+        let overdue = |turn: &&OpenTurn<P>| turn.opened && turn.stream.is_overdue(now);
+        let overdue: SmallVec<[Generation; 1]> =
+            self.turns.iter().filter(overdue).map(|turn| turn.generation).collect();
+        for generation in overdue {
+            self.keep(generation);
         }
     }
 

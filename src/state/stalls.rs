@@ -158,6 +158,7 @@ impl<P: Ports> SessionState<P> {
     /// The deadlines of cancels are looked at as well, so that they hold even where an alarm is late.
     pub(super) fn look(&mut self, rule: &StallRule, step: &mut Step<'_, P>) {
         self.escalate(step);
+        self.keep_overdue(step.now.moment);
         let mut stuck = SmallVec::<[Generation; 1]>::new();
         for turn in self.turns.iter_mut().filter(|it| it.opened && it.stopping.is_none()) {
             if let Some(stall) = turn.look(rule, step.now.moment) {

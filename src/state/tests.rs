@@ -68,6 +68,10 @@ impl Spoken for u32 {
         SAID.with_borrow_mut(|said| said.get_mut(self).is_some_and(|it| it.settle_piece(fate)))
     }
 
+    fn is_overdue(&self, now: Moment) -> bool {
+        SAID.with_borrow_mut(|said| said.get_mut(self).is_some_and(|it| it.is_overdue(now)))
+    }
+
     fn text(&self) -> Bytes {
         SAID.with_borrow(|said| said.get(self).map_or_else(Bytes::new, Draft::text))
     }
