@@ -168,8 +168,10 @@ pub(crate) struct OpenTurn<P: Ports> {
     since: Moment,
     /// Whether it has been told to end.
     stopping: Option<Stopping>,
-    /// What was seen of it when it was looked at last.
-    watched: Watched,
+    /// When its holder got it.
+    given_at: Moment,
+    /// What was seen of it when it was looked at last; most turns end before that.
+    seen: Option<Box<Watched>>,
 }
 
 /// A turn that has been told to end.
@@ -340,7 +342,7 @@ impl<P: Ports> SessionState<P> {
     fn turn_view(&self, turn: &OpenTurn<P>, now: Now) -> TurnView {
         let Holder { stream, age, phase } = self.holder(turn, now);
         let pulse = turn.stream.pulse();
-        let silent_for = turn.watched.silent_for(pulse, now.moment);
+        let silent_for = turn.silent_for(pulse, now.moment);
         TurnView { stream, phase, age, work: pulse.work, silent_for }
     }
 

@@ -1,7 +1,6 @@
 //! How turns begin: admitted, queued or refused, and the slot passed on.
 
 use super::outbox::Pending;
-use super::stalls::Watched;
 use super::{
     BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, Redo, SessionState, Step,
     Ticket,
@@ -132,7 +131,8 @@ impl<P: Ports> SessionState<P> {
             named,
             since: step.now.moment,
             stopping: None,
-            watched: Watched::new(step.now.moment),
+            given_at: step.now.moment,
+            seen: None,
         });
         self.watch(step);
         let write = Write::Begin { marker, input, extra, at: step.now.wall };

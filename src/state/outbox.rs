@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::stalls::Watched;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
@@ -247,8 +246,7 @@ impl<P: Ports> SessionState<P> {
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             turn.opened = true;
-            // From here on it works.
-            turn.watched = Watched::new(step.now.moment);
+            turn.given_at = step.now.moment;
             turn.stopping
         });
         let refusal = match stopping {
