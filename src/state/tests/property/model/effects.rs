@@ -206,7 +206,7 @@ impl Model {
 /// The name of a refusal in [`Model::verdict`].
 fn kind(refusal: &BeginRefusal) -> &'static str {
     match refusal {
-        BeginRefusal::Left | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
+        BeginRefusal::Left(_) | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
         BeginRefusal::Draining => "draining",
         BeginRefusal::Busy { .. } => "busy",
         BeginRefusal::QueueFull { .. } => "full",
@@ -214,7 +214,7 @@ fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::TimedOut { .. } => "timed out",
         BeginRefusal::Moved
         | BeginRefusal::TooManyBranches { .. }
-        | BeginRefusal::AskAgain
+        | BeginRefusal::AskAgain(_)
         | BeginRefusal::Repeated { .. }
         | BeginRefusal::Steered { .. } => "special",
         BeginRefusal::Cancelled(_) => "cancelled",
