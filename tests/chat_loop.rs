@@ -234,9 +234,7 @@ async fn retry_stops_the_reply_that_runs_and_what_is_typed_meanwhile_waits_for_i
     chat.say(&format!("{STORY}\n")).await;
     chat.until("bot: Once there was").await;
     chat.say("/retry\n/history\n").await;
-    chat.until("* stopping the reply that runs, to do it over").await;
-    chat.until("* stopped; ").await;
-    chat.until("* once more, in place of the last turn:").await;
+    chat.until("* stopped, to be done over\n* once more, in place of the last turn:").await;
     // The second command waited for the first.
     chat.until(&format!("you: {STORY} [being answered]")).await;
     chat.until("bot: Once there was").await;
@@ -350,6 +348,40 @@ async fn back_in_a_session_that_has_finished_meanwhile_the_rest_is_shown() {
     chat.until("The end.").await;
     let (output, status) = chat.finish().await;
     assert_eq!(story_of(&output), whole_story().await, "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// D1, J2
+#[tokio::test]
+async fn back_in_a_session_whose_reply_was_cut_off_says_so_and_retry_does_it_over() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "5ms"]);
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/sessions\n/new\n").await;
+    chat.until(": cut off by /new; /retry does it over").await;
+    chat.say("/open 1\n").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("* cut off by /new; /retry does it over").await;
+    chat.say("/retry\n").await;
+    chat.until("* once more, in place of the last turn:\nbot: Once there was").await;
+    let (output, status) = chat.finish().await;
+    assert!(output.ends_with("The end.\n"), "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// J3
+#[tokio::test]
+async fn back_in_a_session_that_never_said_a_word_nothing_is_missed() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "10s"]);
+    chat.say(&format!("{STORY}\n/sessions\n")).await;
+    chat.until("replying)").await;
+    chat.say("/new\n").await;
+    chat.until(": cut off by /new; /retry does it over").await;
+    chat.say("/open 1\n").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("\n* cut off by /new; /retry does it over\n").await;
+    let (output, status) = chat.finish().await;
+    assert!(!output.contains("cannot be shown") && !output.contains("bot: "), "{output}");
     assert_eq!(status, Some(0));
 }
 

@@ -3,7 +3,7 @@
 //! It has two steps, because a turn that runs is in the way of it: what runs is told to end, and once it
 //! has, the library takes the turns back and begins a new one with the same input, in one step.
 
-use session_supervisor::{BeginError, CancelOutcome, Session, SessionError, StreamId};
+use session_supervisor::{BeginError, Session, SessionError, StreamId};
 
 use crate::asking::{Began, answer};
 use crate::chat::Chat;
@@ -12,9 +12,8 @@ use crate::words::{chain, count};
 impl Chat {
     /// `/retry`
     pub(crate) fn retry(&mut self, turns: usize) {
-        if self.session.stop() != CancelOutcome::NotRunning {
-            self.screen.note("stopping the reply that runs, to do it over");
-        }
+        // If something runs, its end is told, and wakes the loop.
+        self.session.stop();
         self.again = Some(turns);
     }
 

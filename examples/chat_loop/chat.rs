@@ -265,7 +265,12 @@ impl Chat {
     /// Shows an event of a reply.
     fn reply(&mut self, event: &Event) {
         match event {
-            Event::Chunk { chunk, .. } => self.screen.reply(chunk.as_str()),
+            Event::Chunk { chunk, .. } => {
+                if let Some(lead) = self.following.lead() {
+                    self.screen.note(lead);
+                }
+                self.screen.reply(chunk.as_str());
+            }
             Event::Lagged { missed } => {
                 let missed = count(*missed, "piece", "pieces");
                 self.screen.note(&format!(
@@ -308,8 +313,11 @@ impl Chat {
             if let Some(text) = heading.text {
                 self.screen.begin_reply(&text);
             }
-            if let Some(note) = heading.note {
-                self.screen.note(&note);
+            if let Some(gap) = heading.gap {
+                self.screen.warn(&gap);
+            }
+            if let Some(done) = heading.done {
+                self.tell(&done);
             }
         }
         self.screen.busy(self.session.status().is_busy());
@@ -326,6 +334,9 @@ impl Chat {
                 self.screen.note(&format!("{place}the reply to “{quoted}” is there"));
             }
             Ok(Ended::Committed) => {}
+            Ok(Ended::Told(CancelReason::Stopped)) if !elsewhere && self.again.is_some() => {
+                self.screen.note("stopped, to be done over");
+            }
             Ok(Ended::Told(reason)) => {
                 let what = told(*reason);
                 self.screen.note(&format!("{place}{what}"));
@@ -401,6 +412,7 @@ impl Chat {
 fn told(reason: CancelReason) -> String {
     match reason {
         CancelReason::Stopped => "stopped; /retry does it over".to_owned(),
+        CancelReason::Reset => "cut off by /new; /retry does it over".to_owned(),
         CancelReason::Preempted => "interrupted by what was said next".to_owned(),
         CancelReason::Deleted => "the session was deleted, and this reply with it".to_owned(),
         reason => format!("the reply ended: {reason}"),

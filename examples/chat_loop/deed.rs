@@ -142,9 +142,10 @@ impl Chat {
         if id == *self.session.id() {
             let session = self.supervisor.open(&self.key).await?;
             self.go_to(session);
-            self.left.come_back(&id);
             self.screen.note(&format!("now in session {}", sessions::short(self.session.id())));
         }
+        // What was said there is nobody's any more.
+        self.left.forget(&id);
         Ok(())
     }
 
@@ -179,14 +180,12 @@ impl Chat {
         let begun = |entry: &Entry<ChatMessage>| entry.input && entry.stream == shown;
         if let Some(last) = shown.and_then(|_| entries.iter().position(begun)) {
             entries.truncate(last + 1);
-            if let Some(last) = entries.last_mut() {
-                last.mark = EntryMark::Pending;
-            }
         }
         entries.drain(..entries.len().saturating_sub(REPEATED));
-        let partials = self.partials(&entries).await;
+        let mut partials = self.partials(&entries).await;
+        partials.retain(|stream, _| Some(*stream) != shown);
         self.screen.block(&said::repeated(&entries, &partials, self.supervisor.now()));
-        if let Some(hint) = said::hint(&entries, &partials) {
+        if let Some(hint) = said::hint(&entries, &partials).filter(|_| shown.is_none()) {
             self.screen.warn(hint);
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use session_supervisor::{Event, Session, StreamId, Subscription, TurnOutcome};
+use session_supervisor::{Cursor, Event, Session, StreamId, Subscription, TurnOutcome};
 
 use crate::asking::{Began, Done};
 use crate::left::Place;
@@ -25,6 +25,8 @@ struct Reader {
     subscription: Subscription,
     /// What it is a reply to.
     text: String,
+    /// What stands before the first word that is shown.
+    lead: Option<&'static str>,
     /// How its turn ended; nothing comes after that.
     ended: Option<TurnOutcome>,
 }
@@ -32,33 +34,38 @@ struct Reader {
 /// A reply that is to be shown in its time.
 #[derive(Debug)]
 struct Next {
+    /// How far it was shown before. What is missing after that is told when it is shown.
+    from: Cursor,
     /// Where its words come from; `None` if there are none to be had.
     subscription: Option<Subscription>,
     /// What it is a reply to.
     text: String,
     /// What stands before it.
     heading: Heading,
+    /// What stands before its first word, if there is one.
+    lead: Option<&'static str>,
 }
 
 /// What stands before a reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Heading {
     /// What it is a reply to, unless that was shown.
     pub(crate) text: Option<String>,
-    /// A word about it.
-    pub(crate) note: Option<String>,
+    /// What is missing of it.
+    pub(crate) gap: Option<String>,
+    /// What it came to, if there are no words of it.
+    pub(crate) done: Option<Done>,
 }
 
 impl Following {
     /// Shows nothing any more; answers what has not been shown to its end, in order.
     pub(crate) fn leave(&mut self) -> VecDeque<Place> {
         let Self { current, next, mut done } = std::mem::take(self);
-        let current = current.map(|reader| (reader.subscription, reader.text));
-        let next = next.into_iter().filter_map(|next| Some((next.subscription?, next.text)));
-        let place = |(subscription, text): (Subscription, String)| Place {
-            cursor: subscription.cursor(),
-            text,
-            done: done.remove(&subscription.stream()),
+        let current = current.map(|reader| (reader.subscription.cursor(), reader.text, None));
+        let next = next.into_iter().map(|next| (next.from, next.text, next.heading.done));
+        let place = |(cursor, text, over): (Cursor, String, Option<Done>)| {
+            let done = over.or_else(|| done.remove(&cursor.stream()));
+            Place { cursor, text, done }
         };
         current.into_iter().chain(next).map(place).collect()
     }
@@ -67,20 +74,24 @@ impl Following {
     /// the screen.
     pub(crate) fn come_back(&mut self, places: VecDeque<Place>, session: &Session) {
         for (number, place) in places.into_iter().enumerate() {
-            let (subscription, note) = place.read_on(session);
-            if let (Some(rest), Some(done)) = (&subscription, place.done) {
-                self.done.insert(rest.stream(), done);
+            let (subscription, gap) = place.read_on(session);
+            let lead =
+                subscription.as_ref().filter(|_| gap.is_none()).and_then(|rest| place.lead(rest));
+            let Place { cursor: from, text, done } = place;
+            let mut heading = Heading { text: (number > 0).then(|| text.clone()), gap, done };
+            if subscription.is_some() {
+                self.done.extend(heading.done.take().map(|done| (from.stream(), done)));
             }
-            let heading = Heading { text: (number > 0).then(|| place.text.clone()), note };
-            self.next.push_back(Next { subscription, text: place.text, heading });
+            self.next.push_back(Next { from, subscription, text, heading, lead });
         }
     }
 
     /// A turn has begun, whose reply is to be shown in its time.
     pub(crate) fn begin(&mut self, began: Began) {
         let Began { subscription, text, .. } = began;
-        let heading = Heading { text: Some(text.clone()), note: None };
-        self.next.push_back(Next { subscription: Some(subscription), text, heading });
+        let heading = Heading { text: Some(text.clone()), ..Heading::default() };
+        let (from, subscription) = (subscription.cursor(), Some(subscription));
+        self.next.push_back(Next { from, subscription, text, heading, lead: None });
     }
 
     /// Whether a reply is being shown, or one waits for that.
@@ -113,9 +124,15 @@ impl Following {
         if self.current.is_some() {
             return None;
         }
-        let Next { subscription, text, heading } = self.next.pop_front()?;
-        self.current = subscription.map(|subscription| Reader { subscription, text, ended: None });
+        let Next { subscription, text, heading, lead, .. } = self.next.pop_front()?;
+        self.current =
+            subscription.map(|subscription| Reader { subscription, text, lead, ended: None });
         Some(heading)
+    }
+
+    /// What is to be told before the first word that is shown, once.
+    pub(crate) fn lead(&mut self) -> Option<&'static str> {
+        self.current.as_mut()?.lead.take()
     }
 
     /// The next event of the reply that is shown.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use session_supervisor::{Cursor, ResumeError, Session, SessionId, Subscription, Unreadable};
 
-use crate::asking::{Began, Done};
+use crate::asking::{Began, Done, Ended};
 use crate::words::{count, shorten};
 
 /// How many characters of what the user said a message about its reply repeats.
@@ -31,18 +31,10 @@ impl Place {
         Self { cursor: began.subscription.cursor(), text: began.text, done: None }
     }
 
-    /// The rest of the reply, as far as it can be had; and what is to be told before it.
+    /// The rest of the reply, as far as it can be had; and what is missing before it.
     pub(crate) fn read_on(&self, session: &Session) -> (Option<Subscription>, Option<String>) {
         let error = match session.resume(self.cursor) {
-            Ok(rest) => {
-                let over = rest.outcome().is_some();
-                let note = if over {
-                    "the rest of the reply"
-                } else {
-                    "the reply goes on where you left it"
-                };
-                return (Some(rest), (self.cursor.seq() > 0).then(|| note.to_owned()));
-            }
+            Ok(rest) => return (Some(rest), None),
             Err(error) => error,
         };
         let stream = self.cursor.stream();
@@ -50,24 +42,40 @@ impl Place {
             // If that place is gone by now, too, its reader is told how much was missed.
             session.resume(cursor).ok().or_else(|| session.subscribe_to(stream))
         });
-        (rest, Some(self.gap(&error)))
+        (rest, self.gap(&error))
+    }
+
+    /// What stands before the first word of the rest.
+    pub(crate) fn lead(&self, rest: &Subscription) -> Option<&'static str> {
+        let lead = match rest.outcome() {
+            None => "the reply goes on where you left it",
+            Some(_) => "the rest of the reply",
+        };
+        (self.cursor.seq() > 0).then_some(lead)
+    }
+
+    /// Whether it is known that there is no whole reply.
+    fn failed(&self) -> bool {
+        self.done.as_ref().is_some_and(|done| !matches!(done.result, Ok(Ended::Committed)))
     }
 
     /// What is missing between this place and what can be read.
-    fn gap(&self, error: &ResumeError) -> String {
+    fn gap(&self, error: &ResumeError) -> Option<String> {
         let quoted = shorten(&self.text, QUOTED);
         match error.reason {
             Unreadable::Evicted { missed } => {
                 let missed = count(missed, "piece", "pieces");
-                format!(
-                    "{missed} of the reply to “{quoted}” came meanwhile and cannot be shown; /history has it when it is finished"
-                )
+                Some(format!(
+                    "{missed} of the reply to “{quoted}” came meanwhile and cannot be shown; \
+                     /history has it when it is finished"
+                ))
             }
-            reason => {
-                format!(
-                    "the rest of the reply to “{quoted}” cannot be shown as it was said: {reason}; /history has it"
-                )
-            }
+            // Before the first word there may never have been one. What it came to says so.
+            _ if self.cursor.seq() == 0 && self.failed() => None,
+            reason => Some(format!(
+                "the rest of the reply to “{quoted}” cannot be shown as it was said: {reason}; \
+                 /history has it"
+            )),
         }
     }
 }
@@ -96,6 +104,11 @@ impl Left {
         if let Some(place) = of_it.next() {
             place.done = Some(done);
         }
+    }
+
+    /// A session was deleted.
+    pub(crate) fn forget(&mut self, session: &SessionId) {
+        self.0.remove(session);
     }
 
     /// Somebody is back: what has not been shown, in order.
