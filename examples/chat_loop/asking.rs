@@ -65,6 +65,9 @@ pub(crate) enum AskError {
     /// The work panicked or was aborted.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The work panicked, where it is no task of the supervisor.
+    #[error("the work of the turn panicked")]
+    Panicked(#[from] tokio::task::JoinError),
     /// The conversation could not be read.
     #[error(transparent)]
     Read(#[from] SessionError),
@@ -113,6 +116,20 @@ pub(crate) async fn ask(
             Done { session: id, stream, text, result }
         }
     }
+}
+
+/// Answers what a turn was begun with that has begun already.
+pub(crate) async fn answer(
+    turn: Turn,
+    session: Session,
+    text: String,
+    responder: Arc<Responder>,
+) -> Done {
+    let (id, stream, said) = (session.id().clone(), Some(turn.stream()), text.clone());
+    // A task of its own, so that a panic is told as what the turn came to.
+    let work = tokio::spawn(async move { reply(turn, &session, &said, &responder).await });
+    let result = work.await.map_err(AskError::from).flatten();
+    Done { session: id, stream, text, result }
 }
 
 /// The work of a turn: produces the reply, unless it is told to end before.

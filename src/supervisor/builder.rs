@@ -101,7 +101,8 @@ impl<E> SupervisorBuilder<E> {
     /// # use session_supervisor::{ChatMessage, Config, PartialPolicy, Supervisor};
     /// let mut config = Config::default();
     /// config.partials.interrupted = PartialPolicy::Entry;
-    /// let builder = Supervisor::builder().config(config).partial_entry(ChatMessage::assistant);
+    /// let builder = Supervisor::builder().config(config);
+    /// let builder = builder.partial_entry(|text| ChatMessage::assistant(text));
     /// ```
     pub fn partial_entry(mut self, make: impl Fn(&str) -> E + Send + Sync + 'static) -> Self
     where
