@@ -5,13 +5,16 @@
 //! over, every reader gets one [`Event::Ended`], and after it nothing.
 //!
 //! Invariants: numbers are gapless from 1; a reader gets each number once, in order, or is told of
-//! the gap; nothing is taken once the turn was told to end; the first end stands.
+//! the gap; nothing is taken once the turn was told to end; the first end stands. A chunk costs its
+//! producer one wake-up at most, whoever reads (`stream/waiting.rs`).
 
 mod cursor;
 mod draft;
+mod fan_out;
 mod ring;
 mod shelf;
 mod subscription;
+mod waiting;
 
 use std::fmt;
 
@@ -22,14 +25,16 @@ pub use self::subscription::{ResumeError, Subscription, Unreadable};
 
 use bytes::Bytes;
 
+use self::fan_out::FanOut;
 use self::ring::Ring;
+use self::waiting::Wake;
 use crate::clock::{Moment, Timestamp};
 use crate::config::PartialConfig;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
-use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
+use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock, Spawner};
 use crate::store::PartialPiece;
 
 /// A piece of a reply: text, shared between the readers and never copied.
@@ -144,22 +149,29 @@ impl Stream {
         }
     }
 
-    /// Takes a chunk; answers its number, and whether the store is to be given a piece.
+    /// Takes a chunk; answers its number, and whether the store is to be given a piece. Readers are
+    /// woken by a task on `spawner` where they are many.
     pub(crate) fn push(
-        &self,
+        self: &Arc<Self>,
         chunk: Chunk,
         partials: &PartialConfig,
+        spawner: &Spawner,
     ) -> Result<(u64, bool), CancelReason> {
-        let taken = {
+        let (seq, due, wake) = {
             let mut ring = self.ring.lock();
             let due = ring.told.is_none() && partials.interrupted != PartialPolicy::Drop && {
                 let new = || Box::new(Draft::new(self.since, partials));
                 ring.draft.get_or_insert_with(new).push(chunk.as_str())
             };
-            (ring.push(chunk)?, due)
+            (ring.push(chunk)?, due, ring.waiting.added())
         };
-        self.readers.notify_waiters();
-        Ok(taken)
+        match wake {
+            Wake::Nobody => {}
+            Wake::Readers => self.readers.notify_waiters(),
+            Wake::FanOut(waker) => waker.wake(),
+            Wake::StartFanOut => FanOut::start(self.clone(), spawner),
+        }
+        Ok((seq, due))
     }
 
     /// What was said and is not with the store, to be given to it.
@@ -240,8 +252,16 @@ impl Stream {
 
     /// The turn is over: the terminal event.
     pub(crate) fn end(&self, outcome: TurnOutcome) {
-        if self.ring.lock().end(outcome) {
-            self.readers.notify_waiters();
+        let fan_out = {
+            let mut ring = self.ring.lock();
+            if !ring.end(outcome) {
+                return;
+            }
+            ring.waiting.over()
+        };
+        self.readers.notify_waiters();
+        if let Some(fan_out) = fan_out {
+            fan_out.wake();
         }
     }
 
@@ -318,13 +338,12 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Waits until `look` finds something; `changed` is notified after each change it may find.
+/// Waits until `look` finds something; all who wait for `changed` are notified after each change it may
+/// find.
 async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
     loop {
+        // From here on no notification of all is lost, so a look afterwards sees what came before.
         let notified = changed.notified();
-        let mut notified = std::pin::pin!(notified);
-        // From here on no notification is lost, so a look afterwards sees what came before.
-        notified.as_mut().enable();
         if let Some(found) = look() {
             return found;
         }

@@ -127,9 +127,15 @@ impl Subscription {
             return None;
         }
         let (event, next) = {
-            let look = || match self.stream.ring.lock().look(self.next) {
-                Look::Event(event, next) => Some((event, next)),
-                Look::Wait => None,
+            let look = || {
+                let mut ring = self.stream.ring.lock();
+                match ring.look(self.next) {
+                    Look::Event(event, next) => Some((event, next)),
+                    Look::Wait => {
+                        ring.waiting.wait();
+                        None
+                    }
+                }
             };
             wait(&self.stream.readers, look).await
         };
