@@ -225,6 +225,9 @@ impl<E> Turn<E> {
     /// committed. Until then it is kept beside the transcript, piece by piece, for the case that the turn
     /// does not come to it; see [`PartialConfig`](crate::PartialConfig).
     ///
+    /// Costs one wake-up at most, however many read. Work that emits and then computes for long without
+    /// an await keeps readers waiting, since they may be next on its thread.
+    ///
     /// # Errors
     ///
     /// [`EmitError`] once the turn was told to end; a good moment to stop working.

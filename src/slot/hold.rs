@@ -38,7 +38,8 @@ impl Hold {
 
     /// Emits a chunk, and gives the store a piece when one is due; the chunk's number.
     pub(crate) fn emit(&self, chunk: Chunk) -> Result<u64, CancelReason> {
-        let (seq, due) = self.stream.push(chunk, &self.slot.engine.config.partials)?;
+        let engine = &self.slot.engine;
+        let (seq, due) = self.stream.push(chunk, &engine.config.partials, &engine.spawner)?;
         if due {
             self.slot.apply(Input::Keep { generation: self.generation });
         }

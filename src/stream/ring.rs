@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::draft::Draft;
+use super::waiting::Waiting;
 use super::{Chunk, Event, Said};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::{Pulse, WorkPhase};
@@ -34,6 +35,8 @@ pub(super) struct Ring {
     pub(super) inbox: Option<Box<VecDeque<Said>>>,
     /// What the store is to have of it, while the turn runs and says something.
     pub(super) draft: Option<Box<Draft>>,
+    /// Who waits for the next chunk.
+    pub(super) waiting: Waiting,
 }
 
 /// Why nobody can read on from a place.
@@ -77,6 +80,7 @@ impl Ring {
             ended: None,
             inbox: None,
             draft: None,
+            waiting: Waiting::default(),
         }
     }
 
