@@ -21,6 +21,7 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use tokio::sync::Semaphore;
 pub(crate) use tokio::sync::{Notify, oneshot};
 pub(crate) use tokio::task::JoinHandle;
+pub(crate) use tokio::task::coop::consume_budget;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
 pub(crate) use tokio_util::task::TaskTracker;

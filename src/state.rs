@@ -287,6 +287,11 @@ impl<P: Ports> SessionState<P> {
         self.turns.is_empty() && self.queue.is_empty() && self.outbox.is_empty()
     }
 
+    /// Whether nothing is owed to the store.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     /// Whether turn `generation` runs.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.turns.iter().any(|turn| turn.generation == generation)

@@ -290,7 +290,7 @@ impl<E> Turn<E> {
             FailedInput::Keep => InputFate::Keep,
             FailedInput::Drop => InputFate::Drop,
         };
-        match self.hold.fail(fate).await.unwrap_or(Err(StoreError::Closed))? {
+        match self.hold.fail(fate).get().await? {
             Settlement::Stale { reason } => Ok(Some(reason)),
             Settlement::Failed | Settlement::Committed { .. } | Settlement::Superseded { .. } => {
                 Ok(None)
@@ -349,7 +349,7 @@ impl<E: Content> Turn<E> {
             Ok(encoded) => encoded,
             Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
         };
-        let settled = self.hold.commit(entries, data).await.unwrap_or(Err(StoreError::Closed));
+        let settled = self.hold.commit(entries, data).get().await;
         match settled.map_err(|source| CommitError::Store { stream, source })? {
             Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
             Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),

@@ -5,11 +5,12 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::Slot;
+use super::answer::{Answered, Settled};
 use crate::id::{Generation, StreamId};
 use crate::outcome::CancelReason;
-use crate::rt::{Arc, oneshot};
-use crate::state::{Input, Settlement};
-use crate::store::{DataChange, InputFate, StoreError};
+use crate::rt::Arc;
+use crate::state::Input;
+use crate::store::{DataChange, InputFate};
 use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
@@ -55,23 +56,17 @@ impl Hold {
         mut self,
         entries: Vec<Bytes>,
         data: Vec<DataChange>,
-    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
-        let (port, answer) = oneshot::channel();
+    ) -> Answered<Settled> {
         self.held = false;
         let generation = self.generation;
-        self.slot.apply(Input::Commit { generation, entries, data, port });
-        answer
+        self.slot.settle(|port| Input::Commit { generation, entries, data, port })
     }
 
     /// Ends the turn without one.
-    pub(crate) fn fail(
-        mut self,
-        fate: InputFate,
-    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
-        let (port, answer) = oneshot::channel();
+    pub(crate) fn fail(mut self, fate: InputFate) -> Answered<Settled> {
         self.held = false;
-        self.slot.apply(Input::Fail { generation: self.generation, fate, port });
-        answer
+        let generation = self.generation;
+        self.slot.settle(|port| Input::Fail { generation, fate, port })
     }
 }
 

@@ -84,27 +84,26 @@ struct Cell {
 }
 
 impl LifeWriter for Cell {
-    fn write(&self, write: Write) -> StoreFuture<Result<(), StoreError>> {
-        StoreFuture::ready(if self.closed.load(Ordering::Acquire) {
-            Err(StoreError::Closed)
-        } else if let Write::Delete { tombstone } = write {
+    fn write(&self, write: Write) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        if let Write::Delete { tombstone } = write {
             let whose = {
                 let life = self.life.lock();
                 (life.record.id.clone(), life.record.incarnation)
             };
-            let shared = self.shared.upgrade().ok_or(StoreError::Closed);
-            shared.and_then(|shared| shared.delete(&whose.0, whose.1, tombstone))
+            let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
+            return shared.delete(&whose.0, whose.1, tombstone);
+        }
+        let mut life = self.life.lock();
+        if life.over {
+            Err(StoreError::fenced(FenceReason::NoSuchLife))
+        } else if aging::ages(&write) {
+            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)
         } else {
-            let mut life = self.life.lock();
-            if life.over {
-                Err(StoreError::fenced(FenceReason::NoSuchLife))
-            } else if aging::ages(&write) {
-                let shared = self.shared.upgrade().ok_or(StoreError::Closed);
-                shared.and_then(|shared| shared.apply(&mut life, write))
-            } else {
-                life.apply(write)
-            }
-        })
+            life.apply(write)
+        }
     }
 }
 
