@@ -71,30 +71,31 @@ impl Spoken for Arc<Stream> {
     }
 }
 
-/// One loaded session.
+/// One loaded session. Laid out as it is written, for the same reason as [`SessionState`].
+#[repr(C)]
 pub(crate) struct Slot {
-    /// Which conversation.
-    pub(crate) id: SessionId,
+    /// What it needs.
+    pub(crate) engine: Arc<Engine>,
+    /// The store's shorter way to this life, if it has one.
+    writer: Option<Arc<dyn LifeWriter>>,
+    /// The newest ticket.
+    tickets: AtomicU64,
     /// Which life of it.
     pub(crate) incarnation: Incarnation,
     /// The key it was created under.
     pub(crate) key: Option<SessionKey>,
-    /// When this life began.
-    pub(crate) created_at: Timestamp,
-    /// What it needs.
-    pub(crate) engine: Arc<Engine>,
-    /// Who keeps it.
-    house: Weak<dyn House>,
-    /// The store's shorter way to this life, if it has one.
-    writer: Option<Arc<dyn LifeWriter>>,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
+    /// Who keeps it.
+    house: Weak<dyn House>,
+    /// Which conversation.
+    pub(crate) id: SessionId,
+    /// When this life began.
+    pub(crate) created_at: Timestamp,
     /// The write that its actor is to await.
     left_for_actor: Mutex<Option<Writing>>,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
-    /// The newest ticket.
-    tickets: AtomicU64,
 }
 
 impl Slot {

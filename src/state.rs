@@ -62,14 +62,18 @@ use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
 
 /// The state of one loaded session.
+///
+/// Laid out as it is written. Most sessions rest, and the next turn is in another one than the last: what a
+/// turn needs has to come from memory. So it stands together, what a turn does not need stands behind
+/// it, and what is rare is in boxes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SessionState<P: Ports> {
-    /// Which life.
-    incarnation: Incarnation,
-    /// Which run of the process, for markers.
-    instance: InstanceId,
-    /// What becomes of replies that are not finished.
-    partials: PartialPolicy,
+    /// Whether the front of the outbox is with the store.
+    writing: bool,
+    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
+    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
+    watched: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -81,31 +85,32 @@ pub(crate) struct SessionState<P: Ports> {
     /// The entry that the next one follows: the last one of the transcript, without what open turns were
     /// begun with.
     tip: u64,
-    /// How many turns stand beside each other.
-    siblings: Siblings,
-    /// How many may.
-    max_branches: usize,
-    /// How many begins with a name were admitted.
-    requests: u64,
-    /// Who repeated a begin that waits or is being stored.
-    echoes: Vec<Echo<P>>,
+    /// When the session was last used, for people.
+    last_active_at: Timestamp,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
     /// The turns that run, oldest first. One, unless some are parallel.
     turns: SmallVec<[OpenTurn<P>; 1]>,
-    /// The turns that were ended over their holder's head. A holder that reports is taken off.
-    fenced: SmallVec<[(Generation, CancelReason); 1]>,
-    /// Who waits for the slot, in order of arrival.
-    queue: VecDeque<Queued<P>>,
     /// What the store is still to be told, in order. The front may be with it already.
     outbox: Outbox<P>,
-    /// Whether the front of the outbox is with the store.
-    writing: bool,
-    /// When the session was last used, for people.
-    last_active_at: Timestamp,
-    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
-    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
-    watched: bool,
+    /// Who waits for the slot, in order of arrival.
+    queue: VecDeque<Queued<P>>,
+    /// Who repeated a begin that waits or is being stored.
+    echoes: Vec<Echo<P>>,
+    /// How many turns stand beside each other.
+    siblings: Siblings,
+    /// Which run of the process, for markers.
+    instance: InstanceId,
+    /// Which life.
+    incarnation: Incarnation,
+    /// How many begins with a name were admitted.
+    requests: u64,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// How many turns may stand beside each other.
+    max_branches: usize,
+    /// The turns that were ended over their holder's head. A holder that reports is taken off.
+    fenced: SmallVec<[(Generation, CancelReason); 1]>,
 }
 
 /// What a session is loaded with.
@@ -127,7 +132,7 @@ pub(crate) enum Phase<P: Ports> {
     /// It can.
     Live,
     /// It is being deleted: nothing new is admitted, and nothing runs.
-    Closing(Closing<P>),
+    Closing(Box<Closing<P>>),
     /// It was deleted.
     Gone(Tombstone),
     /// This state is over; the session itself may live on, and is loaded anew on the next use.
