@@ -99,7 +99,7 @@ impl<E: Content> Session<E> {
     /// it was seen.
     pub(super) async fn begin_encoded(
         &self,
-        input: Option<Bytes>,
+        mut input: Option<Bytes>,
         options: &BeginOptions,
         redo: Option<Redo>,
     ) -> Result<Option<Hold>, BeginError> {
@@ -116,7 +116,7 @@ impl<E: Content> Session<E> {
             let began = engine.now();
             let request = BeginRequest {
                 ticket: slot.ticket(),
-                input: input.clone(),
+                input: input.take(),
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
                 draining: engine.is_draining(),
@@ -126,9 +126,15 @@ impl<E: Content> Session<E> {
             let refusal = match admitted(&slot, request, began).await {
                 Ok(hold) => return Ok(Some(hold)),
                 Err(BeginRefusal::Moved) => return Ok(None),
-                Err(BeginRefusal::AskAgain) => continue,
+                Err(BeginRefusal::AskAgain(asked)) => {
+                    input = asked;
+                    continue;
+                }
                 Err(refusal) => refusal,
             };
+            if let BeginRefusal::Left(asked) = &refusal {
+                input.clone_from(asked);
+            }
             let waited = engine.now().moment.since(began.moment);
             if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, options) {
                 if matches!(error, BeginError::Gone { .. }) {

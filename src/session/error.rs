@@ -284,7 +284,7 @@ impl BeginError {
     ) -> Option<Self> {
         let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
-            BeginRefusal::Left | BeginRefusal::Moved | BeginRefusal::AskAgain => return None,
+            BeginRefusal::Left(_) | BeginRefusal::Moved | BeginRefusal::AskAgain(_) => return None,
             BeginRefusal::Repeated { generation, same: true } => {
                 Self::Repeated { id, stream: slot.stream_id(generation), outcome: None, instance }
             }

@@ -22,14 +22,18 @@ impl<P: Ports> SessionState<P> {
     /// Whoever waits is never overtaken: a parallel newcomer waits, too, while somebody does.
     pub(super) fn begin(
         &mut self,
-        request: BeginRequest,
+        mut request: BeginRequest,
         port: P::Begin,
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
-        if let Some(refusal) =
-            self.refuse_use().or(request.draining.then_some(BeginRefusal::Draining))
-        {
+        let refusal = match &self.phase {
+            Phase::Live => request.draining.then_some(BeginRefusal::Draining),
+            Phase::Closing(_) => Some(BeginRefusal::Closing),
+            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
+            Phase::Left => Some(BeginRefusal::Left(request.input.take())),
+        };
+        if let Some(refusal) = refusal {
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
@@ -86,16 +90,6 @@ impl<P: Ports> SessionState<P> {
             return Some(BeginRefusal::Conflict { version: self.version });
         }
         request.redo().filter(|redo| self.has_moved(*redo)).map(|_| BeginRefusal::Moved)
-    }
-
-    /// Why nothing can be done with this session, if nothing can.
-    fn refuse_use(&self) -> Option<BeginRefusal> {
-        match &self.phase {
-            Phase::Live => None,
-            Phase::Closing(_) => Some(BeginRefusal::Closing),
-            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
-            Phase::Left => Some(BeginRefusal::Left),
-        }
     }
 
     /// Opens a turn: takes the slot now, and hands it over when the store has it.

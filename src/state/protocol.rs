@@ -197,8 +197,8 @@ pub(crate) type Effects<P> = SmallVec<[Effect<P>; 4]>;
 /// Why a begin was not admitted. In order of precedence where several hold.
 #[derive(Clone, Debug)]
 pub(crate) enum BeginRefusal {
-    /// Not this state: load the session and ask again.
-    Left,
+    /// Not this state: load the session and ask again, with the input that comes back.
+    Left(Option<Bytes>),
     /// It was deleted.
     Gone(Tombstone),
     /// It is being deleted.
@@ -213,8 +213,8 @@ pub(crate) enum BeginRefusal {
     Moved,
     /// As many turns stand beside each other as may.
     TooManyBranches { parent: u64 },
-    /// The store is to be asked for its name again.
-    AskAgain,
+    /// The store is to be asked for its name again, and then this with the input that comes back.
+    AskAgain(Option<Bytes>),
     /// It was asked for before: the turn that came of that; whether it was the same.
     Repeated { generation: Generation, same: bool },
     /// A running turn took it.

@@ -76,7 +76,8 @@ impl<P: Ports> SessionState<P> {
             }
             (None, None) if asked.seen == self.requests => return Some((request, port)),
             (None, None) => {
-                step.effects.push(Effect::Refused { port, refusal: BeginRefusal::AskAgain });
+                let refusal = BeginRefusal::AskAgain(request.input);
+                step.effects.push(Effect::Refused { port, refusal });
                 return None;
             }
         };

@@ -78,7 +78,7 @@ fn effect(effect: &Effect<Test>) -> String {
 
 fn refusal(refusal: &BeginRefusal) -> String {
     match refusal {
-        BeginRefusal::Left => "left".to_owned(),
+        BeginRefusal::Left(_) => "left".to_owned(),
         BeginRefusal::Gone(_) => "gone".to_owned(),
         BeginRefusal::Closing => "closing".to_owned(),
         BeginRefusal::Draining => "draining".to_owned(),

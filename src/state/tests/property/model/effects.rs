@@ -206,7 +206,7 @@ impl Model {
 /// The name of a refusal in [`Model::verdict`].
 fn kind(refusal: &BeginRefusal) -> &'static str {
     match refusal {
-        BeginRefusal::Left | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
+        BeginRefusal::Left(_) | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
         BeginRefusal::Draining => "draining",
         BeginRefusal::Busy { .. } => "busy",
         BeginRefusal::QueueFull { .. } => "full",
