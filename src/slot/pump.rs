@@ -57,7 +57,8 @@ impl Slot {
     fn pump(self: &Arc<Self>, errand: &mut Errand, mut write: Option<Write>) -> Option<Writing> {
         loop {
             self.perform(errand);
-            let write_now = self.engine.encode_partial(write.take()?);
+            let mut write_now = write.take()?;
+            self.engine.encode_partial(&mut write_now);
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
             let result = match &self.writer {
