@@ -27,7 +27,7 @@ use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
-use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
+use crate::rt::{Arc, AtomicU64, CancellationToken, Mutex, Notify, OnceLock, Ordering};
 use crate::store::PartialPiece;
 
 /// A piece of a reply: text, shared between the readers and never copied.
@@ -121,6 +121,8 @@ pub(crate) struct Stream {
     name: OnceLock<StreamId>,
     /// What was said.
     ring: Mutex<Ring>,
+    /// How many chunks were taken. Set with `ring` locked; here, so that it is read without.
+    taken: AtomicU64,
     /// Wakes the readers: something was said, or the turn is over.
     readers: Notify,
     /// Wakes whoever waits for the turn to be told to end, or to be aborted.
@@ -136,6 +138,7 @@ impl Stream {
             since,
             name: OnceLock::new(),
             ring: Mutex::new(Ring::new(max_items, max_bytes)),
+            taken: AtomicU64::new(0),
             readers: Notify::new(),
             orders: Notify::new(),
             token: OnceLock::new(),
@@ -154,7 +157,9 @@ impl Stream {
                 let new = || Box::new(Draft::new(self.since, partials));
                 ring.draft.get_or_insert_with(new).push(chunk.as_str())
             };
-            (ring.push(chunk)?, due)
+            let seq = ring.push(chunk)?;
+            self.taken.store(seq, Ordering::Release);
+            (seq, due)
         };
         self.readers.notify_waiters();
         Ok(taken)
@@ -266,7 +271,7 @@ impl Stream {
 
     /// How many chunks were taken.
     pub(crate) fn taken(&self) -> u64 {
-        self.ring.lock().next() - 1
+        self.taken.load(Ordering::Acquire)
     }
 
     /// Why the turn is to end, if it is.

@@ -10,6 +10,7 @@ use super::error::BeginError;
 use super::wait::{Again, admitted};
 use crate::engine::Engine;
 use crate::entry::{Content, TurnInput, check_name};
+use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
 use crate::state::{Asked, BeginRefusal, BeginRequest, Redo, Special};
@@ -103,12 +104,13 @@ impl<E: Content> Session<E> {
         options: &BeginOptions,
         redo: Option<Redo>,
     ) -> Result<Option<Hold>, BeginError> {
-        let mut slot = self.slot.clone();
-        let named = named(input.as_ref(), options, &slot.engine)?;
+        let mut loaded: Option<Arc<Slot>> = None;
+        let named = named(input.as_ref(), options, &self.slot.engine)?;
         loop {
+            let slot = loaded.as_ref().unwrap_or(&self.slot);
             let engine = &slot.engine;
             let asked = match &named {
-                Some(request) => Some(self.ask(&slot, request).await?),
+                Some(request) => Some(self.ask(slot, request).await?),
                 None => None,
             };
             let special = Special { redo, request: asked };
@@ -123,7 +125,7 @@ impl<E: Content> Session<E> {
                 abort_after: engine.config.turns.abort_after,
                 special,
             };
-            let refusal = match admitted(&slot, request, began).await {
+            let refusal = match admitted(slot, request, began).await {
                 Ok(hold) => return Ok(Some(hold)),
                 Err(BeginRefusal::Moved) => return Ok(None),
                 Err(BeginRefusal::AskAgain(asked)) => {
@@ -136,15 +138,15 @@ impl<E: Content> Session<E> {
                 input.clone_from(asked);
             }
             let waited = engine.now().moment.since(began.moment);
-            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, options) {
+            if let Some(error) = BeginError::from_refusal(refusal, slot, waited, options) {
                 if matches!(error, BeginError::Gone { .. }) {
                     engine.counts.gone_hit();
                 }
                 return Err(error);
             }
             let (id, instance) = (slot.id.clone(), slot.engine.instance);
-            slot = match self.again().await {
-                Ok(Again::Live(slot)) => slot,
+            loaded = match self.again().await {
+                Ok(Again::Live(slot)) => Some(slot),
                 Ok(Again::Gone(tombstone)) => {
                     return Err(BeginError::Gone { id, tombstone, instance });
                 }

@@ -12,8 +12,8 @@
 //! the writer panic, the asker unwinds, and what would have been its answer is dropped with its
 //! errand: a turn is abandoned, as if the asker had gone.
 
-use super::hold::Hold;
 use super::Callers;
+use super::hold::Hold;
 use crate::clock::Now;
 use crate::rt::{self, oneshot};
 use crate::state::{BeginRefusal, ChangeRefusal, DeleteRefusal, Effects, Settlement};
@@ -40,7 +40,7 @@ pub(crate) enum Answered<T> {
 /// What becomes of a begin.
 pub(crate) type Begun = Result<Hold, BeginRefusal>;
 
-/// What becomes of a commit or a fail.
+/// What becomes of a commit, a fail or a clearing.
 pub(crate) type Settled = Result<Settlement, StoreError>;
 
 /// What follows from one call of a slot.
@@ -53,7 +53,7 @@ pub(super) struct Errand {
     pub(super) effects: Effects<Callers>,
     /// The answer for [`Asker::Here`] of a begin.
     pub(super) begun: Option<Begun>,
-    /// The answer for [`Asker::Here`] of a commit or a fail.
+    /// The answer for [`Asker::Here`] of whatever ends a turn.
     pub(super) settled: Option<Settled>,
 }
 

@@ -92,7 +92,7 @@ fn refusal(refusal: &BeginRefusal) -> String {
         BeginRefusal::TimedOut { holder: None } => "timeout".to_owned(),
         BeginRefusal::Moved => "moved".to_owned(),
         BeginRefusal::TooManyBranches { parent } => format!("branches under #{parent}"),
-        BeginRefusal::AskAgain => "ask again".to_owned(),
+        BeginRefusal::AskAgain(_) => "ask again".to_owned(),
         BeginRefusal::Repeated { generation, same } => {
             format!("repeats t{} {}", generation.get(), if *same { "same" } else { "other" })
         }

@@ -214,7 +214,7 @@ fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::TimedOut { .. } => "timed out",
         BeginRefusal::Moved
         | BeginRefusal::TooManyBranches { .. }
-        | BeginRefusal::AskAgain
+        | BeginRefusal::AskAgain(_)
         | BeginRefusal::Repeated { .. }
         | BeginRefusal::Steered { .. } => "special",
         BeginRefusal::Cancelled(_) => "cancelled",
