@@ -71,6 +71,9 @@ pub(crate) use stalls::{Budget, Stall, StallRule};
 pub(crate) struct SessionState<P: Ports> {
     /// Whether the front of the outbox is with the store.
     writing: bool,
+    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
+    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
+    watched: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -90,9 +93,6 @@ pub(crate) struct SessionState<P: Ports> {
     turns: SmallVec<[OpenTurn<P>; 1]>,
     /// What the store is still to be told, in order. The front may be with it already.
     outbox: Outbox<P>,
-    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
-    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
-    watched: bool,
     /// Who waits for the slot, in order of arrival.
     queue: VecDeque<Queued<P>>,
     /// Who repeated a begin that waits or is being stored.
