@@ -172,6 +172,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 pub trait LifeWriter: fmt::Debug + Send + Sync + 'static {
     /// As [`Store::write`], to the life it was handed out for, and without waiting: it is called on
     /// the thread of whoever begins or commits, and must not block it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], as from [`Store::write`].
     fn write(&self, write: Write) -> Result<(), StoreError>;
 }
 

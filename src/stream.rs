@@ -233,13 +233,13 @@ impl Stream {
 
     /// Something was said to the turn.
     pub(crate) fn deliver(&self, said: Said) {
-        self.ring.lock().inbox.get_or_insert_default().push_back(said);
+        self.ring.lock().inbox.push_back(said);
         self.orders.notify_waiters();
     }
 
     /// What was said to the turn and it has not read.
     fn unread(&self) -> Option<Said> {
-        self.ring.lock().inbox.as_mut()?.pop_front()
+        self.ring.lock().inbox.pop_front()
     }
 
     /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.

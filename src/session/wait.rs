@@ -32,7 +32,7 @@ pub(super) async fn admitted(
     let (waits, begun) = slot.begin(request, now);
     let mut receiver = match begun {
         Answered::Later(receiver) if waits => receiver,
-        begun => return begun.get().await,
+        begun @ (Answered::Ready(_) | Answered::Later(_)) => return begun.get().await,
     };
     let place = QueuePlace::take(slot, ticket, now.moment);
     let Some(wait) = wait else { return answer(receiver).await };

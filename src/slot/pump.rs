@@ -61,16 +61,15 @@ impl Slot {
             self.engine.encode_partial(&mut write_now);
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
-            let result = match &self.writer {
-                Some(writer) => writer.write(write_now),
-                None => {
-                    let written = self.engine.store.write(&self.id, self.incarnation, write_now);
-                    match written.now() {
-                        Ok(result) => result,
-                        Err(future) => {
-                            answer.pass_on();
-                            return Some(Writing { future, operation });
-                        }
+            let result = if let Some(writer) = &self.writer {
+                writer.write(write_now)
+            } else {
+                let written = self.engine.store.write(&self.id, self.incarnation, write_now);
+                match written.now() {
+                    Ok(result) => result,
+                    Err(future) => {
+                        answer.pass_on();
+                        return Some(Writing { future, operation });
                     }
                 }
             };

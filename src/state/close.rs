@@ -62,13 +62,13 @@ impl<P: Ports> SessionState<P> {
     /// Waits for the delete under way; one that has failed is told as it is, not tried again.
     pub(super) fn await_delete(&mut self, port: P::Delete, step: &mut Step<'_, P>) {
         let answer = match &mut self.phase {
-            Phase::Closing(closing) => match &closing.failed {
-                Some(error) => Err(DeleteRefusal::Store(error.clone())),
-                None => {
+            Phase::Closing(closing) => {
+                let Some(error) = &closing.failed else {
                     closing.waiting.push(port);
                     return;
-                }
-            },
+                };
+                Err(DeleteRefusal::Store(error.clone()))
+            }
             Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(*tombstone)),
             Phase::Live | Phase::Left => Err(DeleteRefusal::Left),
         };

@@ -32,7 +32,7 @@ pub(super) struct Ring {
     /// How the turn ended.
     ended: Option<TurnOutcome>,
     /// What was said to the turn while it works, and that it has not read.
-    pub(super) inbox: Option<Box<VecDeque<Said>>>,
+    pub(super) inbox: VecDeque<Said>,
     /// What the store is to have of it, while the turn runs and says something.
     pub(super) draft: Option<Box<Draft>>,
     /// Who waits for the next chunk.
@@ -78,7 +78,7 @@ impl Ring {
             told: None,
             aborted: false,
             ended: None,
-            inbox: None,
+            inbox: VecDeque::new(),
             draft: None,
             waiting: Waiting::default(),
         }
@@ -124,7 +124,7 @@ impl Ring {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
         self.draft = None;
-        self.inbox = None;
+        self.inbox = VecDeque::new();
         first
     }
 
