@@ -92,7 +92,7 @@ impl<E> SupervisorBuilder<E> {
     }
 
     /// What a reply that was not finished looks like in the transcript, made of the text that had been
-    /// emitted. Needed for [`PartialPolicy::Entry`](crate::PartialPolicy::Entry), and used for nothing else.
+    /// emitted. Needed for [`PartialPolicy::Entry`], and used for nothing else.
     ///
     /// It is called without any lock, by whoever ends the turn. If it panics, or its entry is too large,
     /// what was stored of the reply stays beside the transcript.
