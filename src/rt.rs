@@ -75,6 +75,19 @@ pub(crate) async fn timeout<F: Future>(
     tokio::time::timeout(duration, future).await
 }
 
+/// Waits until `look` finds something; all who wait for `changed` are notified after each change it may
+/// find.
+pub(crate) async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
+    loop {
+        // From here on no notification of all is lost, so a look afterwards sees what came before.
+        let notified = changed.notified();
+        if let Some(found) = look() {
+            return found;
+        }
+        notified.await;
+    }
+}
+
 /// Lets the other tasks of this thread run once.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) async fn yield_now() {

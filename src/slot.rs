@@ -32,7 +32,7 @@ use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
-use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
+use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
 use crate::state::{
     BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase,
     Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
@@ -96,6 +96,8 @@ pub(crate) struct Slot {
     left_for_actor: Mutex<Option<Writing>>,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
+    /// Wakes whoever waits until the store has everything; made when somebody does.
+    stored: OnceLock<Box<Notify>>,
 }
 
 impl Slot {
@@ -125,6 +127,7 @@ impl Slot {
             left_for_actor: Mutex::new(None),
             actor: Mutex::new(None),
             tickets: AtomicU64::new(0),
+            stored: OnceLock::new(),
         })
     }
 
@@ -323,10 +326,11 @@ impl Slot {
         found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
-    /// A reader of the newest turn that is over and whose end is not stored yet.
-    pub(crate) fn ending(&self) -> Option<Subscription> {
-        let (generation, stream) = self.state.lock().ending_stream()?;
-        Some(Subscription::new(self.stream_id(generation), stream))
+    /// Waits until the store has everything that was decided.
+    pub(crate) async fn all_stored(&self) {
+        // Whoever empties the outbox after the look below finds it.
+        let stored = self.stored.get_or_init(Box::default);
+        rt::wait(stored, || self.state.lock().owes_nothing().then_some(())).await;
     }
 
     /// Whether turn `generation` is open.

@@ -103,7 +103,7 @@ pub(crate) struct SessionState<P: Ports> {
     instance: InstanceId,
     /// Which life.
     incarnation: Incarnation,
-    /// How many begins with a name were admitted.
+    /// How many begins with a name the store has taken.
     requests: u64,
     /// What becomes of replies that are not finished.
     partials: PartialPolicy,
@@ -163,7 +163,9 @@ pub(crate) struct OpenTurn<P: Ports> {
     branches: bool,
     /// The number of its newest entry; 0 if it has none.
     last_seq: u64,
-    /// The name under which it was asked for.
+    /// Whether that was said to it while it ran.
+    steered: bool,
+    /// The name under which it was asked for, once its begin is stored.
     named: Option<Box<Request>>,
     /// Whether its begin is stored, so that its holder has it.
     opened: bool,
@@ -334,6 +336,7 @@ impl<P: Ports> SessionState<P> {
         Snapshot {
             turns: self.turns.iter().map(|turn| self.turn_view(turn, now)).collect(),
             queued: self.queue.len(),
+            echoes: self.echoes.len(),
             requests: self.requests,
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),

@@ -34,7 +34,9 @@ use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
-use crate::rt::{Arc, AtomicU64, CancellationToken, Mutex, Notify, OnceLock, Ordering, Spawner};
+use crate::rt::{
+    self, Arc, AtomicU64, CancellationToken, Mutex, Notify, OnceLock, Ordering, Spawner,
+};
 use crate::store::PartialPiece;
 
 /// A piece of a reply: text, shared between the readers and never copied.
@@ -244,7 +246,7 @@ impl Stream {
 
     /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.
     pub(crate) async fn wait_said(&self, ask: impl Fn()) -> Option<Said> {
-        wait(&self.orders, || {
+        rt::wait(&self.orders, || {
             let here = || self.unread().map(Some);
             let over = || self.told().map(|_| None);
             here().or_else(over).or_else(|| {
@@ -318,12 +320,12 @@ impl Stream {
 
     /// Waits until the turn is told to end.
     pub(crate) async fn wait_told(&self) -> CancelReason {
-        wait(&self.orders, || self.ring.lock().told).await
+        rt::wait(&self.orders, || self.ring.lock().told).await
     }
 
     /// Waits until the turn's work is to be dropped.
     pub(crate) async fn wait_aborted(&self) -> CancelReason {
-        wait(&self.orders, || {
+        rt::wait(&self.orders, || {
             let ring = self.ring.lock();
             ring.told.filter(|_| ring.aborted)
         })
@@ -340,18 +342,5 @@ impl Pulsing for Arc<Stream> {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").finish_non_exhaustive()
-    }
-}
-
-/// Waits until `look` finds something; all who wait for `changed` are notified after each change it may
-/// find.
-async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
-    loop {
-        // From here on no notification of all is lost, so a look afterwards sees what came before.
-        let notified = changed.notified();
-        if let Some(found) = look() {
-            return found;
-        }
-        notified.await;
     }
 }

@@ -47,7 +47,8 @@ impl BeginOptions {
         self
     }
 
-    /// Only if the session is still at this version.
+    /// Only if the session is still at this version. With one, [`BusyPolicy::Steer`] waits and steers
+    /// nobody.
     #[must_use]
     pub fn expect_version(mut self, version: u64) -> Self {
         self.expect_version = Some(version);

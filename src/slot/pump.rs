@@ -34,10 +34,14 @@ impl Slot {
             // Before the state forgets it, so that a reader who comes back finds it at every moment.
             self.shelve(stream, errand.now);
         }
+        let stored = matches!(input, Input::Stored { .. });
         state.apply(input, errand.now, &mut errand.effects);
         let write = state.next_write();
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
         drop(state);
+        if let Some(waiters) = self.stored.get().filter(|_| stored) {
+            waiters.notify_waiters();
+        }
         if closes {
             tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
         }

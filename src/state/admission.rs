@@ -102,8 +102,12 @@ impl<P: Ports> SessionState<P> {
     ) {
         let branches = request.policy == BusyPolicy::Parallel(Parallel::Branch);
         let refusal = self.conflict(&request);
-        let refusal = refusal.or_else(|| if branches { self.take_branch().err() } else { None });
-        if let Some(refusal) = refusal {
+        let siblings = match refusal {
+            None if branches => self.branch(request.redo()).map(Some),
+            None => Ok(None),
+            Some(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = siblings {
             self.refuse_echoes(request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port, refusal });
             return;
@@ -112,6 +116,7 @@ impl<P: Ports> SessionState<P> {
         let generation = self.generation;
         let marker = TurnMarker { generation, instance: self.instance, began_at: step.now.wall };
         let (extra, named) = self.extra(&request);
+        self.siblings = siblings.ok().flatten().unwrap_or(self.siblings);
         let input = request.input.map(|input| (self.take_seqs(1), input));
         self.last_active_at = step.now.wall;
         self.turns.push(OpenTurn {
@@ -122,7 +127,8 @@ impl<P: Ports> SessionState<P> {
             opened: false,
             base: self.last_commit,
             last_seq: input.as_ref().map_or(0, |(seq, _)| *seq),
-            named,
+            steered: false,
+            named: None,
             since: step.now.moment,
             stopping: None,
             given_at: step.now.moment,
@@ -131,7 +137,8 @@ impl<P: Ports> SessionState<P> {
         self.watch(step);
         let write = Write::Begin { marker, input, extra, at: step.now.wall };
         step.effects.push(Effect::Opened { generation, stream: stream.clone() });
-        self.outbox.push_back(Pending::Begin { write: Some(write), generation, port, stream });
+        let write = Some(write);
+        self.outbox.push_back(Pending::Begin { write, generation, named, port, stream });
         self.echo_opened(request.ticket, generation);
     }
 
@@ -140,14 +147,14 @@ impl<P: Ports> SessionState<P> {
         let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
         let branching = request.policy == BusyPolicy::Parallel(Parallel::Branch)
             || parallel && self.turns.iter().any(|turn| turn.branches);
-        let parent = branching.then_some(self.tip);
-        if request.special.is_none() && parent.is_none() {
+        if request.special.is_none() && !branching {
             return (None, None);
         }
+        // First, since what it takes back cannot be what it stands under.
         let take_back = request.redo().map(|redo| self.take_back(redo));
+        let parent = branching.then_some(self.tip);
         let named = request.special.as_ref().and_then(|special| special.request.as_ref());
         let named = named.map(|asked| asked.request.clone());
-        self.requests += u64::from(named.is_some());
         (
             Some(Box::new(BeginExtra { take_back, request: named.clone(), parent })),
             named.map(Box::new),
@@ -168,7 +175,7 @@ impl<P: Ports> SessionState<P> {
     pub(super) fn admit_next(&mut self, step: &mut Step<'_, P>) {
         let parallel = |next: &Queued<P>| matches!(next.request.policy, BusyPolicy::Parallel(_));
         while self.turns.is_empty() || self.queue.front().is_some_and(parallel) {
-            let Some(next) = self.queue.pop_front() else { return };
+            let Some(next) = self.queue.pop_front() else { break };
             self.open(next.request, next.port, next.stream, step);
             // Somebody behind it wants it interrupted already: its input is kept, its work is not
             // begun.
@@ -176,6 +183,8 @@ impl<P: Ports> SessionState<P> {
                 self.tell_all(CancelReason::Preempted, grace, step);
             }
         }
+        // Somebody else may be the first now.
+        self.offer(step);
     }
 
     /// Takes a waiting begin off. One that has been granted the slot meanwhile is not waiting any

@@ -1,6 +1,6 @@
 //! Turns that stand beside each other under one entry.
 
-use super::{BeginRefusal, Ports, SessionState};
+use super::{BeginRefusal, Ports, Redo, SessionState};
 
 /// How many turns stand under the entry under which one was begun last.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,15 +11,29 @@ pub(super) struct Siblings {
     count: usize,
 }
 
+impl Siblings {
+    /// Those that are left once the entries from `from` on are taken back.
+    fn without(self, from: u64) -> Self {
+        if from <= self.parent + 1 { Self::default() } else { self }
+    }
+}
+
 impl<P: Ports> SessionState<P> {
-    /// Takes a place under the entry that is the last one now.
-    pub(super) fn take_branch(&mut self) -> Result<(), BeginRefusal> {
-        let parent = self.tip;
-        let count = if self.siblings.parent == parent { self.siblings.count } else { 0 };
+    /// A place under the entry that is the last one, once what `redo` takes back is gone.
+    pub(super) fn branch(&self, redo: Option<Redo>) -> Result<Siblings, BeginRefusal> {
+        let (parent, before) = match redo {
+            Some(redo) => (self.tip.min(redo.from - 1), self.siblings.without(redo.from)),
+            None => (self.tip, self.siblings),
+        };
+        let count = if before.parent == parent { before.count } else { 0 };
         if count >= self.max_branches {
             return Err(BeginRefusal::TooManyBranches { parent });
         }
-        self.siblings = Siblings { parent, count: count + 1 };
-        Ok(())
+        Ok(Siblings { parent, count: count + 1 })
+    }
+
+    /// Gives back the places of turns whose entries, from `from` on, are taken back.
+    pub(super) fn free_branches(&mut self, from: u64) {
+        self.siblings = self.siblings.without(from);
     }
 }

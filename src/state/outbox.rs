@@ -11,13 +11,21 @@ use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
-use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, StoreError, Write};
+use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, Request, StoreError, Write};
 
 /// One write, and who waits for it. `write` is `None` once the store has it.
 #[derive(Debug)]
 pub(crate) enum Pending<P: Ports> {
     /// Opens a turn.
-    Begin { write: Option<Write>, generation: Generation, port: P::Begin, stream: P::Stream },
+    Begin {
+        write: Option<Write>,
+        generation: Generation,
+        /// The name under which it was asked for. Also of a turn that was ended meanwhile: the store will
+        /// know it, and does not yet.
+        named: Option<Box<Request>>,
+        port: P::Begin,
+        stream: P::Stream,
+    },
     /// Ends one.
     Settle {
         write: Option<Write>,
@@ -201,8 +209,9 @@ impl<P: Ports> SessionState<P> {
         self.writing = false;
         let Some(pending) = self.outbox.pop_front() else { return };
         match (*pending, result) {
-            (Pending::Begin { generation, port, stream, .. }, Ok(())) => {
-                self.begun(generation, port, stream, step);
+            (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
+                self.requests += u64::from(named.is_some());
+                self.begun(generation, named, port, stream, step);
             }
             (Pending::Settle { stream: None, outcome, then, .. }, result)
                 if Self::is_cleared(outcome, &result) =>
@@ -246,6 +255,7 @@ impl<P: Ports> SessionState<P> {
     fn begun(
         &mut self,
         generation: Generation,
+        named: Option<Box<Request>>,
         port: P::Begin,
         stream: P::Stream,
         step: &mut Step<'_, P>,
@@ -253,7 +263,7 @@ impl<P: Ports> SessionState<P> {
         self.answer_echoes(generation, step);
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
-            turn.opened = true;
+            (turn.opened, turn.named) = (true, named);
             turn.given_at = step.now.moment;
             turn.stopping
         });

@@ -77,6 +77,8 @@ pub(crate) struct Redo {
     pub(crate) from: u64,
     /// What the next entry's number was when that was found out.
     pub(crate) next_seq: u64,
+    /// And the session's version, which tells of entries that were taken back.
+    pub(crate) version: u64,
 }
 
 /// A name for a begin that the store does not know.
@@ -84,7 +86,7 @@ pub(crate) struct Redo {
 pub(crate) struct Asked {
     /// The name.
     pub(crate) request: Request,
-    /// How many named begins the session had admitted before the store was asked.
+    /// How many named begins the store had taken before it was asked.
     pub(crate) seen: u64,
 }
 
@@ -299,7 +301,9 @@ pub(crate) struct Snapshot {
     pub(crate) turns: SmallVec<[TurnView; 1]>,
     /// How many wait.
     pub(crate) queued: usize,
-    /// How many named begins were admitted.
+    /// How many wait for a begin that they repeat.
+    pub(crate) echoes: usize,
+    /// How many named begins the store has taken.
     pub(crate) requests: u64,
     /// How many turns were ended over their holder's head and still run.
     pub(crate) fenced: usize,
@@ -311,4 +315,11 @@ pub(crate) struct Snapshot {
     pub(crate) last_active_at: Timestamp,
     /// The newest turn.
     pub(crate) generation: Generation,
+}
+
+impl Snapshot {
+    /// How many begins have no answer because others are before them.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queued + self.echoes
+    }
 }

@@ -1,7 +1,7 @@
 //! Taking back entries, so that the last turns are done over or forgotten.
 //!
 //! Which entries that are is found out in the store, by whoever asks, without the lock. What was found
-//! holds as long as no entry has come since, no turn runs or waits, and none is on its way to its end;
+//! holds as long as no entry has come or gone since, no turn runs or waits, and none is on its way to its end;
 //! otherwise nothing is changed and it is to be found out again.
 
 use super::{Ports, Redo, SessionState};
@@ -10,13 +10,16 @@ use crate::store::TakeBack;
 impl<P: Ports> SessionState<P> {
     /// Whether the session is not as it was when it was found out what to take back.
     pub(super) fn has_moved(&self, redo: Redo) -> bool {
-        self.next_seq != redo.next_seq || !self.turns.is_empty() || self.ending().next().is_some()
+        (self.next_seq, self.version) != (redo.next_seq, redo.version)
+            || !self.turns.is_empty()
+            || self.ending().next().is_some()
     }
 
     /// Takes entries back.
     pub(super) fn take_back(&mut self, redo: Redo) -> TakeBack {
         self.version += 1;
         self.tip = self.tip.min(redo.from - 1);
+        self.free_branches(redo.from);
         TakeBack { from: redo.from, version: self.version }
     }
 }

@@ -1,9 +1,10 @@
 //! Begins with a name: asking twice begins once.
 //!
-//! What was begun under a name is known by the store. But it is asked before the lock, and what is admitted
-//! between its answer and the lock it did not know. So the state remembers the names of the turns that are
-//! open and of the begins that wait, and counts the named begins that it has admitted: if there were more
-//! since the store was asked, it is asked again.
+//! What was begun under a name is known by the store. But it is asked before the lock, and what becomes known
+//! to it between its answer and the lock it did not say. So the state remembers the names of the begins that
+//! wait and of those that are being stored, and counts the named begins that the store has taken: if there
+//! were more since it was asked, it is asked again. A turn that is open keeps its name as well, since it may
+//! run for longer than the store remembers.
 //!
 //! Whoever repeats a begin that waits or is being stored is an echo: it waits for the same, and is told
 //! what became of it.
@@ -59,23 +60,24 @@ impl<P: Ports> SessionState<P> {
             .turns
             .iter()
             .find(|turn| turn.named.as_ref().is_some_and(|named| named.key == wanted.key));
+        let starting = self.starting().find(|(_, named)| named.key == wanted.key);
         let waiting = self
             .queue
             .iter()
             .find(|queued| queued.request.named().is_some_and(|named| named.key == wanted.key));
-        let (of, original) = match (open, waiting) {
-            (Some(turn), _) if turn.opened => {
+        let (of, original) = match (open, starting, waiting) {
+            (Some(turn), _, _) => {
                 let same = turn.named.as_ref().is_some_and(|named| **named == *wanted);
                 let refusal = BeginRefusal::Repeated { generation: turn.generation, same };
                 step.effects.push(Effect::Refused { port, refusal });
                 return None;
             }
-            (Some(turn), _) => (Original::Starting(turn.generation), turn.named.as_deref()),
-            (None, Some(queued)) => {
+            (None, Some((generation, named)), _) => (Original::Starting(generation), Some(named)),
+            (None, None, Some(queued)) => {
                 (Original::Queued(queued.request.ticket), queued.request.named())
             }
-            (None, None) if asked.seen == self.requests => return Some((request, port)),
-            (None, None) => {
+            (None, None, None) if asked.seen == self.requests => return Some((request, port)),
+            (None, None, None) => {
                 let refusal = BeginRefusal::AskAgain(request.input);
                 step.effects.push(Effect::Refused { port, refusal });
                 return None;
@@ -87,6 +89,16 @@ impl<P: Ports> SessionState<P> {
         }
         self.echoes.push(Echo { ticket: request.ticket, of, same, port });
         None
+    }
+
+    /// The begins with a name that are being stored, also of turns that were ended meanwhile.
+    fn starting(&self) -> impl Iterator<Item = (Generation, &Request)> {
+        self.outbox.iter().filter_map(|pending| {
+            let Pending::Begin { generation, named: Some(named), .. } = pending else {
+                return None;
+            };
+            Some((*generation, &**named))
+        })
     }
 
     /// A begin that waited is being stored.

@@ -3,7 +3,7 @@
 //! Whoever says something waits in the queue like anybody else, at its place. A running turn that asks for
 //! more gets the first in the queue, if that may be handed to it; so nobody is overtaken, a turn that never
 //! asks takes nothing, and what it leaves becomes a turn of its own. What was taken is stored before the
-//! turn gets it, as a further input of the turn.
+//! turn gets it, as a further input of the turn. One at a time: what was not asked for stays where it is.
 //!
 //! What races: a take against the end of the turn. If the end comes first, the newcomer is admitted and
 //! there is nothing to take; if the take does, the input is the turn's, whatever becomes of that.
@@ -43,22 +43,22 @@ impl<P: Ports> SessionState<P> {
         let runs = |turn: &super::OpenTurn<P>| {
             turn.generation == generation && turn.opened && turn.stopping.is_none()
         };
-        let Some(place) = self.turns.iter().position(runs).filter(|_| self.is_steering()) else {
+        let takes = |pending: &Pending<P>| matches!(pending, Pending::Steer { generation: it, .. } if *it == generation);
+        if !self.is_steering() || self.outbox.iter().any(takes) {
             return;
-        };
+        }
+        let Some(place) = self.turns.iter().position(runs) else { return };
         let Some(first) = self.queue.pop_front() else { return };
         let Some(input) = first.request.input else { return };
         let (seq, at) = (self.take_seqs(1), step.now.wall);
         self.last_active_at = at;
         let Some(turn) = self.turns.get_mut(place) else { return };
-        turn.last_seq = seq;
+        (turn.last_seq, turn.steered) = (seq, true);
         let stream = turn.stream.clone();
         let write = Some(Write::Steer { generation, seq, input: input.clone(), at });
         let port = first.port;
         self.outbox.push_back(Pending::Steer { write, generation, seq, port, stream, input });
-        // The next one may be for it, too.
-        self.offer(step);
-        // It may have kept back a parallel newcomer that needs no free slot.
+        // It may have kept back a parallel newcomer that needs no free slot, or something for another turn.
         self.admit_next(step);
     }
 }

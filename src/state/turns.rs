@@ -118,7 +118,9 @@ impl<P: Ports> SessionState<P> {
     ) {
         self.last_active_at = now.wall;
         let generation = turn.generation;
-        if input == InputFate::Keep && !turn.branches {
+        // A dropped input leaves what was said to the turn later.
+        let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
+        if stays && !turn.branches {
             self.tip = self.tip.max(turn.last_seq);
         }
         let partial = self.partial_fate(&turn, input);

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::ring::{Gap, Look};
-use super::{Cursor, Event, Stream, wait};
+use super::{Cursor, Event, Stream};
 use crate::id::StreamId;
 use crate::outcome::TurnOutcome;
-use crate::rt::Arc;
+use crate::rt::{self, Arc};
 
 /// Why a cursor cannot be read on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Subscription {
                     }
                 }
             };
-            wait(&self.stream.readers, look).await
+            rt::wait(&self.stream.readers, look).await
         };
         self.next = next;
         self.done = matches!(event, Event::Ended(_));

@@ -84,7 +84,7 @@ impl<E> Supervisor<E> {
                 "session_begins_queued_total = session_begins_dequeued_total + waiting",
                 counts.begins_queued,
                 counts.begins_dequeued
-                    + slots.iter().map(|slot| slot.snapshot(now).queued as u64).sum::<u64>(),
+                    + slots.iter().map(|slot| slot.snapshot(now).waiting() as u64).sum::<u64>(),
             ),
         ]
         .into_iter()
