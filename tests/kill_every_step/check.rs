@@ -22,6 +22,8 @@ pub(crate) struct Parent {
     /// How many turns were acknowledged, and how many replies were found cut off.
     acknowledged: usize,
     cut_off: usize,
+    /// Of the writes that a kill came into, how many did not happen, and how many did.
+    cut_into: [usize; 2],
 }
 
 /// An entry, wherever it is.
@@ -49,10 +51,12 @@ struct Found<'a> {
 
 impl Parent {
     pub(crate) fn summary(&self) -> String {
-        let Self { named, acknowledged, cut_off } = self;
+        let Self { named, acknowledged, cut_off, cut_into: [lost, made] } = self;
         let settled = named.len();
         format!(
-            "{acknowledged} turns acknowledged, {settled} settled by a start, {cut_off} replies cut off"
+            "{acknowledged} turns acknowledged, {settled} settled by a start, {cut_off} replies cut \
+             off; of the begins and ends in the middle of which it was killed {made} were there, \
+             {lost} were not"
         )
     }
 
@@ -117,6 +121,9 @@ impl Parent {
         let ended = found.store.turn(id, life, turn).await.unwrap();
         let kept = found.session.partial(stream).await.unwrap();
         let mine: Vec<_> = found.rows.iter().filter(|row| row.stream == Some(stream)).collect();
+        if told.begin == Known::Asked {
+            self.cut_into[usize::from(ended.is_some())] += 1;
+        }
         let Some(ended) = ended else {
             assert!(!told.began && told.begin == Known::Asked, "{stream} was acknowledged");
             assert!(mine.is_empty() && kept.is_none(), "{stream} is there in part");
@@ -190,7 +197,7 @@ impl Parent {
     }
 
     /// One end, and the one that was told if one was.
-    fn compare_outcome(&self, found: &Found<'_>, stream: StreamId, told: &Told, outcome: &str) {
+    fn compare_outcome(&mut self, found: &Found<'_>, stream: StreamId, told: &Told, outcome: &str) {
         if let Some((ended, _)) = &told.ended {
             assert_eq!(outcome, ended, "{stream} was told otherwise");
         }
@@ -198,6 +205,9 @@ impl Parent {
             Some((end, known)) => (&**end, *known),
             None => ("interrupted", Known::Stored),
         };
+        if known == Known::Asked && may_be != "interrupted" {
+            self.cut_into[usize::from(outcome == may_be)] += 1;
+        }
         let interrupted = known == Known::Asked && outcome == "interrupted";
         assert!(outcome == may_be || interrupted, "{stream} {outcome}, not {may_be}");
         let named = self.named.contains(&stream);
