@@ -17,7 +17,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
-// The child dies by a signal.
+// A signal ends the child.
 #![cfg(unix)]
 
 #[path = "kill_every_step/check.rs"]
@@ -207,7 +207,7 @@ fn a_reply_that_does_not_wait_for_the_store_is_a_prefix_wherever_it_is_cut_off()
     kill_at_every_step("flow", "beside", &[("begin", 1), ("partial", 6), ("end", 1)]);
 }
 
-// C7, C10, C11, D1
+// C7, C10, C11
 #[test]
 fn every_end_without_a_reply_happened_or_did_not_and_what_was_said_stays_beside() {
     let writes = [("create", 1), ("begin", 6), ("partial", 5), ("end", 6)];
@@ -235,7 +235,7 @@ fn of_turns_in_a_row_and_one_that_waits_each_was_begun_or_was_not() {
     kill_at_every_step("queue", "beside", &writes);
 }
 
-// C7, C9, C10
+// C7, C9, C10, G10
 #[test]
 fn a_turn_that_is_done_over_has_its_input_once_and_what_was_taken_back_is_kept() {
     // The first end is that of the interrupted turn, by the start.

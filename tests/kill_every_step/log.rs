@@ -119,7 +119,6 @@ impl Log {
     /// A write on its way to the file, or there.
     fn write(&mut self, words: &[&str], known: Known) {
         match *words {
-            ["create", _] => {}
             ["begin", of, text, version, from] => {
                 let stream: StreamId = of.parse().unwrap();
                 if version != "0" {
@@ -135,7 +134,7 @@ impl Log {
             ["partial", of, last] if known == Known::Stored => {
                 self.turn(of).kept = last.parse().unwrap();
             }
-            ["partial", ..] => {}
+            ["create", _] | ["partial", ..] => {}
             ["end", of, outcome, _] => {
                 let turn = self.turn(of);
                 let ended = matches!(turn.end, Some((_, Known::Stored)));
