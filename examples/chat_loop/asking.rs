@@ -8,6 +8,7 @@ use session_supervisor::{
     Turn,
 };
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::responder::Responder;
 use crate::upstream::UpstreamError;
@@ -127,8 +128,10 @@ pub(crate) async fn answer(
 ) -> Done {
     let (id, stream, said) = (session.id().clone(), Some(turn.stream()), text.clone());
     // A task of its own, so that a panic is told as what the turn came to.
-    let work = tokio::spawn(async move { reply(turn, &session, &said, &responder).await });
-    let result = work.await.map_err(AskError::from).flatten();
+    let mut work = JoinSet::new();
+    work.spawn(async move { reply(turn, &session, &said, &responder).await });
+    let joined = work.join_next().await.expect("one was spawned");
+    let result = joined.map_err(AskError::from).flatten();
     Done { session: id, stream, text, result }
 }
 

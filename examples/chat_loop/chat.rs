@@ -140,12 +140,11 @@ impl Chat {
                 self.show_next();
                 continue;
             }
-            if self.again.is_none() && (self.is_quiet() || !self.is_in_order()) {
-                if let Some(command) = self.held.pop_front() {
-                    self.perform(command).await;
-                    self.show_next();
-                    continue;
-                }
+            let free = self.again.is_none() && (self.is_quiet() || !self.is_in_order());
+            if free && let Some(command) = self.held.pop_front() {
+                self.perform(command).await;
+                self.show_next();
+                continue;
             }
             if self.ending && self.is_quiet() {
                 return self.leave(Duration::ZERO).await;
