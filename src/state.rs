@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
-use crate::policy::{Holder, PartialPolicy, TurnPhase};
+use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
 use crate::pulse::Pulsing;
 use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
@@ -157,10 +157,8 @@ pub(crate) struct OpenTurn<P: Ports> {
     generation: Generation,
     /// Where its chunks go.
     stream: P::Stream,
-    /// Whether it may run beside others.
-    parallel: bool,
-    /// Whether its reply stands beside theirs.
-    branches: bool,
+    /// Whether it may run beside others, and whose reply gets in.
+    parallel: Option<Parallel>,
     /// The number of its newest entry; 0 if it has none.
     last_seq: u64,
     /// Whether that was said to it while it ran.
@@ -179,6 +177,13 @@ pub(crate) struct OpenTurn<P: Ports> {
     given_at: Moment,
     /// What was seen of it when it was looked at last; most turns end before that.
     seen: Option<Box<Watched>>,
+}
+
+impl<P: Ports> OpenTurn<P> {
+    /// Whether its reply stands beside those of others.
+    fn branches(&self) -> bool {
+        self.parallel == Some(Parallel::Branch)
+    }
 }
 
 /// A turn that has been told to end.

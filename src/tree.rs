@@ -106,15 +106,16 @@ impl<'a> Tree<'a> {
                 let own = |it: &&StoredEntry| it.generation.is_none_or(|it| it == turn);
                 earlier.iter().rev().find(own)
             }
-            Some(turn) => match self.parents.get(&turn) {
-                Some(parent) => self.newest_up_to((*parent).min(entry.seq - 1)),
-                // A branch that was begun after it and has entries before this one is beside it.
-                None => {
+            Some(turn) => {
+                if let Some(parent) = self.parents.get(&turn) {
+                    self.newest_up_to((*parent).min(entry.seq - 1))
+                } else {
+                    // A branch that was begun after it and has entries before this one is beside it.
                     let beside = |it: Generation| it > turn && branch(it);
                     let beside = |it: &&StoredEntry| it.generation.is_some_and(beside);
                     earlier.iter().rev().find(|it| self.leads_on(it) && !beside(it))
                 }
-            },
+            }
         };
         let of = of.filter(|turn| found.is_some_and(|it| self.began_before(*turn, it.seq)));
         found.map(|found| (found, of))

@@ -7,6 +7,7 @@
 mod running;
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -255,6 +256,19 @@ impl<E> Turn<E> {
     /// A reader of this turn's stream.
     pub fn subscribe(&self) -> Subscription {
         Subscription::new(self.stream(), self.hold.stream.clone())
+    }
+
+    /// Gives the rest of the work to the supervisor, as [`Session::run`](crate::Session::run) does from the
+    /// start: for a turn that came of [`Session::retry`](crate::Session::retry) or
+    /// [`Session::begin`](crate::Session::begin).
+    pub fn run<F, W>(self, work: F) -> Running<W::Output>
+    where
+        E: 'static,
+        F: FnOnce(Self) -> W + Send + 'static,
+        W: Future + Send + 'static,
+        W::Output: Send + 'static,
+    {
+        Running::start(self, work)
     }
 
     /// Why the turn is to end, if it was told to.

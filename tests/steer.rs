@@ -280,8 +280,8 @@ everywhere! {
         }).await.unwrap();
         others_run().await;
         drop(session.cancel(running.stream()));
-        let stale = CommitOutcome::Stale { reason: CancelReason::Stopped };
-        assert_eq!(running.await.unwrap(), (None, stale));
+        let too_late = CommitOutcome::Stale { reason: CancelReason::Stopped };
+        assert_eq!(running.await.unwrap(), (None, too_late));
         let turn = session.begin(&user("1"), ()).await.unwrap();
         drop(session.cancel(turn.stream()));
         let saying = say(&session, "2", STEER).await;
@@ -412,7 +412,7 @@ everywhere! {
         let tasks: Vec<_> = (0..500).map(|number: usize| {
             let (session, heard) = (session.clone(), heard.clone());
             tokio::spawn(async move {
-                let policy = if number % 5 == 0 { QUEUE } else { STEER };
+                let policy = if number.is_multiple_of(5) { QUEUE } else { STEER };
                 match session.begin(&user(&number.to_string()), policy).await {
                     Ok(turn) => {
                         // Some never ask, some ask and go, some wait a little for more.

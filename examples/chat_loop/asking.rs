@@ -8,7 +8,6 @@ use session_supervisor::{
     Turn,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use crate::responder::Responder;
 use crate::upstream::UpstreamError;
@@ -66,9 +65,6 @@ pub(crate) enum AskError {
     /// The work panicked or was aborted.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The work panicked, where it is no task of the supervisor.
-    #[error("the work of the turn panicked")]
-    Panicked(#[from] tokio::task::JoinError),
     /// The conversation could not be read.
     #[error(transparent)]
     Read(#[from] SessionError),
@@ -127,11 +123,8 @@ pub(crate) async fn answer(
     responder: Arc<Responder>,
 ) -> Done {
     let (id, stream, said) = (session.id().clone(), Some(turn.stream()), text.clone());
-    // A task of its own, so that a panic is told as what the turn came to.
-    let mut work = JoinSet::new();
-    work.spawn(async move { reply(turn, &session, &said, &responder).await });
-    let joined = work.join_next().await.expect("one was spawned");
-    let result = joined.map_err(AskError::from).flatten();
+    let work = turn.run(move |turn| async move { reply(turn, &session, &said, &responder).await });
+    let result = work.await.map_err(AskError::from).flatten();
     Done { session: id, stream, text, result }
 }
 

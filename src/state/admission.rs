@@ -100,7 +100,14 @@ impl<P: Ports> SessionState<P> {
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
-        let branches = request.policy == BusyPolicy::Parallel(Parallel::Branch);
+        let parallel = match request.policy {
+            BusyPolicy::Parallel(parallel) => Some(parallel),
+            BusyPolicy::Reject
+            | BusyPolicy::Queue { .. }
+            | BusyPolicy::Steer { .. }
+            | BusyPolicy::Interrupt { .. } => None,
+        };
+        let branches = parallel == Some(Parallel::Branch);
         let refusal = self.conflict(&request);
         let siblings = match refusal {
             None if branches => self.branch(request.redo()).map(Some),
@@ -122,8 +129,7 @@ impl<P: Ports> SessionState<P> {
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),
-            parallel: matches!(request.policy, BusyPolicy::Parallel(_)),
-            branches,
+            parallel,
             opened: false,
             base: self.last_commit,
             last_seq: input.as_ref().map_or(0, |(seq, _)| *seq),
@@ -146,7 +152,7 @@ impl<P: Ports> SessionState<P> {
     fn extra(&mut self, request: &BeginRequest) -> (Option<Box<BeginExtra>>, Option<Box<Request>>) {
         let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
         let branching = request.policy == BusyPolicy::Parallel(Parallel::Branch)
-            || parallel && self.turns.iter().any(|turn| turn.branches);
+            || parallel && self.turns.iter().any(OpenTurn::branches);
         if request.special.is_none() && !branching {
             return (None, None);
         }

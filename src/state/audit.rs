@@ -11,7 +11,7 @@ impl<P: Ports> SessionState<P> {
                 broken.push(text.to_owned());
             }
         };
-        let exclusive = self.turns.iter().filter(|turn| !turn.parallel).count();
+        let exclusive = self.turns.iter().filter(|turn| turn.parallel.is_none()).count();
         rule(exclusive <= 1, "two exclusive turns are open");
         rule(self.queue.is_empty() || !self.turns.is_empty(), "a queue has no turn to drain it");
         rule(

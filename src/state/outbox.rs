@@ -211,7 +211,7 @@ impl<P: Ports> SessionState<P> {
         match (*pending, result) {
             (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
                 self.requests += u64::from(named.is_some());
-                self.begun(generation, named, port, stream, step);
+                self.begun(generation, named, (port, stream), step);
             }
             (Pending::Settle { stream: None, outcome, then, .. }, result)
                 if Self::is_cleared(outcome, &result) =>
@@ -256,8 +256,7 @@ impl<P: Ports> SessionState<P> {
         &mut self,
         generation: Generation,
         named: Option<Box<Request>>,
-        port: P::Begin,
-        stream: P::Stream,
+        (port, stream): (P::Begin, P::Stream),
         step: &mut Step<'_, P>,
     ) {
         self.answer_echoes(generation, step);

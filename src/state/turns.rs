@@ -56,7 +56,7 @@ impl<P: Ports> SessionState<P> {
 
     /// The turn that has made a parallel turn's reply too late, if one has.
     fn superseded_by(&self, turn: &OpenTurn<P>) -> Option<Generation> {
-        self.last_commit.filter(|_| !turn.branches && turn.base != self.last_commit)
+        self.last_commit.filter(|_| !turn.branches() && turn.base != self.last_commit)
     }
 
     /// Ends a turn without a reply, as its holder says.
@@ -120,7 +120,7 @@ impl<P: Ports> SessionState<P> {
         let generation = turn.generation;
         // A dropped input leaves what was said to the turn later.
         let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
-        if stays && !turn.branches {
+        if stays && !turn.branches() {
             self.tip = self.tip.max(turn.last_seq);
         }
         let partial = self.partial_fate(&turn, input);

@@ -160,7 +160,7 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
 }
 
 fn turn(turn: &OpenTurn<Test>) -> String {
-    let kind = if turn.parallel { 'p' } else { 't' };
+    let kind = if turn.parallel.is_some() { 'p' } else { 't' };
     let phase = match (turn.stopping, turn.opened) {
         (Some(stopping), _) => {
             if stopping.aborted {
