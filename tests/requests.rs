@@ -487,7 +487,7 @@ in_paused_time! {
         let turn = begin(&session, "a", named("k", QUEUE)).await.unwrap();
         let stream = turn.stream();
         committed(turn, "reply").await;
-        tokio::time::sleep(HOUR - Duration::from_secs(1)).await;
+        tokio::time::sleep(HOUR.saturating_sub(Duration::from_secs(1))).await;
         assert_taken(&session, stream, Some(TurnOutcome::Committed)).await;
         tokio::time::sleep(Duration::from_secs(120)).await;
         let turn = begin(&session, "b", named("k", QUEUE)).await.unwrap();
