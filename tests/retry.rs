@@ -569,7 +569,7 @@ in_paused_time! {
         session.rollback(1).await.unwrap();
         tokio::time::sleep(HOUR / 2).await;
         session.rollback(1).await.unwrap();
-        tokio::time::sleep(HOUR / 2 - Duration::from_secs(1)).await;
+        tokio::time::sleep((HOUR / 2).saturating_sub(Duration::from_secs(1))).await;
         assert_eq!(revised(&session).await, [["2", "-2"], ["1", "-1"]]);
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert_eq!(revised(&session).await, [["1", "-1"]]);
