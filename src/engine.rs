@@ -116,11 +116,11 @@ impl Engine {
         Ok(said)
     }
 
-    /// A write with the encoding of a partial reply in the place of its text.
+    /// Puts the encoding of a partial reply in the place of its text.
     ///
     /// User code, so without any lock. If there is no such entry, what is kept stays beside.
-    pub(crate) fn encode_partial(&self, mut write: Write) -> Write {
-        if let Write::Settle { partial, .. } = &mut write
+    pub(crate) fn encode_partial(&self, write: &mut Write) {
+        if let Write::Settle { partial, .. } = write
             && let PartialFate::Entry { payload } = partial
         {
             let max = self.config.limits.max_entry_bytes;
@@ -130,7 +130,6 @@ impl Engine {
                 None => PartialFate::Keep { last: None },
             };
         }
-        write
     }
 
     /// A fresh id.

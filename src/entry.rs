@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::config::LimitConfig;
@@ -180,8 +179,13 @@ impl<E: Content> Reply<'_, E> {
         limits: &LimitConfig,
     ) -> Result<(Vec<Bytes>, Vec<DataChange>), EntryError> {
         let max = limits.max_entry_bytes;
-        let entries =
-            self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for entry in self.entries {
+            entries.push(encode(entry, max)?);
+        }
+        if self.data.is_empty() {
+            return Ok((entries, Vec::new()));
+        }
         let data = self.data.into_iter().map(|(name, value)| {
             check_name(&name, limits)?;
             let value = value.map_err(EntryError::Encode)?;
@@ -192,20 +196,19 @@ impl<E: Content> Reply<'_, E> {
     }
 }
 
+/// As large as most encodings are at most.
+const SHORT_BYTES: usize = 512;
+
 /// Encodes one thing, at most `max` bytes.
 pub(crate) fn encode(thing: &impl Serialize, max: usize) -> Result<Bytes, EntryError> {
-    // Most are short: encoded on the stack, then copied once into as much as they need.
-    let mut encoded = SmallVec::<[u8; 512]>::new();
+    // Most are short: encoded where they need not grow, then copied once into as much as they need.
+    let mut encoded = Vec::with_capacity(SHORT_BYTES);
     serde_json::to_writer(&mut encoded, thing).map_err(EntryError::Encode)?;
-    if encoded.spilled() {
-        return check_size(encoded.into_vec(), max);
-    }
     let bytes = encoded.len();
-    if bytes <= max {
-        Ok(Bytes::copy_from_slice(&encoded))
-    } else {
-        Err(EntryError::TooLarge { bytes, max })
+    if bytes <= SHORT_BYTES.min(max) {
+        return Ok(Bytes::copy_from_slice(&encoded));
     }
+    check_size(encoded, max)
 }
 
 /// Decodes one thing.
@@ -222,5 +225,9 @@ pub(crate) fn check_name(name: &str, limits: &LimitConfig) -> Result<(), EntryEr
 /// Takes over an encoding of at most `max` bytes.
 fn check_size(encoded: Vec<u8>, max: usize) -> Result<Bytes, EntryError> {
     let bytes = encoded.len();
-    if bytes <= max { Ok(encoded.into()) } else { Err(EntryError::TooLarge { bytes, max }) }
+    if bytes <= max {
+        Ok(encoded.into_boxed_slice().into())
+    } else {
+        Err(EntryError::TooLarge { bytes, max })
+    }
 }

@@ -48,7 +48,7 @@
 //! | a turn makes no progress | it is reported once, and ended if [`StallAction::Act`] is set; [`WorkPhase`] says how long it may be silent | `tests/stalls.rs` |
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
-//! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
+//! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/kill_every_step.rs`, `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |

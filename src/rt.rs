@@ -21,6 +21,7 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use tokio::sync::Semaphore;
 pub(crate) use tokio::sync::{Notify, oneshot};
 pub(crate) use tokio::task::JoinHandle;
+pub(crate) use tokio::task::coop::consume_budget;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
 pub(crate) use tokio_util::task::TaskTracker;
@@ -72,6 +73,19 @@ pub(crate) async fn timeout<F: Future>(
     future: F,
 ) -> Result<F::Output, Elapsed> {
     tokio::time::timeout(duration, future).await
+}
+
+/// Waits until `look` finds something; all who wait for `changed` are notified after each change it may
+/// find.
+pub(crate) async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
+    loop {
+        // From here on no notification of all is lost, so a look afterwards sees what came before.
+        let notified = changed.notified();
+        if let Some(found) = look() {
+            return found;
+        }
+        notified.await;
+    }
 }
 
 /// Lets the other tasks of this thread run once.

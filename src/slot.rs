@@ -10,6 +10,7 @@
 //! happens to the store or to the actor (`Answer`, in `pump`, sees to that).
 
 pub(crate) mod actor;
+pub(crate) mod answer;
 pub(crate) mod hold;
 pub(crate) mod house;
 mod perform;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::actor::ActorHandle;
-use self::hold::Hold;
+use self::answer::{Answered, Asker, Begun, Errand, Settled};
 use self::house::House;
 use self::pump::Writing;
 use crate::clock::{Moment, Now, Timestamp};
@@ -31,23 +32,22 @@ use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
-use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Weak, oneshot};
+use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
 use crate::state::{
-    BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect,
-    Effects, Input, Phase, Ports, SessionState, Settings, Settlement, Snapshot, Spoken, StallRule,
-    Target, Ticket,
+    BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase,
+    Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
 };
-use crate::store::{LifeWriter, PartialPiece, Record, StoreError};
+use crate::store::{LifeWriter, PartialPiece, Record};
 use crate::stream::{PieceFate, Stream, Subscription};
 use crate::tombstone::{GoneReason, Tombstone};
 
-/// The callers of a real session wait on channels.
+/// The callers of a real session: [`answer`] says where their answers go.
 #[derive(Debug)]
 pub(crate) struct Callers;
 
 impl Ports for Callers {
-    type Begin = oneshot::Sender<Result<Hold, BeginRefusal>>;
-    type Settle = oneshot::Sender<Result<Settlement, StoreError>>;
+    type Begin = Asker<Begun>;
+    type Settle = Asker<Settled>;
     type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
     type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
     type Stream = Arc<Stream>;
@@ -75,30 +75,33 @@ impl Spoken for Arc<Stream> {
     }
 }
 
-/// One loaded session.
+/// One loaded session. Laid out as it is written, for the same reason as [`SessionState`].
+#[repr(C)]
 pub(crate) struct Slot {
-    /// Which conversation.
-    pub(crate) id: SessionId,
+    /// What it needs.
+    pub(crate) engine: Arc<Engine>,
+    /// The store's shorter way to this life, if it has one.
+    writer: Option<Arc<dyn LifeWriter>>,
+    /// The newest ticket.
+    tickets: AtomicU64,
     /// Which life of it.
     pub(crate) incarnation: Incarnation,
     /// The key it was created under.
     pub(crate) key: Option<SessionKey>,
-    /// When this life began.
-    pub(crate) created_at: Timestamp,
-    /// What it needs.
-    pub(crate) engine: Arc<Engine>,
-    /// Who keeps it.
-    house: Weak<dyn House>,
-    /// The store's shorter way to this life, if it has one.
-    writer: Option<Arc<dyn LifeWriter>>,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
+    /// Who keeps it.
+    house: Weak<dyn House>,
+    /// Which conversation.
+    pub(crate) id: SessionId,
+    /// When this life began.
+    pub(crate) created_at: Timestamp,
     /// The write that its actor is to await.
     left_for_actor: Mutex<Option<Writing>>,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
-    /// The newest ticket.
-    tickets: AtomicU64,
+    /// Wakes whoever waits until the store has everything; made when somebody does.
+    stored: OnceLock<Box<Notify>>,
 }
 
 impl Slot {
@@ -128,6 +131,7 @@ impl Slot {
             left_for_actor: Mutex::new(None),
             actor: Mutex::new(None),
             tickets: AtomicU64::new(0),
+            stored: OnceLock::new(),
         })
     }
 
@@ -135,7 +139,7 @@ impl Slot {
     pub(crate) fn start(self: &Arc<Self>) {
         let write = self.state.lock().next_write();
         if write.is_some() {
-            self.finish(&mut Effects::new(), write, self.engine.now());
+            self.finish(&mut Errand::new(self.engine.now()), write);
         }
     }
 
@@ -149,20 +153,33 @@ impl Slot {
         StreamId::new(self.incarnation, generation)
     }
 
-    /// Asks for a turn, at `now`. The answer comes over the channel; the first event there is that the begin
-    /// has to wait, which is answered at once.
+    /// Asks for a turn, at `now`; answers first whether the begin has to wait in the queue.
     pub(crate) fn begin(
         self: &Arc<Self>,
         request: BeginRequest,
         now: Now,
-    ) -> (bool, oneshot::Receiver<Result<Hold, BeginRefusal>>) {
+    ) -> (bool, Answered<Begun>) {
         let stream = self.engine.stream(now.moment);
-        let (port, answer) = oneshot::channel();
-        let mut effects = Effects::new();
-        let write = self.step(Input::Begin { request, port, stream }, now, &mut effects);
-        let waits = effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(&mut effects, write, now);
-        (waits, answer)
+        let mut errand = Errand::new(now);
+        let state = self.state.lock();
+        let (port, receiver) = Asker::new(self.writer.is_some() && state.is_quiet());
+        let write = self.step_locked(state, Input::Begin { request, port, stream }, &mut errand);
+        let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
+        self.finish(&mut errand, write);
+        (waits, Answered::of(receiver, errand.begun))
+    }
+
+    /// Ends a turn as `input` says.
+    fn settle(
+        self: &Arc<Self>,
+        input: impl FnOnce(Asker<Settled>) -> Input<Callers>,
+    ) -> Answered<Settled> {
+        let mut errand = Errand::new(self.engine.now());
+        let state = self.state.lock();
+        let (port, receiver) = Asker::new(self.writer.is_some() && state.owes_nothing());
+        let write = self.step_locked(state, input(port), &mut errand);
+        self.finish(&mut errand, write);
+        Answered::of(receiver, errand.settled)
     }
 
     /// Takes a begin off the queue, if it still waits.
@@ -177,16 +194,16 @@ impl Slot {
         reason: CancelReason,
         grace: Duration,
     ) -> (SmallVec<[StreamId; 1]>, bool) {
-        let now = self.engine.now();
         let grace = Grace::new(self.engine.config.turns.abort_after, grace);
-        let mut effects = Effects::new();
-        let write = self.step(Input::Cancel { target, reason, grace }, now, &mut effects);
+        let mut errand = Errand::new(self.engine.now());
+        let write = self.step(Input::Cancel { target, reason, grace }, &mut errand);
+        let effects = &mut errand.effects;
         let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
         let found = match place.map(|place| effects.remove(place)) {
             Some(Effect::Cancelled { streams, already }) => (streams, already),
             Some(_) | None => (SmallVec::new(), true),
         };
-        self.finish(&mut effects, write, now);
+        self.finish(&mut errand, write);
         found
     }
 
@@ -198,21 +215,16 @@ impl Slot {
 
     /// Looks at the open turns at `now`; answers whether that is to be done again.
     pub(crate) fn look(self: &Arc<Self>, rule: StallRule, now: Now) -> bool {
-        let mut effects = Effects::new();
-        let write = self.step(Input::Look { rule }, now, &mut effects);
-        let enough = effects.iter().any(|effect| matches!(effect, Effect::Unwatch));
-        self.finish(&mut effects, write, now);
+        let mut errand = Errand::new(now);
+        let write = self.step(Input::Look { rule }, &mut errand);
+        let enough = errand.effects.iter().any(|effect| matches!(effect, Effect::Unwatch));
+        self.finish(&mut errand, write);
         !enough
     }
 
     /// Settles turn `generation` as interrupted, unless it may be alive.
-    pub(crate) fn clear(
-        self: &Arc<Self>,
-        generation: Generation,
-    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
-        let (port, answer) = oneshot::channel();
-        self.apply(Input::Clear { generation, port });
-        answer
+    pub(crate) fn clear(self: &Arc<Self>, generation: Generation) -> Answered<Settled> {
+        self.settle(|port| Input::Clear { generation, port })
     }
 
     /// Whether turn `generation` is open, or on its way to or from it.
@@ -318,10 +330,11 @@ impl Slot {
         found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
-    /// A reader of the newest turn that is over and whose end is not stored yet.
-    pub(crate) fn ending(&self) -> Option<Subscription> {
-        let (generation, stream) = self.state.lock().ending_stream()?;
-        Some(Subscription::new(self.stream_id(generation), stream))
+    /// Waits until the store has everything that was decided.
+    pub(crate) async fn all_stored(&self) {
+        // Whoever empties the outbox after the look below finds it.
+        let stored = self.stored.get_or_init(Box::default);
+        rt::wait(stored, || self.state.lock().owes_nothing().then_some(())).await;
     }
 
     /// Whether turn `generation` is open.
@@ -341,10 +354,9 @@ impl Slot {
 
     /// One input, with everything that follows from it.
     pub(super) fn apply(self: &Arc<Self>, input: Input<Callers>) {
-        let now = self.engine.now();
-        let mut effects = Effects::new();
-        let write = self.step(input, now, &mut effects);
-        self.finish(&mut effects, write, now);
+        let mut errand = Errand::new(self.engine.now());
+        let write = self.step(input, &mut errand);
+        self.finish(&mut errand, write);
     }
 
     /// Who keeps it, if that still stands.

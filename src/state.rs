@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
-use crate::policy::{Holder, PartialPolicy, TurnPhase};
+use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
 use crate::pulse::Pulsing;
 use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
@@ -62,14 +62,18 @@ use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
 
 /// The state of one loaded session.
+///
+/// Laid out as it is written. Most sessions rest, and the next turn is in another one than the last: what a
+/// turn needs has to come from memory. So it stands together, what a turn does not need stands behind
+/// it, and what is rare is in boxes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SessionState<P: Ports> {
-    /// Which life.
-    incarnation: Incarnation,
-    /// Which run of the process, for markers.
-    instance: InstanceId,
-    /// What becomes of replies that are not finished.
-    partials: PartialPolicy,
+    /// Whether the front of the outbox is with the store.
+    writing: bool,
+    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
+    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
+    watched: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -81,31 +85,32 @@ pub(crate) struct SessionState<P: Ports> {
     /// The entry that the next one follows: the last one of the transcript, without what open turns were
     /// begun with.
     tip: u64,
-    /// How many turns stand beside each other.
-    siblings: Siblings,
-    /// How many may.
-    max_branches: usize,
-    /// How many begins with a name the store has taken.
-    requests: u64,
-    /// Who repeated a begin that waits or is being stored.
-    echoes: Vec<Echo<P>>,
+    /// When the session was last used, for people.
+    last_active_at: Timestamp,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
     /// The turns that run, oldest first. One, unless some are parallel.
     turns: SmallVec<[OpenTurn<P>; 1]>,
-    /// The turns that were ended over their holder's head. A holder that reports is taken off.
-    fenced: SmallVec<[(Generation, CancelReason); 1]>,
-    /// Who waits for the slot, in order of arrival.
-    queue: VecDeque<Queued<P>>,
     /// What the store is still to be told, in order. The front may be with it already.
     outbox: Outbox<P>,
-    /// Whether the front of the outbox is with the store.
-    writing: bool,
-    /// When the session was last used, for people.
-    last_active_at: Timestamp,
-    /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
-    /// look finds none, so that a session in use asks for it once in a while, not once a turn.
-    watched: bool,
+    /// Who waits for the slot, in order of arrival.
+    queue: VecDeque<Queued<P>>,
+    /// Who repeated a begin that waits or is being stored.
+    echoes: Vec<Echo<P>>,
+    /// How many turns stand beside each other.
+    siblings: Siblings,
+    /// Which run of the process, for markers.
+    instance: InstanceId,
+    /// Which life.
+    incarnation: Incarnation,
+    /// How many begins with a name the store has taken.
+    requests: u64,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// How many turns may stand beside each other.
+    max_branches: usize,
+    /// The turns that were ended over their holder's head. A holder that reports is taken off.
+    fenced: SmallVec<[(Generation, CancelReason); 1]>,
 }
 
 /// What a session is loaded with.
@@ -127,7 +132,7 @@ pub(crate) enum Phase<P: Ports> {
     /// It can.
     Live,
     /// It is being deleted: nothing new is admitted, and nothing runs.
-    Closing(Closing<P>),
+    Closing(Box<Closing<P>>),
     /// It was deleted.
     Gone(Tombstone),
     /// This state is over; the session itself may live on, and is loaded anew on the next use.
@@ -152,10 +157,8 @@ pub(crate) struct OpenTurn<P: Ports> {
     generation: Generation,
     /// Where its chunks go.
     stream: P::Stream,
-    /// Whether it may run beside others.
-    parallel: bool,
-    /// Whether its reply stands beside theirs.
-    branches: bool,
+    /// Whether it may run beside others, and whose reply gets in.
+    parallel: Option<Parallel>,
     /// Whether the store knows what it stands under, as of those that branch and those beside such ones.
     beside: bool,
     /// The number of its newest entry; 0 if it has none.
@@ -172,8 +175,17 @@ pub(crate) struct OpenTurn<P: Ports> {
     since: Moment,
     /// Whether it has been told to end.
     stopping: Option<Stopping>,
-    /// What was seen of it when it was looked at last.
-    watched: Watched,
+    /// When its holder got it.
+    given_at: Moment,
+    /// What was seen of it when it was looked at last; most turns end before that.
+    seen: Option<Box<Watched>>,
+}
+
+impl<P: Ports> OpenTurn<P> {
+    /// Whether its reply stands beside those of others.
+    fn branches(&self) -> bool {
+        self.parallel == Some(Parallel::Branch)
+    }
 }
 
 /// A turn that has been told to end.
@@ -289,6 +301,11 @@ impl<P: Ports> SessionState<P> {
         self.turns.is_empty() && self.queue.is_empty() && self.outbox.is_empty()
     }
 
+    /// Whether nothing is owed to the store.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     /// Whether turn `generation` runs.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.turns.iter().any(|turn| turn.generation == generation)
@@ -345,7 +362,7 @@ impl<P: Ports> SessionState<P> {
     fn turn_view(&self, turn: &OpenTurn<P>, now: Now) -> TurnView {
         let Holder { stream, age, phase } = self.holder(turn, now);
         let pulse = turn.stream.pulse();
-        let silent_for = turn.watched.silent_for(pulse, now.moment);
+        let silent_for = turn.silent_for(pulse, now.moment);
         TurnView { stream, phase, age, work: pulse.work, silent_for }
     }
 

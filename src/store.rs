@@ -71,9 +71,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>>;
 
-    /// A shorter way to write to one life, for a store that has one: it is asked for when a session
-    /// is loaded, and used instead of [`write`](Self::write) from then on. It must do the same, and
-    /// refuse the same, whatever has become of the life since. `None` is always right.
+    /// A shorter way to write to one life, for a store that answers at once: it is asked for when a
+    /// session is loaded, and used instead of [`write`](Self::write) from then on. It must do the same,
+    /// and refuse the same, whatever has become of the life since. `None` is always right.
     fn attach(&self, _id: &SessionId, _incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
         None
     }
@@ -170,8 +170,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
 /// Writes to one life of one session; what [`Store::attach`] hands out.
 pub trait LifeWriter: fmt::Debug + Send + Sync + 'static {
-    /// As [`Store::write`], to the life it was handed out for.
-    fn write(&self, write: Write) -> StoreFuture<Result<(), StoreError>>;
+    /// As [`Store::write`], to the life it was handed out for, and without waiting: it is called on
+    /// the thread of whoever begins or commits, and must not block it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], as from [`Store::write`].
+    fn write(&self, write: Write) -> Result<(), StoreError>;
 }
 
 /// The answer of a store: there already, or to be awaited.

@@ -5,29 +5,38 @@
 //! over, every reader gets one [`Event::Ended`], and after it nothing.
 //!
 //! Invariants: numbers are gapless from 1; a reader gets each number once, in order, or is told of
-//! the gap; nothing is taken once the turn was told to end; the first end stands.
+//! the gap; nothing is taken once the turn was told to end; the first end stands. A chunk costs its
+//! producer one wake-up at most, whoever reads (`stream/waiting.rs`).
 
 mod cursor;
 mod draft;
+mod fan_out;
 mod ring;
 mod shelf;
+mod subscription;
+mod waiting;
 
 use std::fmt;
 
 pub use self::cursor::{Cursor, CursorError};
 pub(crate) use self::draft::{Draft, PieceFate};
 pub(crate) use self::shelf::Shelf;
+pub use self::subscription::{ResumeError, Subscription, Unreadable};
 
 use bytes::Bytes;
 
-use self::ring::{Gap, Look, Ring};
+use self::fan_out::FanOut;
+use self::ring::Ring;
+use self::waiting::Wake;
 use crate::clock::{Moment, Timestamp};
 use crate::config::PartialConfig;
 use crate::id::StreamId;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
-use crate::rt::{Arc, CancellationToken, Mutex, Notify, OnceLock};
+use crate::rt::{
+    self, Arc, AtomicU64, CancellationToken, Mutex, Notify, OnceLock, Ordering, Spawner,
+};
 use crate::store::PartialPiece;
 
 /// A piece of a reply: text, shared between the readers and never copied.
@@ -121,6 +130,8 @@ pub(crate) struct Stream {
     name: OnceLock<StreamId>,
     /// What was said.
     ring: Mutex<Ring>,
+    /// How many chunks were taken. Set with `ring` locked; here, so that it is read without.
+    taken: AtomicU64,
     /// Wakes the readers: something was said, or the turn is over.
     readers: Notify,
     /// Wakes whoever waits for the turn to be told to end, or to be aborted.
@@ -136,28 +147,38 @@ impl Stream {
             since,
             name: OnceLock::new(),
             ring: Mutex::new(Ring::new(max_items, max_bytes)),
+            taken: AtomicU64::new(0),
             readers: Notify::new(),
             orders: Notify::new(),
             token: OnceLock::new(),
         }
     }
 
-    /// Takes a chunk; answers its number, and whether the store is to be given a piece.
+    /// Takes a chunk; answers its number, and whether the store is to be given a piece. Readers are
+    /// woken by a task on `spawner` where they are many.
     pub(crate) fn push(
-        &self,
+        self: &Arc<Self>,
         chunk: Chunk,
         partials: &PartialConfig,
+        spawner: &Spawner,
     ) -> Result<(u64, bool), CancelReason> {
-        let taken = {
+        let (seq, due, wake) = {
             let mut ring = self.ring.lock();
             let due = ring.told.is_none() && partials.interrupted != PartialPolicy::Drop && {
                 let new = || Box::new(Draft::new(self.since, partials));
                 ring.draft.get_or_insert_with(new).push(chunk.as_str())
             };
-            (ring.push(chunk)?, due)
+            let seq = ring.push(chunk)?;
+            self.taken.store(seq, Ordering::Release);
+            (seq, due, ring.waiting.added())
         };
-        self.readers.notify_waiters();
-        Ok(taken)
+        match wake {
+            Wake::Nobody => {}
+            Wake::Readers => self.readers.notify_waiters(),
+            Wake::FanOut(waker) => waker.wake(),
+            Wake::StartFanOut => FanOut::start(self.clone(), spawner),
+        }
+        Ok((seq, due))
     }
 
     /// What was said, to be given to the store, unless that has a piece already.
@@ -219,18 +240,18 @@ impl Stream {
 
     /// Something was said to the turn.
     pub(crate) fn deliver(&self, said: Said) {
-        self.ring.lock().inbox.get_or_insert_default().push_back(said);
+        self.ring.lock().inbox.push_back(said);
         self.orders.notify_waiters();
     }
 
     /// What was said to the turn and it has not read.
     fn unread(&self) -> Option<Said> {
-        self.ring.lock().inbox.as_mut()?.pop_front()
+        self.ring.lock().inbox.pop_front()
     }
 
     /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.
     pub(crate) async fn wait_said(&self, ask: impl Fn()) -> Option<Said> {
-        wait(&self.orders, || {
+        rt::wait(&self.orders, || {
             let here = || self.unread().map(Some);
             let over = || self.told().map(|_| None);
             here().or_else(over).or_else(|| {
@@ -243,8 +264,16 @@ impl Stream {
 
     /// The turn is over: the terminal event.
     pub(crate) fn end(&self, outcome: TurnOutcome) {
-        if self.ring.lock().end(outcome) {
-            self.readers.notify_waiters();
+        let fan_out = {
+            let mut ring = self.ring.lock();
+            if !ring.end(outcome) {
+                return;
+            }
+            ring.waiting.over()
+        };
+        self.readers.notify_waiters();
+        if let Some(fan_out) = fan_out {
+            fan_out.wake();
         }
     }
 
@@ -271,7 +300,7 @@ impl Stream {
 
     /// How many chunks were taken.
     pub(crate) fn taken(&self) -> u64 {
-        self.ring.lock().next() - 1
+        self.taken.load(Ordering::Acquire)
     }
 
     /// Why the turn is to end, if it is.
@@ -296,12 +325,12 @@ impl Stream {
 
     /// Waits until the turn is told to end.
     pub(crate) async fn wait_told(&self) -> CancelReason {
-        wait(&self.orders, || self.ring.lock().told).await
+        rt::wait(&self.orders, || self.ring.lock().told).await
     }
 
     /// Waits until the turn's work is to be dropped.
     pub(crate) async fn wait_aborted(&self) -> CancelReason {
-        wait(&self.orders, || {
+        rt::wait(&self.orders, || {
             let ring = self.ring.lock();
             ring.told.filter(|_| ring.aborted)
         })
@@ -318,150 +347,5 @@ impl Pulsing for Arc<Stream> {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").finish_non_exhaustive()
-    }
-}
-
-/// Waits until `look` finds something; `changed` is notified after each change it may find.
-async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T {
-    loop {
-        let notified = changed.notified();
-        let mut notified = std::pin::pin!(notified);
-        // From here on no notification is lost, so a look afterwards sees what came before.
-        notified.as_mut().enable();
-        if let Some(found) = look() {
-            return found;
-        }
-        notified.await;
-    }
-}
-
-/// Why a cursor cannot be read on from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unreadable {
-    /// It is of another session, or of another life of this one.
-    Foreign,
-    /// Its stream is not kept any more, or never was.
-    Forgotten,
-    /// It names a number that its stream has not come to.
-    Ahead {
-        /// The last number there is; 0 if there is none.
-        latest: u64,
-    },
-    /// The chunk after it is not kept any more.
-    Evicted {
-        /// How many chunks are gone.
-        missed: u64,
-    },
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("it is of another session"),
-            Self::Forgotten => f.write_str("its stream is not kept any more"),
-            Self::Ahead { latest } => write!(f, "its stream has come to {latest} only"),
-            Self::Evicted { missed } => write!(f, "{missed} chunks after it are not kept any more"),
-        }
-    }
-}
-
-/// A cursor cannot be read on from: what its reader has not seen cannot be told without a gap.
-///
-/// Nothing is skipped in silence: read the transcript, whose version is given, and go on from
-/// [`go_on`](Self::go_on).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cursor {cursor} cannot be resumed: {reason}")]
-#[non_exhaustive]
-pub struct ResumeError {
-    /// The cursor.
-    pub cursor: Cursor,
-    /// Why.
-    pub reason: Unreadable,
-    /// Where reading gets everything that is kept of the turn that runs, or else of the last one that
-    /// is kept; `None` if there is neither.
-    pub go_on: Option<Cursor>,
-    /// How the turn of `go_on` ended, if it did.
-    pub outcome: Option<TurnOutcome>,
-    /// The session's version now.
-    pub version: u64,
-}
-
-/// A reader of one turn's stream.
-///
-/// Reads at its own pace. Falling behind costs nobody but itself; dropping it changes nothing for
-/// the turn.
-#[derive(Debug)]
-#[must_use = "a subscription does nothing unless it is read"]
-pub struct Subscription {
-    /// Which stream.
-    id: StreamId,
-    /// The stream.
-    stream: Arc<Stream>,
-    /// The number it reads next.
-    next: u64,
-    /// Whether it has handed out the terminal event.
-    done: bool,
-}
-
-impl Subscription {
-    /// A reader from the oldest chunk that is kept.
-    pub(crate) fn new(id: StreamId, stream: Arc<Stream>) -> Self {
-        Self { id, stream, next: 1, done: false }
-    }
-
-    /// A reader strictly after `cursor`.
-    pub(crate) fn after(cursor: Cursor, stream: Arc<Stream>) -> Result<Self, Unreadable> {
-        let refused = stream.ring.lock().refuse(cursor.seq());
-        match refused {
-            None => {
-                let next = cursor.seq() + 1;
-                Ok(Self { id: cursor.stream(), stream, next, done: false })
-            }
-            Some(Gap::Ahead { latest }) => Err(Unreadable::Ahead { latest }),
-            Some(Gap::Evicted { missed }) => Err(Unreadable::Evicted { missed }),
-        }
-    }
-
-    /// Where reading it gets everything that is kept.
-    pub(crate) fn start(&self) -> Cursor {
-        Cursor::after(self.id, self.stream.ring.lock().first() - 1)
-    }
-
-    /// The place after what it has handed out: to come back to with
-    /// [`Session::resume`](crate::Session::resume).
-    pub fn cursor(&self) -> Cursor {
-        Cursor::after(self.id, self.next - 1)
-    }
-
-    /// Which turn it reads.
-    pub fn stream(&self) -> StreamId {
-        self.id
-    }
-
-    /// How the turn ended, if it did, without reading up to there.
-    pub fn outcome(&self) -> Option<TurnOutcome> {
-        self.stream.outcome()
-    }
-
-    /// Waits for the next event. `None` after [`Event::Ended`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a dropped future has consumed nothing.
-    pub async fn next(&mut self) -> Option<Event> {
-        if self.done {
-            return None;
-        }
-        let (event, next) = {
-            let look = || match self.stream.ring.lock().look(self.next) {
-                Look::Event(event, next) => Some((event, next)),
-                Look::Wait => None,
-            };
-            wait(&self.stream.readers, look).await
-        };
-        self.next = next;
-        self.done = matches!(event, Event::Ended(_));
-        Some(event)
     }
 }

@@ -1,8 +1,9 @@
 //! A transcript in which some turns stand beside each other. Pure.
 //!
 //! Entries are stored in one order, by number. A turn that was begun beside others says which entry it
-//! stands under; everything else follows on the newest entry before it. What leads nowhere is not followed
-//! on: inputs of turns that lost, and branches that ended without a reply.
+//! stands under; everything else follows on the newest entry before it that is not beside it. What leads
+//! nowhere is not followed on: inputs of turns that lost, and branches that ended without a reply. An entry
+//! that was added without a turn belongs to each turn in whose course it was.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +18,7 @@ pub(crate) struct Tree<'a> {
     parents: HashMap<Generation, u64>,
     /// Those of them that ended without a reply.
     dead: HashSet<Generation>,
-    /// The first entry of each turn, if some stand beside others.
+    /// The number of the first entry of each turn; empty if none stands beside another.
     firsts: HashMap<Generation, u64>,
 }
 
@@ -56,13 +57,25 @@ impl<'a> Tree<'a> {
             return self.entries.iter().filter(|entry| entry.mark != EntryMark::Aside).collect();
         }
         let mut line = Vec::new();
-        let mut next = self.entries.iter().rev().find(is_last);
-        while let Some(entry) = next {
+        let mut next = self.entries.iter().rev().find(is_last).map(|entry| (entry, None));
+        while let Some((entry, of)) = next {
             line.push(entry);
-            next = self.before(entry);
+            next = self.before(entry, of);
         }
         line.reverse();
         line
+    }
+
+    /// Those of `branches` that have entries, each with the entry that its first one follows: what it was
+    /// begun under, unless that leads nowhere.
+    pub(crate) fn branches(&self, branches: &[BranchRecord]) -> Vec<BranchRecord> {
+        let here: HashSet<_> = self.entries.iter().filter_map(|entry| entry.generation).collect();
+        let stands = |branch: &&BranchRecord| here.contains(&branch.generation);
+        let follows = |branch: &BranchRecord| {
+            let parent = self.newest_up_to(branch.parent).map_or(0, |parent| parent.seq);
+            BranchRecord { generation: branch.generation, parent }
+        };
+        branches.iter().filter(stands).map(follows).collect()
     }
 
     /// Whether something can follow on `entry`.
@@ -71,38 +84,57 @@ impl<'a> Tree<'a> {
         entry.mark != EntryMark::Aside && !dead
     }
 
-    /// The entry that `entry` follows.
-    fn before(&self, entry: &StoredEntry) -> Option<&'a StoredEntry> {
+    /// The entry that `entry` follows, and the turn in whose course that was written. `of` is the one in
+    /// whose course `entry` was, which for an entry without a turn is known only from what follows on it.
+    fn before(
+        &self,
+        entry: &StoredEntry,
+        of: Option<Generation>,
+    ) -> Option<(&'a StoredEntry, Option<Generation>)> {
         let place = self.entries.partition_point(|other| other.seq < entry.seq);
         let earlier = self.entries.get(..place)?;
-        let Some(turn) = entry.generation else { return self.newest(earlier, u64::MAX) };
-        // Within a turn, one after the other.
-        let mut own = earlier.iter().rev();
-        // The turns that are beside it are near.
-        let branch = self.parents.get(&turn);
-        if branch.is_some()
-            && let Some(own) = own.find(|other| other.generation == Some(turn))
-        {
-            return Some(own);
-        }
-        if let Some(parent) = branch {
-            return self.newest(earlier, *parent);
-        }
-        let leads_on = |other: &&StoredEntry| self.leads_on(other) && !self.is_beside(other, turn);
-        earlier.iter().rev().find(leads_on)
+        let of = entry.generation.or(of);
+        let branch = |turn: Generation| self.parents.contains_key(&turn);
+        let found = match of {
+            // A note follows what was replied, not what is being asked beside it.
+            None => {
+                let asked = |it: &&StoredEntry| it.input && it.generation.is_some_and(branch);
+                earlier.iter().rev().find(|it| self.leads_on(it) && !asked(it))
+            }
+            // Its own entries one after the other, with the notes that came between.
+            Some(turn) if branch(turn) && self.began_before(turn, entry.seq) => {
+                let own = |it: &&StoredEntry| it.generation.is_none_or(|it| it == turn);
+                earlier.iter().rev().find(own)
+            }
+            Some(turn) => {
+                if let Some(parent) = self.parents.get(&turn) {
+                    self.newest_up_to((*parent).min(entry.seq - 1))
+                } else {
+                    // A branch that was begun after it and has entries before this one is beside it.
+                    let beside = |it: Generation| it > turn && branch(it);
+                    let beside = |it: &&StoredEntry| it.generation.is_some_and(beside);
+                    earlier.iter().rev().find(|it| self.leads_on(it) && !beside(it))
+                }
+            }
+        };
+        let of = of.filter(|turn| found.is_some_and(|it| self.began_before(*turn, it.seq)));
+        found.map(|found| (found, of))
     }
 
-    /// Whether `other`, which is before an entry of `turn`, is of a turn that was begun beside it, while it
-    /// ran; `turn` itself was begun beside none.
-    fn is_beside(&self, other: &StoredEntry, turn: Generation) -> bool {
-        let branches = other.generation.is_some_and(|other| self.parents.contains_key(&other));
-        branches && self.firsts.get(&turn).is_some_and(|first| *first < other.seq)
+    /// Whether `turn` has an entry before the number `seq`.
+    fn began_before(&self, turn: Generation, seq: u64) -> bool {
+        self.firsts.get(&turn).is_some_and(|first| *first < seq)
     }
 
-    /// The newest of `entries` with the number `most` or a lower one that can be followed on.
-    fn newest(&self, entries: &'a [StoredEntry], most: u64) -> Option<&'a StoredEntry> {
-        let place = entries.partition_point(|entry| entry.seq <= most);
-        entries.get(..place)?.iter().rev().find(|entry| self.leads_on(entry))
+    /// The newest of `entries` that can be followed on.
+    fn newest(&self, entries: &'a [StoredEntry]) -> Option<&'a StoredEntry> {
+        entries.iter().rev().find(|entry| self.leads_on(entry))
+    }
+
+    /// The newest with the number `most` or a lower one that can be followed on.
+    fn newest_up_to(&self, most: u64) -> Option<&'a StoredEntry> {
+        let place = self.entries.partition_point(|entry| entry.seq <= most);
+        self.newest(self.entries.get(..place)?)
     }
 }
 
@@ -143,20 +175,6 @@ mod tests {
         assert_eq!(line(&entries, &branches, Some(9)), [0_u64; 0]);
     }
 
-    // B9
-    #[test]
-    fn a_turn_beside_which_another_was_begun_keeps_its_own_line() {
-        use EntryMark::Kept;
-        // 1 runs alone, and 2 is begun beside it; then 3 follows on the last to commit.
-        let turns = [1, 2, 1, 2, 3];
-        let entries: Vec<_> = (1..).zip(turns).map(|(seq, turn)| entry(seq, turn, Kept)).collect();
-        let branches = [branch(2, 0)];
-        assert_eq!(line(&entries[..3], &branches, None), [1, 3]);
-        assert_eq!(line(&entries, &branches, Some(1)), [1, 3]);
-        assert_eq!(line(&entries, &branches, Some(2)), [2, 4]);
-        assert_eq!(line(&entries, &branches, None), [2, 4, 5]);
-    }
-
     #[test]
     fn nothing_follows_on_a_branch_without_a_reply_or_on_a_loser() {
         use EntryMark::{Aside, Kept, Partial, Unanswered};
@@ -172,6 +190,42 @@ mod tests {
         let branches = [branch(2, 2), branch(4, 2)];
         assert_eq!(line(&entries, &branches, None), [1, 2, 5, 6, 7]);
         assert_eq!(line(&entries, &branches, Some(2)), [1, 2, 3]);
+    }
+
+    // B9
+    #[test]
+    fn a_turn_that_was_begun_before_a_branch_and_ends_beside_it_does_not_follow_on_it() {
+        use EntryMark::Kept;
+        let input = |seq, turn| StoredEntry { input: true, ..entry(seq, turn, Kept) };
+        let mut entries = vec![
+            entry(1, 1, Kept),
+            input(2, 2),
+            input(3, 3),       // a branch
+            entry(4, 0, Kept), // a note
+        ];
+        let branches = [branch(3, 1), branch(4, 4)];
+        assert_eq!(line(&entries, &branches, None), [1, 2, 4]);
+        entries.push(entry(5, 2, Kept));
+        assert_eq!(line(&entries, &branches, Some(2)), [1, 2, 4, 5]);
+        assert_eq!(line(&entries, &branches, Some(3)), [1, 3]);
+        // The branch has heard the note, too, and so has one that begins after it.
+        entries.extend([entry(6, 3, Kept), input(7, 4)]);
+        assert_eq!(line(&entries, &branches, Some(3)), [1, 3, 4, 6]);
+        assert_eq!(line(&entries, &branches, Some(4)), [1, 2, 4, 7]);
+    }
+
+    #[test]
+    fn a_branch_is_told_with_the_entry_that_it_follows_and_only_while_it_is_there() {
+        use EntryMark::{Kept, Unanswered};
+        let entries = [
+            entry(1, 1, Kept),
+            entry(2, 2, Unanswered), // a branch that failed
+            entry(4, 4, Kept),
+        ];
+        // 3 was taken back; 4 was begun by a process that took what failed for the last entry.
+        let branches = [branch(2, 1), branch(3, 1), branch(4, 2)];
+        let told = Tree::new(&entries, &branches).branches(&branches);
+        assert_eq!(told, [branch(2, 1), branch(4, 1)]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod running;
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ impl BeginOptions {
         self
     }
 
-    /// Only if the session is still at this version.
+    /// Only if the session is still at this version. With one, [`BusyPolicy::Steer`] waits and steers
+    /// nobody.
     #[must_use]
     pub fn expect_version(mut self, version: u64) -> Self {
         self.expect_version = Some(version);
@@ -225,6 +227,9 @@ impl<E> Turn<E> {
     /// committed. Until then it is kept beside the transcript, piece by piece, for the case that the turn
     /// does not come to it; see [`PartialConfig`](crate::PartialConfig).
     ///
+    /// Costs one wake-up at most, however many read. Work that emits and then computes for long without
+    /// an await keeps readers waiting, since they may be next on its thread.
+    ///
     /// # Errors
     ///
     /// [`EmitError`] once the turn was told to end; a good moment to stop working.
@@ -251,6 +256,19 @@ impl<E> Turn<E> {
     /// A reader of this turn's stream.
     pub fn subscribe(&self) -> Subscription {
         Subscription::new(self.stream(), self.hold.stream.clone())
+    }
+
+    /// Gives the rest of the work to the supervisor, as [`Session::run`](crate::Session::run) does from the
+    /// start: for a turn that came of [`Session::retry`](crate::Session::retry) or
+    /// [`Session::begin`](crate::Session::begin).
+    pub fn run<F, W>(self, work: F) -> Running<W::Output>
+    where
+        E: 'static,
+        F: FnOnce(Self) -> W + Send + 'static,
+        W: Future + Send + 'static,
+        W::Output: Send + 'static,
+    {
+        Running::start(self, work)
     }
 
     /// Why the turn is to end, if it was told to.
@@ -290,7 +308,7 @@ impl<E> Turn<E> {
             FailedInput::Keep => InputFate::Keep,
             FailedInput::Drop => InputFate::Drop,
         };
-        match self.hold.fail(fate).await.unwrap_or(Err(StoreError::Closed))? {
+        match self.hold.fail(fate).get().await? {
             Settlement::Stale { reason } => Ok(Some(reason)),
             Settlement::Failed | Settlement::Committed { .. } | Settlement::Superseded { .. } => {
                 Ok(None)
@@ -349,7 +367,7 @@ impl<E: Content> Turn<E> {
             Ok(encoded) => encoded,
             Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
         };
-        let settled = self.hold.commit(entries, data).await.unwrap_or(Err(StoreError::Closed));
+        let settled = self.hold.commit(entries, data).get().await;
         match settled.map_err(|source| CommitError::Store { stream, source })? {
             Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
             Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),

@@ -137,7 +137,7 @@ async fn a_reply_goes_on_while_another_session_is_open_and_is_found_again() {
     chat.until("replying)").await;
     chat.say("/open 2\n").await;
     chat.until(&format!("you: {STORY} [being answered]")).await;
-    chat.until("bot: Once there was").await;
+    chat.until("bot: ").await;
     let (output, status) = chat.finish().await;
     assert!(output.ends_with("The end.\n"), "{output}");
     assert_eq!(status, Some(0));
@@ -165,6 +165,252 @@ async fn after_a_kill_the_next_start_says_what_it_found_and_goes_on() {
     let chat = Chat::start(&store, &[]);
     let (output, _) = chat.finish().await;
     assert!(!output.contains("earlier run"), "told once: {output}");
+}
+
+/// The words of the bot, without those that answer something else than the story.
+fn story_of(output: &str) -> String {
+    let said = output.lines().filter_map(|line| line.strip_prefix("bot: "));
+    let story = said.filter(|line| !line.contains("is 5.")).collect::<Vec<_>>().join(" ");
+    story.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The story, as it is told to somebody who listens.
+async fn whole_story() -> String {
+    let mut chat = memory(&["--pace", "0ms"]);
+    chat.say(&format!("{STORY}\n")).await;
+    story_of(&chat.finish().await.0)
+}
+
+/// A file with settings.
+fn settings(folder: &tempfile::TempDir, text: &str) -> String {
+    let path = folder.path().join("settings.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+// C10
+#[tokio::test]
+async fn retry_does_the_last_turn_over_and_what_was_said_is_there_once() {
+    let mut chat = memory(&["--pace", "1ms"]);
+    chat.say("my name is Ada\n2 + 3?\n/retry\n/history\n").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    chat.until("* once more, in place of the last turn:\nbot: 2 + 3 is 5.\nyou: my name is Ada")
+        .await;
+    chat.until("you: 2 + 3?").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    chat.say("/retry 2\n/history\n").await;
+    chat.until("* once more, in place of the last 2 turns:\nbot: Pleased to meet you, Ada.").await;
+    chat.until("you: my name is Ada").await;
+    let (output, status) = chat.finish().await;
+    let (_, history) = output.rsplit_once("you: my name is Ada").unwrap();
+    assert_eq!(history.matches("bot: ").count(), 1, "{output}");
+    assert!(!history.contains("2 + 3"), "{output}");
+    // Said by the bot twice, and printed once by the first `/history`.
+    assert_eq!(output.matches("bot: 2 + 3 is 5.").count(), 3, "{output}");
+    assert_eq!(output.matches("you: 2 + 3?").count(), 1, "{output}");
+    assert_eq!(status, Some(0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_over_is_told_with_what_to_do() {
+    let mut chat = memory(&["--pace", "0ms"]);
+    chat.say("/retry\n").await;
+    chat.until("* nothing has been said here yet, so there is nothing to do over").await;
+    chat.say("/retry 0\n/retry x\n").await;
+    chat.until("* how many turns? ").await;
+    chat.until("* how many turns? ").await;
+    chat.say("2 + 3?\n/retry 2\n").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    chat.until("* at most 1 turn can be done over here: /retry 1").await;
+    chat.say("/retry 1\n").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    assert_eq!(chat.finish().await.1, Some(0));
+}
+
+// D1, C10
+#[tokio::test]
+async fn retry_stops_the_reply_that_runs_and_what_is_typed_meanwhile_waits_for_it() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "20ms"]);
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/retry\n/history\n").await;
+    chat.until("* stopped, to be done over\n* once more, in place of the last turn:").await;
+    // The second command waited for the first.
+    chat.until(&format!("you: {STORY} [being answered]")).await;
+    chat.until("bot: Once there was").await;
+    chat.until("The end.").await;
+    chat.say("/history\n").await;
+    chat.until(&format!("you: {STORY}")).await;
+    chat.until("The end.").await;
+    let (output, status) = chat.finish().await;
+    let (_, history) = output.rsplit_once(&format!("you: {STORY}")).unwrap();
+    assert!(!history.contains("interrupted]") && history.starts_with("  ("), "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// D1, C10
+#[tokio::test]
+async fn a_reply_that_was_stopped_is_shown_as_far_as_it_came_and_done_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("chat.db");
+    let mut chat = Chat::start(&store, &SLOW);
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/stop\n").await;
+    chat.until("* stopped; /retry does it over").await;
+    chat.say("/history\n").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("bot: Once there was").await;
+    chat.until(" [interrupted]").await;
+    assert_eq!(chat.finish().await.1, Some(0));
+
+    let mut chat = Chat::start(&store, &["--pace", "0ms"]);
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("bot: Once there was").await;
+    chat.until(" [interrupted]\n* this reply was interrupted; /retry does it over").await;
+    chat.say("/retry\n/history\n").await;
+    chat.until("The end.").await;
+    chat.until(&format!("you: {STORY}  (")).await;
+    chat.until("The end.").await;
+    let (output, _) = chat.finish().await;
+    assert_eq!(output.matches("[interrupted]").count(), 1, "{output}");
+}
+
+// C10, G2
+#[tokio::test]
+async fn after_a_kill_what_is_kept_of_the_reply_is_shown_and_retry_does_it_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("chat.db");
+    let mut chat = Chat::start(&store, &SLOW);
+    chat.say(&format!("{STORY}\n")).await;
+    // A piece is on the disk before the next is: once the words of a second one are there, those of
+    // the first survive. With each word that is printed there may be one more.
+    let log = folder.path().join("chat.db-wal");
+    let has = |text: &str| {
+        let log = std::fs::read(&log).unwrap_or_default();
+        log.windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    while !has("wait, I am speaking") {
+        chat.until(" ").await;
+    }
+    chat.kill().await;
+
+    let mut chat = Chat::start(&store, &["--pace", "0ms"]);
+    chat.until("/retry does it over; or just go on.").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("bot: Once there was a lighthouse keeper who answered every ship.").await;
+    chat.until(" [interrupted]\n* this reply was interrupted; /retry does it over").await;
+    chat.say("/retry\n").await;
+    chat.until("* once more, in place of the last turn:").await;
+    chat.until("The end.").await;
+    let (output, status) = chat.finish().await;
+    assert_eq!(output.matches("[interrupted]").count(), 1, "{output}");
+    assert_eq!(status, Some(0));
+
+    let (output, _) = Chat::start(&store, &[]).finish().await;
+    assert_eq!(output.matches(&format!("you: {STORY}  (")).count(), 1, "{output}");
+    assert!(!output.contains("[interrupted]") && !output.contains("/retry"), "{output}");
+}
+
+// J2
+#[tokio::test]
+async fn back_in_a_session_its_reply_goes_on_with_nothing_twice_and_nothing_missing() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "20ms"]);
+    chat.say("/new\n/sessions\n").await;
+    chat.until("> 2").await;
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/open 1\n2 + 3?\n").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    chat.say("/open 2\n").await;
+    chat.until(&format!("you: {STORY} [being answered]")).await;
+    chat.until("* the reply goes on where you left it\nbot: ").await;
+    chat.until("The end.").await;
+    let (output, status) = chat.finish().await;
+    assert_eq!(story_of(&output), whole_story().await, "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// J2
+#[tokio::test]
+async fn back_in_a_session_that_has_finished_meanwhile_the_rest_is_shown() {
+    let mut chat = memory(&["--busy", "interrupt", "--pace", "5ms"]);
+    chat.say("/new\n/sessions\n").await;
+    chat.until("> 2").await;
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/open 1\n").await;
+    chat.until(&format!("the reply to “{STORY}” is there")).await;
+    chat.say("2 + 3?\n").await;
+    chat.until("bot: 2 + 3 is 5.").await;
+    chat.say("/open 2\n").await;
+    chat.until("* the rest of the reply\nbot: ").await;
+    chat.until("The end.").await;
+    let (output, status) = chat.finish().await;
+    assert_eq!(story_of(&output), whole_story().await, "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// D1, J2
+#[tokio::test]
+async fn back_in_a_session_whose_reply_was_cut_off_says_so_and_retry_does_it_over() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "5ms"]);
+    chat.say(&format!("{STORY}\n")).await;
+    chat.until("bot: Once there was").await;
+    chat.say("/sessions\n/new\n").await;
+    chat.until(": cut off by /new; /retry does it over").await;
+    chat.say("/open 1\n").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("* cut off by /new; /retry does it over").await;
+    chat.say("/retry\n").await;
+    chat.until("* once more, in place of the last turn:\nbot: Once there was").await;
+    let (output, status) = chat.finish().await;
+    assert!(output.ends_with("The end.\n"), "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// J3
+#[tokio::test]
+async fn back_in_a_session_that_never_said_a_word_nothing_is_missed() {
+    let mut chat = memory(&["--busy", "reject", "--pace", "10s"]);
+    chat.say(&format!("{STORY}\n/sessions\n")).await;
+    chat.until("replying)").await;
+    chat.say("/new\n").await;
+    chat.until(": cut off by /new; /retry does it over").await;
+    chat.say("/open 1\n").await;
+    chat.until(&format!("you: {STORY} [unanswered]")).await;
+    chat.until("\n* cut off by /new; /retry does it over\n").await;
+    let (output, status) = chat.finish().await;
+    assert!(!output.contains("cannot be shown") && !output.contains("bot: "), "{output}");
+    assert_eq!(status, Some(0));
+}
+
+// J3
+#[tokio::test]
+async fn back_in_a_session_what_is_not_kept_any_more_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, told) in [
+        ("[streams]\nmax_items = 4", " pieces of the reply to “tell me a story” came meanwhile"),
+        (
+            "[streams]\nkeep_finished_for = \"0s\"",
+            "the rest of the reply to “tell me a story” cannot be shown",
+        ),
+    ] {
+        let settings = settings(&folder, text);
+        let mut chat = memory(&["--busy", "reject", "--pace", "5ms", "--config", &settings]);
+        chat.say("/new\n/sessions\n").await;
+        chat.until("> 2").await;
+        chat.say(&format!("{STORY}\n")).await;
+        chat.until("bot: Once").await;
+        chat.say("/open 1\n").await;
+        chat.until(&format!("the reply to “{STORY}” is there")).await;
+        chat.say("/open 2\n").await;
+        chat.until(told).await;
+        chat.say("/history\n").await;
+        chat.until("Once there was").await;
+        chat.until("The end.").await;
+        assert_eq!(chat.finish().await.1, Some(0));
+    }
 }
 
 #[cfg(unix)]

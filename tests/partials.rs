@@ -58,7 +58,7 @@ fn count(turn: &Turn, from: u64, to: u64) {
 
 /// What [`count`] says.
 fn counted(to: u64) -> String {
-    (1..=to).map(|number| format!("{number} ")).collect()
+    (1..=to).fold(String::new(), |said, number| said + &format!("{number} "))
 }
 
 /// Waits until `writes` pieces are with the store and everything is stored.

@@ -11,6 +11,8 @@
 mod damage;
 #[path = "sqlite_store/equal.rs"]
 mod equal;
+#[path = "sqlite_store/extras.rs"]
+mod extras;
 #[path = "sqlite_store/file.rs"]
 mod file;
 #[path = "sqlite_store/group.rs"]
@@ -24,11 +26,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Created, Found, NewRecord, Record, SqliteOptions, SqliteStore, Store, TurnMarker,
-    Write,
+    BeginExtra, Binding, Created, Found, InputFate, NewRecord, PartialFate, PartialPiece, Record,
+    Request, SqliteOptions, SqliteStore, Store, TakeBack, TurnMarker, Write,
 };
 use session_supervisor::{
     Generation, GoneReason, Incarnation, InstanceId, SessionId, SessionKey, Timestamp, Tombstone,
+    TurnOutcome,
 };
 
 /// A time, in milliseconds.
@@ -77,13 +80,47 @@ async fn live(store: &SqliteStore, name: &str) -> Record {
     record
 }
 
-fn begin(generation: u64, input: Option<(u64, Bytes)>) -> Write {
-    let marker = TurnMarker {
+fn marker(generation: u64) -> TurnMarker {
+    TurnMarker {
         generation: Generation::new(generation),
         instance: InstanceId::from_random(7),
         began_at: at(2),
-    };
+    }
+}
+
+fn begin(generation: u64, input: Option<(u64, Bytes)>) -> Write {
+    let marker = marker(generation);
     Write::Begin { marker, input, extra: None, at: at(2) }
+}
+
+/// A begin of a turn without an input.
+fn begin_with(generation: u64, extra: BeginExtra) -> Write {
+    let marker = marker(generation);
+    Write::Begin { marker, input: None, extra: Some(Box::new(extra)), at: at(2) }
+}
+
+fn asked(key: &str) -> BeginExtra {
+    let request = Some(Request { key: key.to_owned(), digest: 77 });
+    BeginExtra { request, ..BeginExtra::default() }
+}
+
+/// A piece of one chunk.
+fn piece(first: u64, text: &'static str) -> PartialPiece {
+    PartialPiece { first, chunks: 1, text: text.into() }
+}
+
+fn say(generation: u64, piece: PartialPiece) -> Write {
+    Write::Partial { generation: Generation::new(generation), piece }
+}
+
+fn settle(generation: u64, next_seq: u64, partial: PartialFate) -> Write {
+    let (generation, outcome) = (Generation::new(generation), TurnOutcome::Failed);
+    let (input, version) = (InputFate::Keep, 1);
+    Write::Settle { generation, outcome, input, partial, next_seq, version, at: at(3) }
+}
+
+fn take_back(from: u64, version: u64) -> Write {
+    Write::TakeBack { from: TakeBack { from, version }, at: at(4) }
 }
 
 fn commit(generation: u64, first_seq: u64, entries: Vec<Bytes>) -> Write {

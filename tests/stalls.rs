@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use listen::{Events, Numbers};
-use session_supervisor::testing::PausedClock;
+use session_supervisor::testing::{ManualClock, PausedClock};
 use session_supervisor::{
-    BusyPolicy, CancelReason, Clock, CommitOutcome, Config, CountsSnapshot, Now, RunError,
+    BusyPolicy, CancelReason, Clock, CommitOutcome, Config, CountsSnapshot, Now, RunError, Session,
     StallAction, Supervisor, Turn, TurnOutcome, TurnPhase, WorkPhase,
 };
 use support::{
@@ -372,10 +372,33 @@ everywhere! {
     }
 }
 
+/// A supervisor whose turns are looked at all the time, by a clock that stands still until it is moved: so
+/// nothing is stuck because the machine is busy.
+async fn by_hand(stage: &support::Stage) -> (ManualClock, Supervisor, Session) {
+    let mut config = Config::default();
+    act(&mut config);
+    config.stalls.check_every = Duration::from_millis(10);
+    config.tombstones.sweep_every = SECOND;
+    let clock = ManualClock::new();
+    let builder = Supervisor::builder().config(config).clock(clock.clone());
+    let supervisor: Supervisor = builder.store(stage.store.clone()).start().await.unwrap();
+    let session = supervisor.open(&key("#rust")).await.unwrap();
+    (clock, supervisor, session)
+}
+
+/// Moves the clock on to where the one turn is told, aborted and fenced, and waits for each.
+async fn escalates(clock: &ManualClock, supervisor: &Supervisor) {
+    let waits = [(10, [1, 1, 0, 0]), (3, [1, 1, 1, 0]), (2, [1, 1, 1, 1])];
+    for (seconds, expected) in waits {
+        clock.advance(seconds * SECOND);
+        until("the next step is taken", || steps(supervisor) == expected).await;
+    }
+}
+
 /// A run blocks its thread; nobody cancels it.
 fn blocked_run(kind: support::Kind) {
     support::play(true, kind, |stage| async move {
-        let (supervisor, session) = stage.session_with(impatient).await;
+        let (clock, supervisor, session) = by_hand(&stage).await;
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let running = session
             .run(&user("hog"), (), move |turn| async move {
@@ -384,11 +407,11 @@ fn blocked_run(kind: support::Kind) {
             })
             .await
             .unwrap();
-        let next = session.begin(&user("next"), BusyPolicy::queue()).await.unwrap();
-        committed(next, "reply").await;
+        let next = tokio::spawn(support::begin(&session, "next", BusyPolicy::queue()));
+        until("it waits", || session.status().queued == 1).await;
+        escalates(&clock, &supervisor).await;
+        committed(next.await.unwrap().unwrap(), "reply").await;
         assert_eq!(session.status().fenced, 1, "it is still in there");
-        let [_, told, aborted, fenced] = steps(&supervisor);
-        assert_eq!((told, aborted, fenced), (1, 1, 1));
         drop(release);
         let stale = CommitOutcome::Stale { reason: CancelReason::Stalled };
         assert_eq!(running.await.unwrap(), stale);
@@ -412,12 +435,7 @@ fn a_run_that_blocks_its_thread_does_not_hold_its_session() {
 #[test]
 fn a_thread_that_blocks_right_after_its_begin_does_not_blind_the_watch() {
     support::play(true, support::Kind::Memory, |stage| async move {
-        let (supervisor, session) = stage
-            .session_with(|config| {
-                impatient(config);
-                config.tombstones.sweep_every = SECOND;
-            })
-            .await;
+        let (clock, supervisor, session) = by_hand(&stage).await;
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let begins = session.clone();
         let hog = tokio::spawn(async move {
@@ -426,8 +444,8 @@ fn a_thread_that_blocks_right_after_its_begin_does_not_blind_the_watch() {
             turn.commit(&says("late")).await.unwrap()
         });
         until("it runs", || session.status().is_busy()).await;
-        let next = session.begin(&user("next"), BusyPolicy::queue()).await.unwrap();
-        committed(next, "reply").await;
+        escalates(&clock, &supervisor).await;
+        committed(session.begin(&user("next"), ()).await.unwrap(), "reply").await;
         drop(release);
         assert_eq!(hog.await.unwrap(), CommitOutcome::Stale { reason: CancelReason::Stalled });
         quiet(&supervisor, &session).await;

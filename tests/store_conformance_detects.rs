@@ -17,9 +17,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DataChange, Forget, Found, InputFate, MemoryStore, NewRecord,
-    RecordFilter, RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    BranchRecord, Created, DataChange, EntryMark, Forget, Found, InputFate, MemoryStore, NewRecord,
+    PartialFate, Record, RecordFilter, RecordPage, RequestRecord, Revision, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -53,11 +53,35 @@ enum Bug {
     LosesEmptyLabels,
     /// Ignores which turns are open when it lists.
     IgnoresTheReplyingFilter,
+    /// Keeps what a turn had said when it has committed its reply.
+    KeepsPartialsOfCommits,
+    /// Says yes to a piece that does not follow.
+    IgnoresGapsInPartials,
+    /// Leaves the next number alone when a turn is settled.
+    ForgetsTheNextNumber,
+    /// Marks only the first input of a turn.
+    MarksOneInput,
+    /// Gives the numbers of what was taken back again.
+    ReusesNumbers,
+    /// Shows what was taken back.
+    ShowsTakenBackEntries,
+    /// Says yes to a truncation under an open turn.
+    TakesBackUnderATurn,
+    /// Takes back for a begin that is refused.
+    AppliesHalfOfAFencedBegin,
+    /// Forgets a revision's interval, and so shows its entries again.
+    ResurrectsForgottenEntries,
+    /// Forgets what is as old as a millisecond later.
+    ForgetsRequestsTooEarly,
+    /// Finds the first request of a name.
+    KeepsTheFirstRequest,
+    /// Lists branches by their parents.
+    SortsBranchesByParent,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: [(Self, &'static str); 25] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -71,6 +95,18 @@ impl Bug {
         (Self::KeepsTombstonesTooLong, "an_expired_tombstone_permits_a_create"),
         (Self::LosesEmptyLabels, "a_label_changes_and_nothing_with_it"),
         (Self::IgnoresTheReplyingFilter, "each_filter_shows_what_matches"),
+        (Self::KeepsPartialsOfCommits, "a_commit_drops_what_was_kept_of_its_turn"),
+        (Self::IgnoresGapsInPartials, "a_piece_that_does_not_follow_is_fenced"),
+        (Self::ForgetsTheNextNumber, "a_settle_may_leave_out_numbers"),
+        (Self::MarksOneInput, "every_input_of_a_turn_is_marked_at_its_end"),
+        (Self::ReusesNumbers, "the_numbers_of_what_was_taken_back_are_not_given_again"),
+        (Self::ShowsTakenBackEntries, "reading_goes_over_what_was_taken_back"),
+        (Self::TakesBackUnderATurn, "nothing_is_taken_back_under_an_open_turn"),
+        (Self::AppliesHalfOfAFencedBegin, "a_begin_that_is_refused_takes_nothing_back"),
+        (Self::ResurrectsForgottenEntries, "forgetting_a_revision_spares_what_others_hold"),
+        (Self::ForgetsRequestsTooEarly, "requests_are_forgotten_by_their_time_and_up_to_a_limit"),
+        (Self::KeepsTheFirstRequest, "a_repeated_request_takes_the_place_of_the_first"),
+        (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
     ];
 }
 
@@ -83,12 +119,25 @@ struct Broken {
     bug: Bug,
     /// What each key was bound to last.
     bound: Mutex<HashMap<SessionKey, SessionId>>,
+    /// What turns had said that committed.
+    said: Mutex<HashMap<(Incarnation, Generation), StoredPartial>>,
+    /// The first request of each name.
+    asked: Mutex<HashMap<(Incarnation, String), RequestRecord>>,
+    /// The entries of every revision that there ever was.
+    taken: Mutex<HashMap<Incarnation, Vec<StoredEntry>>>,
 }
 
 impl Broken {
     /// An empty store with this bug.
     fn new(bug: Bug) -> Self {
-        Self { inner: MemoryStore::new(), bug, bound: Mutex::default() }
+        Self {
+            inner: MemoryStore::new(),
+            bug,
+            bound: Mutex::default(),
+            said: Mutex::default(),
+            asked: Mutex::default(),
+            taken: Mutex::default(),
+        }
     }
 
     /// What becomes of a write that the inner store has fenced.
@@ -101,7 +150,24 @@ impl Broken {
         let (id, incarnation) = life;
         match (self.bug, write) {
             (Bug::IgnoresTheFenceOfCommits, Write::Commit { .. })
-            | (Bug::DeletesTwice, Write::Delete { .. }) => Ok(()),
+            | (Bug::DeletesTwice, Write::Delete { .. })
+            | (Bug::IgnoresGapsInPartials, Write::Partial { .. })
+            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. }) => Ok(()),
+            (Bug::ReusesNumbers, Write::Begin { marker, input: Some((_, input)), extra, at }) => {
+                let taken = now(self.inner.revisions(id, incarnation))?;
+                let next_seq = self.record(id).map_or(0, |record| record.next_seq);
+                if taken.is_empty() {
+                    return Err(fence);
+                }
+                let again = Write::Begin { marker, input: Some((next_seq, input)), extra, at };
+                now(self.inner.write(id, incarnation, again))
+            }
+            (Bug::AppliesHalfOfAFencedBegin, Write::Begin { extra: Some(extra), at, .. }) => {
+                if let Some(from) = extra.take_back {
+                    now(self.inner.write(id, incarnation, Write::TakeBack { from, at }))?;
+                }
+                Err(fence)
+            }
             (Bug::AppliesHalfOfAFencedCommit, Write::Commit { data, version, at, .. }) => {
                 let half = Write::PutData { changes: data, version, at };
                 now(self.inner.write(id, incarnation, half))?;
@@ -109,6 +175,56 @@ impl Broken {
             }
             _ => Err(fence),
         }
+    }
+
+    /// The record of a live session.
+    fn record(&self, id: &SessionId) -> Option<Record> {
+        match now(self.inner.look_up(id, Timestamp::default())) {
+            Ok(Found::Live(record)) => Some(record),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Remembers what a write that is about to be done will end.
+    fn remember(&self, id: &SessionId, incarnation: Incarnation, write: &Write) {
+        if let Write::Commit { generation, .. } = write
+            && let Ok(Some(said)) = now(self.inner.partial(id, incarnation, *generation))
+        {
+            self.said.lock().unwrap().insert((incarnation, *generation), said);
+        }
+    }
+
+    /// Remembers what a write that was done has made.
+    fn note(&self, id: &SessionId, incarnation: Incarnation, write: &Write) {
+        if let Write::Begin { marker, extra: Some(extra), .. } = write
+            && let Some(request) = &extra.request
+        {
+            let record = RequestRecord { generation: marker.generation, digest: request.digest };
+            let name = (incarnation, request.key.clone());
+            self.asked.lock().unwrap().entry(name).or_insert(record);
+        }
+        if let Ok(revisions) = now(self.inner.revisions(id, incarnation)) {
+            let entries = revisions.into_iter().flat_map(|revision| revision.entries);
+            let mut taken = self.taken.lock().unwrap();
+            let known = taken.entry(incarnation).or_default();
+            let new: Vec<_> =
+                entries.filter(|entry| known.iter().all(|old| old.seq != entry.seq)).collect();
+            known.extend(new);
+        }
+    }
+
+    /// The entries of a life, with some of those that were taken back.
+    fn entries_with(
+        &self,
+        (id, incarnation): (&SessionId, Incarnation),
+        (after, limit): (u64, usize),
+        more: Vec<StoredEntry>,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut entries = now(self.inner.entries(id, incarnation, after, usize::MAX))?;
+        entries.extend(more.into_iter().filter(|entry| entry.seq > after));
+        entries.sort_by_key(|entry| entry.seq);
+        entries.truncate(limit);
+        Ok(entries)
     }
 
     /// Settles as interrupted, and then counts it as use.
@@ -171,6 +287,11 @@ impl Store for Broken {
             {
                 *input = InputFate::Drop;
             }
+            (Bug::ForgetsTheNextNumber, Write::Settle { next_seq, partial, .. }) => {
+                let entries = u64::from(matches!(partial, PartialFate::Entry { .. }));
+                let lowest = self.record(id).map_or(0, |record| record.next_seq + entries);
+                *next_seq = lowest.min(*next_seq);
+            }
             (Bug::LosesEmptyLabels, Write::Label { label }) => {
                 *label = label.take().filter(|label| !label.is_empty());
             }
@@ -182,8 +303,13 @@ impl Store for Broken {
             }
             _ => {}
         }
+        self.remember(id, incarnation, &write);
         let answer = now(self.inner.write(id, incarnation, write.clone()));
         StoreFuture::ready(match answer {
+            Ok(()) => {
+                self.note(id, incarnation, &write);
+                Ok(())
+            }
             Err(fence @ StoreError::Fenced { .. }) => self.excuse((id, incarnation), write, fence),
             answer => answer,
         })
@@ -208,7 +334,34 @@ impl Store for Broken {
         after: u64,
         limit: usize,
     ) -> StoreFuture<Result<Vec<StoredEntry>, StoreError>> {
-        self.inner.entries(id, incarnation, after, limit)
+        let (whose, which) = ((id, incarnation), (after, limit));
+        let taken = |revisions: Vec<Revision>| revisions.into_iter().flat_map(|it| it.entries);
+        StoreFuture::ready(match self.bug {
+            Bug::ShowsTakenBackEntries => now(self.inner.revisions(id, incarnation))
+                .and_then(|them| self.entries_with(whose, which, taken(them).collect())),
+            Bug::ResurrectsForgottenEntries => {
+                now(self.inner.revisions(id, incarnation)).and_then(|them| {
+                    let kept: Vec<_> = taken(them).map(|entry| entry.seq).collect();
+                    let mut all = self.taken.lock().unwrap();
+                    let mut lost = all.entry(incarnation).or_default().clone();
+                    lost.retain(|entry| !kept.contains(&entry.seq));
+                    self.entries_with(whose, which, lost)
+                })
+            }
+            Bug::MarksOneInput => {
+                now(self.inner.entries(id, incarnation, after, limit)).map(|mut entries| {
+                    let mut seen = Vec::new();
+                    for entry in &mut entries {
+                        if seen.contains(&entry.generation) && entry.mark == EntryMark::Unanswered {
+                            entry.mark = EntryMark::Kept;
+                        }
+                        seen.push(entry.generation);
+                    }
+                    entries
+                })
+            }
+            _ => return self.inner.entries(id, incarnation, after, limit),
+        })
     }
 
     fn datum(
@@ -258,7 +411,13 @@ impl Store for Broken {
         incarnation: Incarnation,
         generation: Generation,
     ) -> StoreFuture<Result<Option<StoredPartial>, StoreError>> {
-        self.inner.partial(id, incarnation, generation)
+        let partial = now(self.inner.partial(id, incarnation, generation));
+        StoreFuture::ready(match partial {
+            Ok(None) if self.bug == Bug::KeepsPartialsOfCommits => {
+                Ok(self.said.lock().unwrap().get(&(incarnation, generation)).cloned())
+            }
+            partial => partial,
+        })
     }
 
     fn request(
@@ -267,7 +426,13 @@ impl Store for Broken {
         incarnation: Incarnation,
         key: &str,
     ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
-        self.inner.request(id, incarnation, key)
+        let request = now(self.inner.request(id, incarnation, key));
+        StoreFuture::ready(match request {
+            Ok(Some(_)) if self.bug == Bug::KeepsTheFirstRequest => {
+                Ok(self.asked.lock().unwrap().get(&(incarnation, key.to_owned())).copied())
+            }
+            request => request,
+        })
     }
 
     fn branches(
@@ -275,7 +440,13 @@ impl Store for Broken {
         id: &SessionId,
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<BranchRecord>, StoreError>> {
-        self.inner.branches(id, incarnation)
+        let branches = now(self.inner.branches(id, incarnation)).map(|mut branches| {
+            if self.bug == Bug::SortsBranchesByParent {
+                branches.sort_by_key(|branch| branch.parent);
+            }
+            branches
+        });
+        StoreFuture::ready(branches)
     }
 
     fn revisions(
@@ -287,7 +458,13 @@ impl Store for Broken {
     }
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
-        self.inner.forget(what, limit)
+        match what {
+            Forget::Requests(at) if self.bug == Bug::ForgetsRequestsTooEarly => {
+                let late = Timestamp::from_millis(at.as_millis() + 1);
+                self.inner.forget(Forget::Requests(late), limit)
+            }
+            what => self.inner.forget(what, limit),
+        }
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

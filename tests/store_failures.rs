@@ -108,8 +108,10 @@ everywhere! {
             assert_eq!(*told, stream);
             assert!(tells(source, &fault), "{source:?}");
             assert_eq!(read_out(reader).await.1, TurnOutcome::Interrupted);
-            // As it was before, or as it would be after; never between.
-            let after = session.record().await.unwrap();
+            // As it was before, or as it would be after; never between. Read from the store itself: the
+            // session would clear the turn that nobody holds any more.
+            let after = stage.store.look_up(session.id(), supervisor.now()).await.unwrap();
+            let Found::Live(after) = after else { panic!("{after:?}") };
             let mood: Option<String> = session.get("mood").await.unwrap();
             let took = usize::from(applied);
             assert_eq!(after.version, before.version + u64::from(applied));

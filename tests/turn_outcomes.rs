@@ -18,6 +18,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -609,4 +610,32 @@ in_paused_time! {
         quiet(&supervisor, &session).await;
         assert_eq!(session.status().fenced, 0);
     }
+}
+
+// B2: on a store that answers at once nothing is waited for, and still the other tasks of the thread run
+#[tokio::test]
+async fn a_task_that_never_has_to_wait_lets_others_in() {
+    let supervisor: Supervisor = Supervisor::builder().start().await.unwrap();
+    let session = supervisor.open(&key("busy")).await.unwrap();
+    let question = user("question");
+    let mut begin = Box::pin(session.begin(&question, ()));
+    let Poll::Ready(Ok(turn)) = poll_once(&mut begin) else { panic!("a begin waited") };
+    drop(begin);
+    let reply = says("answer");
+    let mut commit = Box::pin(turn.commit(&reply));
+    assert!(poll_once(&mut commit).is_ready(), "a commit waited");
+    drop(commit);
+
+    let other = Arc::new(AtomicUsize::new(0));
+    tokio::spawn({
+        let other = other.clone();
+        async move { other.fetch_add(1, Ordering::Relaxed) }
+    });
+    for _ in 0..1_000 {
+        committed(session.begin(&question, ()).await.unwrap(), "answer").await;
+        if other.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+    }
+    panic!("a thousand turns let nobody in");
 }

@@ -17,6 +17,7 @@
 mod conversation;
 mod create;
 mod disk;
+mod emit;
 mod look_up;
 mod measure;
 mod report;
@@ -38,13 +39,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 9] = [
     ("look_up", look_up::run),
     ("create", create::create),
     ("delete", create::delete),
     ("turns_one_task", turns::one_task),
     ("turns_many_tasks", turns::many_tasks),
     ("conversation", conversation::run),
+    ("emit", emit::run),
     ("sqlite", disk::run),
     ("start", start::run),
 ];

@@ -21,6 +21,14 @@ fn cpu_nanos() -> f64 {
     1e9 * time.tv_sec as f64 + time.tv_nsec as f64
 }
 
+/// Processor time of this thread so far, in nanoseconds.
+///
+/// For what is done without an await: a task may go on on another thread.
+pub(crate) fn thread_cpu_nanos() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    1e9 * time.tv_sec as f64 + time.tv_nsec as f64
+}
+
 /// Awaits `work`, which does `operations` of them.
 pub(crate) async fn timed(operations: usize, work: impl Future<Output = ()>) -> Sample {
     let (cpu, start) = (cpu_nanos(), Instant::now());

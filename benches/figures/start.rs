@@ -78,7 +78,7 @@ pub(crate) fn probe(path: &Path) {
 }
 
 /// How much memory this process has resident; zero where it cannot be told.
-fn resident_bytes() -> f64 {
+pub(crate) fn resident_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")).unwrap_or("0");

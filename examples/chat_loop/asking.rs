@@ -115,6 +115,19 @@ pub(crate) async fn ask(
     }
 }
 
+/// Answers what a turn was begun with that has begun already.
+pub(crate) async fn answer(
+    turn: Turn,
+    session: Session,
+    text: String,
+    responder: Arc<Responder>,
+) -> Done {
+    let (id, stream, said) = (session.id().clone(), Some(turn.stream()), text.clone());
+    let work = turn.run(move |turn| async move { reply(turn, &session, &said, &responder).await });
+    let result = work.await.map_err(AskError::from).flatten();
+    Done { session: id, stream, text, result }
+}
+
 /// The work of a turn: produces the reply, unless it is told to end before.
 async fn reply(
     turn: Turn,

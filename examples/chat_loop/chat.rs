@@ -19,6 +19,7 @@ use crate::editor::Edited;
 use crate::flags::MAX_WAITING;
 use crate::following::Following;
 use crate::input::{self, Input};
+use crate::left::Left;
 use crate::responder::Responder;
 use crate::screen::Screen;
 use crate::sessions::short;
@@ -46,12 +47,16 @@ pub(crate) struct Chat {
     pub(crate) screen: Screen,
     /// Which replies are shown.
     pub(crate) following: Following,
+    /// What has not been shown of the replies of other sessions.
+    pub(crate) left: Left,
+    /// How many turns are to be done over once the one that runs has ended.
+    pub(crate) again: Option<usize>,
     /// The sessions as they were listed last, so that their numbers keep their meaning.
     pub(crate) listed: Vec<SessionId>,
     /// What happens with a line while a reply runs.
     policy: BusyPolicy,
     /// Who replies.
-    responder: Arc<Responder>,
+    pub(crate) responder: Arc<Responder>,
     /// What was said and has no outcome yet.
     asking: JoinSet<Done>,
     /// For those who ask: tells that a turn has begun.
@@ -60,7 +65,8 @@ pub(crate) struct Chat {
     began: mpsc::Receiver<Began>,
     /// What is told once the reply that is shown is over: that lines which waited were dropped.
     later: Vec<Done>,
-    /// Commands of a script that wait until what was said before is answered.
+    /// Commands that wait: those of a script until what was said before is answered, others until the
+    /// last turns are done over.
     held: VecDeque<Command>,
     /// Whether the next Ctrl-C leaves.
     interrupted: bool,
@@ -107,6 +113,8 @@ impl Chat {
             session,
             screen,
             following: Following::default(),
+            left: Left::default(),
+            again: None,
             listed: Vec::new(),
             policy,
             responder: Arc::new(responder),
@@ -127,14 +135,19 @@ impl Chat {
         let mut signals = Signals::new()?;
         let mut input = input::start(self.screen.is_terminal());
         loop {
-            if self.is_quiet() {
-                if let Some(command) = self.held.pop_front() {
-                    self.perform(command).await;
-                    continue;
-                }
-                if self.ending {
-                    return self.leave(Duration::ZERO).await;
-                }
+            if let Some(turns) = self.may_do_over() {
+                self.do_over(turns).await;
+                self.show_next();
+                continue;
+            }
+            let free = self.again.is_none() && (self.is_quiet() || !self.is_in_order());
+            if free && let Some(command) = self.held.pop_front() {
+                self.perform(command).await;
+                self.show_next();
+                continue;
+            }
+            if self.ending && self.is_quiet() {
+                return self.leave(Duration::ZERO).await;
             }
             let wake = tokio::select! {
                 biased;
@@ -198,15 +211,20 @@ impl Chat {
         self.screen.is_terminal() || self.asking.len() + self.held.len() < MAX_WAITING
     }
 
-    /// Whether a command waits for what was said before. A script hands over its lines at once and
+    /// Whether commands wait for what was said before. A script hands over its lines at once and
     /// means them one after the other; a person means now.
+    fn is_in_order(&self) -> bool {
+        matches!(self.policy, BusyPolicy::Queue { .. }) && !self.screen.is_terminal()
+    }
+
+    /// Whether a command waits.
     fn must_wait(&self, command: &Command) -> bool {
-        let in_order = matches!(self.policy, BusyPolicy::Queue { .. });
-        let script = in_order && !self.screen.is_terminal();
-        let idle = self.held.is_empty() && self.is_quiet();
+        // What is to be done over is done over before anything else is begun.
+        let behind = self.again.is_some() || !self.held.is_empty();
         // What is said waits inside the session; only behind a held command it has to wait here.
-        let said = matches!(command, Command::Say(_)) && self.held.is_empty();
-        script && !idle && !said && !command.is_urgent()
+        let said = matches!(command, Command::Say(_));
+        let busy = self.is_in_order() && !self.is_quiet() && !said;
+        (behind || busy) && !command.is_urgent()
     }
 
     /// Says something to the bot.
@@ -225,21 +243,33 @@ impl Chat {
         // task, lines are answered in the order in which they were typed.
         match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
             Poll::Ready(done) => self.done(done),
-            Poll::Pending => drop(self.asking.spawn(asked)),
+            Poll::Pending => self.spawn(asked),
         }
     }
 
+    /// Lets a turn go on beside the loop.
+    pub(crate) fn spawn(&mut self, asked: impl Future<Output = Done> + Send + 'static) {
+        self.asking.spawn(asked);
+    }
+
     /// A turn has begun, here or in a session that was left.
-    fn has_begun(&mut self, began: Began) {
+    pub(crate) fn has_begun(&mut self, began: Began) {
         if began.session == *self.session.id() {
             self.following.begin(began);
+        } else {
+            self.left.begin(began);
         }
     }
 
     /// Shows an event of a reply.
     fn reply(&mut self, event: &Event) {
         match event {
-            Event::Chunk { chunk, .. } => self.screen.reply(chunk.as_str()),
+            Event::Chunk { chunk, .. } => {
+                if let Some(lead) = self.following.lead() {
+                    self.screen.note(lead);
+                }
+                self.screen.reply(chunk.as_str());
+            }
             Event::Lagged { missed } => {
                 let missed = count(*missed, "piece", "pieces");
                 self.screen.note(&format!(
@@ -260,7 +290,10 @@ impl Chat {
         match done.stream {
             Some(stream) if self.following.shows(stream) => self.following.note(stream, done),
             None if self.following.is_showing() && done.was_dropped() => self.later.push(done),
-            _ => self.tell(&done),
+            _ => {
+                self.tell(&done);
+                self.left.note(done);
+            }
         }
     }
 
@@ -275,8 +308,16 @@ impl Chat {
                     self.tell(&done);
                 }
             }
-            let Some(text) = self.following.go_on() else { break };
-            self.screen.begin_reply(&text);
+            let Some(heading) = self.following.go_on() else { break };
+            if let Some(text) = heading.text {
+                self.screen.begin_reply(&text);
+            }
+            if let Some(gap) = heading.gap {
+                self.screen.warn(&gap);
+            }
+            if let Some(done) = heading.done {
+                self.tell(&done);
+            }
         }
         self.screen.busy(self.session.status().is_busy());
     }
@@ -292,6 +333,9 @@ impl Chat {
                 self.screen.note(&format!("{place}the reply to “{quoted}” is there"));
             }
             Ok(Ended::Committed) => {}
+            Ok(Ended::Told(CancelReason::Stopped)) if !elsewhere && self.again.is_some() => {
+                self.screen.note("stopped, to be done over");
+            }
             Ok(Ended::Told(reason)) => {
                 let what = told(*reason);
                 self.screen.note(&format!("{place}{what}"));
@@ -304,7 +348,11 @@ impl Chat {
                 self.screen.warn(&format!("{place}{hint}: “{quoted}”"));
             }
             Err(error) => {
-                let kept = if done.stream.is_some() { "; what you said is kept" } else { "" };
+                let kept = if done.stream.is_some() {
+                    "; what you said is kept, and /retry asks again"
+                } else {
+                    ""
+                };
                 self.screen.warn(&format!("{place}no reply: {}{kept}", chain(error)));
             }
         }
@@ -325,6 +373,7 @@ impl Chat {
             return Leave::Within(Duration::ZERO);
         }
         self.held.clear();
+        self.again = None;
         if self.session.status().is_busy() {
             // Its end tells the rest.
             drop(self.session.stop());
@@ -361,7 +410,8 @@ impl Chat {
 /// How a reply ended that was told to.
 fn told(reason: CancelReason) -> String {
     match reason {
-        CancelReason::Stopped => "stopped; what there was of this reply is not kept".to_owned(),
+        CancelReason::Stopped => "stopped; /retry does it over".to_owned(),
+        CancelReason::Reset => "cut off by /new; /retry does it over".to_owned(),
         CancelReason::Preempted => "interrupted by what was said next".to_owned(),
         CancelReason::Deleted => "the session was deleted, and this reply with it".to_owned(),
         reason => format!("the reply ended: {reason}"),

@@ -7,6 +7,7 @@ pub(crate) const HELP: &str = "\
 /open ID        go to a session, by its number in the list or the beginning of its id
 /history        print the conversation
 /stop           stop the running reply, and drop what waits
+/retry [N]      do the last turn over, or the last N; what runs is stopped first
 /delete [ID]    delete a session, this one if none is named
 /help           print this
 /quit           leave when what runs has finished (or the end of input, Ctrl-D)
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     History,
     /// `/stop`
     Stop,
+    /// `/retry [N]`
+    Retry(usize),
     /// `/delete [ID]`
     Delete(Option<String>),
     /// `/help`
@@ -59,6 +62,13 @@ impl Command {
             ("/open", false) => Self::Open(rest.to_owned()),
             ("/history", true) => Self::History,
             ("/stop", true) => Self::Stop,
+            ("/retry", true) => Self::Retry(1),
+            ("/retry", false) => match rest.parse() {
+                Ok(turns) if turns > 0 => Self::Retry(turns),
+                _ => Self::Unclear(
+                    "how many turns? /retry does the last one over, /retry 2 two".to_owned(),
+                ),
+            },
             ("/delete", _) => Self::Delete((!rest.is_empty()).then(|| rest.to_owned())),
             ("/help", true) => Self::Help,
             ("/quit" | "/exit", true) => Self::Quit,

@@ -1,17 +1,18 @@
 //! What commands do.
 
 use session_supervisor::{
-    CancelOutcome, CreateError, DeleteOutcome, NewSession, Session, SessionId,
+    CancelOutcome, ChatMessage, CreateError, DeleteOutcome, Entry, EntryMark, NewSession, Session,
+    SessionId, StreamId,
 };
 
 use crate::chat::Chat;
 use crate::command::{Command, HELP};
-use crate::said;
+use crate::said::{self, Partials};
 use crate::sessions::{self, Named, short};
 use crate::words::{age, chain};
 
 /// How many entries are repeated when a session is opened.
-const REPEATED: u64 = 4;
+const REPEATED: usize = 4;
 
 /// Why a command failed; told to the user, who goes on.
 type Failed = Box<dyn std::error::Error>;
@@ -31,6 +32,10 @@ impl Chat {
             Command::History => self.history().await,
             Command::Stop => {
                 self.stop();
+                Ok(())
+            }
+            Command::Retry(turns) => {
+                self.retry(turns);
                 Ok(())
             }
             Command::Delete(word) => self.delete(word.as_deref()).await,
@@ -56,7 +61,7 @@ impl Chat {
     pub(crate) async fn welcome(&mut self) -> Result<(), Failed> {
         if self.session.record().await?.entries > 0 {
             self.screen.note("you were talking about this; /new starts anew");
-            self.repeat().await?;
+            self.repeat(None).await?;
         }
         Ok(())
     }
@@ -85,10 +90,9 @@ impl Chat {
             Ok(session) => {
                 self.go_to(session);
                 self.screen.note(&format!("session {}", short(&id)));
-                self.repeat().await?;
-                if let Some(subscription) = self.session.subscribe() {
-                    self.following.attach(subscription);
-                }
+                let places = self.left.come_back(&id);
+                self.repeat(places.front().map(|place| place.cursor.stream())).await?;
+                self.following.come_back(places, &self.session);
             }
             Err(CreateError::Gone { tombstone, .. }) => {
                 let when = age(self.supervisor.now().since(tombstone.at));
@@ -105,14 +109,16 @@ impl Chat {
     /// `/history`
     async fn history(&mut self) -> Result<(), Failed> {
         let entries = self.session.entries(0, usize::MAX).await?;
-        self.screen.block(&said::history(&entries, self.supervisor.now()));
+        let partials = self.partials(&entries).await;
+        self.screen.block(&said::history(&entries, &partials, self.supervisor.now()));
         Ok(())
     }
 
     /// `/stop`
     fn stop(&mut self) {
+        let again = self.again.take().is_some();
         // If something was, its end tells the rest.
-        if self.session.stop() == CancelOutcome::NotRunning {
+        if self.session.stop() == CancelOutcome::NotRunning && !again {
             self.screen.note("nothing is running");
         }
     }
@@ -138,6 +144,8 @@ impl Chat {
             self.go_to(session);
             self.screen.note(&format!("now in session {}", sessions::short(self.session.id())));
         }
+        // What was said there is nobody's any more.
+        self.left.forget(&id);
         Ok(())
     }
 
@@ -160,16 +168,43 @@ impl Chat {
     /// Makes another session the one that is open. What runs in the old one goes on unseen.
     fn go_to(&mut self, session: Session) {
         self.screen.end_reply();
-        self.following.detach();
+        self.left.leave(self.session.id(), self.following.leave());
+        self.again = None;
         self.session = session;
     }
 
-    /// Repeats the last entries of the session.
-    async fn repeat(&mut self) -> Result<(), Failed> {
-        let record = self.session.record().await?;
-        let after = record.next_seq.saturating_sub(1 + REPEATED);
-        let entries = self.session.entries(after, usize::MAX).await?;
-        self.screen.block(&said::repeated(&entries, self.supervisor.now()));
+    /// Repeats the last entries of the session. If the turn `shown` is about to be shown, they are those
+    /// up to what it was begun with, since the rest comes.
+    async fn repeat(&mut self, shown: Option<StreamId>) -> Result<(), Failed> {
+        let mut entries = self.session.entries(0, usize::MAX).await?;
+        let begun = |entry: &Entry<ChatMessage>| entry.input && entry.stream == shown;
+        if let Some(last) = shown.and_then(|_| entries.iter().position(begun)) {
+            entries.truncate(last + 1);
+        }
+        entries.drain(..entries.len().saturating_sub(REPEATED));
+        let mut partials = self.partials(&entries).await;
+        partials.retain(|stream, _| Some(*stream) != shown);
+        self.screen.block(&said::repeated(&entries, &partials, self.supervisor.now()));
+        if let Some(hint) = said::hint(&entries, &partials).filter(|_| shown.is_none()) {
+            self.screen.warn(hint);
+        }
         Ok(())
+    }
+
+    /// What is kept of the replies that these entries did not get.
+    async fn partials(&mut self, entries: &[Entry<ChatMessage>]) -> Partials {
+        let mut partials = Partials::new();
+        let unanswered = entries.iter().filter(|entry| entry.mark == EntryMark::Unanswered);
+        for stream in unanswered.filter_map(|entry| entry.stream) {
+            match self.session.partial(stream).await {
+                Ok(Some(partial)) => drop(partials.insert(stream, partial)),
+                Ok(None) => {}
+                // The rest of the conversation is shown all the same.
+                Err(error) => {
+                    self.screen.warn(&format!("the beginning of a reply: {}", chain(&error)));
+                }
+            }
+        }
+        partials
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use session_supervisor::BusyPolicy;
+use session_supervisor::{BusyPolicy, Config};
 
 use crate::responder::Responder;
 use crate::upstream::Upstream;
@@ -15,6 +15,10 @@ pub(crate) const MAX_WAITING: usize = 1_000;
 
 /// How long an interrupted reply has to unwind.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How many pieces of a reply a crash may cost. One person talks here and a reply is a few hundred
+/// words, so the disk can be asked more often than by a bot with many users.
+const KEPT_EVERY: usize = 16;
 
 /// Chat in the terminal. Conversations are kept; say /help inside.
 #[derive(Debug, Parser)]
@@ -31,6 +35,10 @@ pub(crate) struct Flags {
     /// How long the offline responder takes for a word
     #[arg(long, value_name = "DURATION", default_value = "70ms", value_parser = humantime::parse_duration)]
     pace: Duration,
+
+    /// A TOML file with settings of the library
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
 
     /// Talk to this OpenAI-compatible server instead; its key is taken from `OPENAI_API_KEY`
     #[arg(long, value_name = "URL", requires = "model")]
@@ -61,6 +69,18 @@ impl Flags {
             Busy::Queue => BusyPolicy::Queue { max: MAX_WAITING, wait: None },
             Busy::Interrupt => BusyPolicy::Interrupt { grace: GRACE, max: MAX_WAITING },
         }
+    }
+
+    /// The settings of the library.
+    pub(crate) fn config(&self) -> Result<Config, Box<dyn Error>> {
+        let Some(path) = &self.config else {
+            let mut config = Config::default();
+            config.partials.every_chunks = KEPT_EVERY;
+            return Ok(config);
+        };
+        let wrong = |error: &dyn Error| format!("--config {}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        Ok(toml::from_str(&text).map_err(|error| wrong(&error))?)
     }
 
     /// Whether nothing is to be kept.

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use session_supervisor::{Event, StreamId, Subscription, TurnOutcome};
+use session_supervisor::{Cursor, Event, Session, StreamId, Subscription, TurnOutcome};
 
 use crate::asking::{Began, Done};
+use crate::left::Place;
 
 /// Which replies are shown.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct Following {
     /// The one that is shown now.
     current: Option<Reader>,
     /// Those that have begun since.
-    next: VecDeque<Began>,
+    next: VecDeque<Next>,
     /// What asking came to, where the reply has not been shown to its end.
     done: HashMap<StreamId, Done>,
 }
@@ -22,28 +23,75 @@ pub(crate) struct Following {
 struct Reader {
     /// Where its words come from.
     subscription: Subscription,
+    /// What it is a reply to.
+    text: String,
+    /// What stands before the first word that is shown.
+    lead: Option<&'static str>,
     /// How its turn ended; nothing comes after that.
     ended: Option<TurnOutcome>,
 }
 
+/// A reply that is to be shown in its time.
+#[derive(Debug)]
+struct Next {
+    /// How far it was shown before. What is missing after that is told when it is shown.
+    from: Cursor,
+    /// Where its words come from; `None` if there are none to be had.
+    subscription: Option<Subscription>,
+    /// What it is a reply to.
+    text: String,
+    /// What stands before it.
+    heading: Heading,
+    /// What stands before its first word, if there is one.
+    lead: Option<&'static str>,
+}
+
+/// What stands before a reply.
+#[derive(Debug, Default)]
+pub(crate) struct Heading {
+    /// What it is a reply to, unless that was shown.
+    pub(crate) text: Option<String>,
+    /// What is missing of it.
+    pub(crate) gap: Option<String>,
+    /// What it came to, if there are no words of it.
+    pub(crate) done: Option<Done>,
+}
+
 impl Following {
-    /// Shows a reply from the oldest word that is kept.
-    pub(crate) fn attach(&mut self, subscription: Subscription) {
-        self.current = Some(Reader { subscription, ended: None });
+    /// Shows nothing any more; answers what has not been shown to its end, in order.
+    pub(crate) fn leave(&mut self) -> VecDeque<Place> {
+        let Self { current, next, mut done } = std::mem::take(self);
+        let current = current.map(|reader| (reader.subscription.cursor(), reader.text, None));
+        let next = next.into_iter().map(|next| (next.from, next.text, next.heading.done));
+        let place = |(cursor, text, over): (Cursor, String, Option<Done>)| {
+            let done = over.or_else(|| done.remove(&cursor.stream()));
+            Place { cursor, text, done }
+        };
+        current.into_iter().chain(next).map(place).collect()
     }
 
-    /// Shows nothing any more.
-    pub(crate) fn detach(&mut self) {
-        *self = Self::default();
+    /// Shows what came after `places` in a session that is open again. The first is a reply to what is on
+    /// the screen.
+    pub(crate) fn come_back(&mut self, places: VecDeque<Place>, session: &Session) {
+        for (number, place) in places.into_iter().enumerate() {
+            let (subscription, gap) = place.read_on(session);
+            let lead =
+                subscription.as_ref().filter(|_| gap.is_none()).and_then(|rest| place.lead(rest));
+            let Place { cursor: from, text, done } = place;
+            let mut heading = Heading { text: (number > 0).then(|| text.clone()), gap, done };
+            if subscription.is_some() {
+                self.done.extend(heading.done.take().map(|done| (from.stream(), done)));
+            }
+            self.next.push_back(Next { from, subscription, text, heading, lead });
+        }
     }
 
     /// A turn has begun, whose reply is to be shown in its time.
     pub(crate) fn begin(&mut self, began: Began) {
-        let stream = began.subscription.stream();
-        if self.current.as_ref().is_some_and(|reader| reader.subscription.stream() == stream) {
-            return;
-        }
-        self.next.push_back(began);
+        let Began { subscription, text, .. } = began;
+        let heading = Heading { text: Some(text.clone()), ..Heading::default() };
+        let (from, subscription) = (subscription.cursor(), Some(subscription));
+        self.next.push_back(Next { from, subscription, text, heading, lead: None });
     }
 
     /// Whether a reply is being shown, or one waits for that.
@@ -54,7 +102,7 @@ impl Following {
     /// Whether this reply is shown, or will be.
     pub(crate) fn shows(&self, stream: StreamId) -> bool {
         let current = self.current.iter().map(|reader| &reader.subscription);
-        let next = self.next.iter().map(|began| &began.subscription);
+        let next = self.next.iter().filter_map(|next| next.subscription.as_ref());
         current.chain(next).any(|subscription| subscription.stream() == stream)
     }
 
@@ -71,14 +119,20 @@ impl Following {
         Some(done)
     }
 
-    /// Shows the reply that has begun next, if none is shown; answers what it is a reply to.
-    pub(crate) fn go_on(&mut self) -> Option<String> {
+    /// Shows the reply that has begun next, if none is shown; answers what stands before it.
+    pub(crate) fn go_on(&mut self) -> Option<Heading> {
         if self.current.is_some() {
             return None;
         }
-        let Began { subscription, text, .. } = self.next.pop_front()?;
-        self.attach(subscription);
-        Some(text)
+        let Next { subscription, text, heading, lead, .. } = self.next.pop_front()?;
+        self.current =
+            subscription.map(|subscription| Reader { subscription, text, lead, ended: None });
+        Some(heading)
+    }
+
+    /// What is to be told before the first word that is shown, once.
+    pub(crate) fn lead(&mut self) -> Option<&'static str> {
+        self.current.as_mut()?.lead.take()
     }
 
     /// The next event of the reply that is shown.

@@ -29,7 +29,8 @@ pub(crate) async fn tell(
         let id: String = settled.session.to_string().chars().take(8).collect();
         screen.warn(&format!(
             "an earlier run ended in the middle of a reply ({when}, session {id}{label}). \
-             {said}that is kept, marked as unanswered. Just go on."
+             {said}that is kept, marked as unanswered. /open {id} shows what there was of the reply, \
+             and /retry does it over; or just go on."
         ));
     }
     Ok(())

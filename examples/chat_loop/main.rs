@@ -17,10 +17,14 @@
 //! - `asking`: a turn from what the user said to what it came to (`session.run`);
 //! - `following`: how a reply is shown through a `Subscription`, and attached to again;
 //! - `chat` and `deed`: the loop, and what its commands do;
-//! - `found`: what a start tells about an earlier run that was killed.
+//! - `left`: where reading stopped in a session that was left, and how it goes on there (`session.resume`);
+//! - `again`: how the last turns are done over (`session.retry`);
+//! - `found`: what a start tells about an earlier run that was killed, and `said`: how what is kept of a
+//!   reply is shown (`session.partial`).
 #![allow(clippy::print_stderr, reason = "an example talks to people")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "enums of another crate may grow")]
 
+mod again;
 mod asking;
 mod chat;
 mod command;
@@ -30,6 +34,7 @@ mod flags;
 mod following;
 mod found;
 mod input;
+mod left;
 mod offline;
 mod plain;
 mod responder;
@@ -46,7 +51,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use session_supervisor::{SessionKey, Supervisor, SupervisorBuilder};
+use session_supervisor::{ChatMessage, SessionKey, Supervisor, SupervisorBuilder};
 
 use self::chat::Chat;
 use self::flags::Flags;
@@ -80,7 +85,10 @@ async fn chat(flags: Flags) -> Result<(), Box<dyn Error>> {
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
     let key =
         SessionKey::builder("terminal").user(user.as_deref().unwrap_or("somebody")).build()?;
-    let supervisor: Supervisor = store(Supervisor::builder(), &flags).await?.start().await?;
+    let builder = Supervisor::builder().config(flags.config()?);
+    // Used if the settings want what there is of a reply as an entry.
+    let builder = builder.partial_entry(|text| ChatMessage::assistant(text));
+    let supervisor: Supervisor = store(builder, &flags).await?.start().await?;
     let mut screen = Screen::new(flags.history_file())?;
     screen.note(&flags.greeting(&responder));
     found::tell(&supervisor, &mut screen).await?;

@@ -9,7 +9,8 @@ use super::Session;
 use super::error::BeginError;
 use super::wait::{Again, admitted};
 use crate::engine::Engine;
-use crate::entry::{Content, TurnInput, check_name};
+use crate::entry::{Content, EntryError, TurnInput, check_name};
+use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
 use crate::state::{Asked, BeginRefusal, BeginRequest, Redo, Special};
@@ -28,14 +29,14 @@ impl<E: Content> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`BeginError`]; with any of them nothing runs. The input is in the transcript only if the
-    /// turn was admitted and then told to end, or if the store does not know.
+    /// [`BeginError`]; with any of them nothing was begun. The input is in the transcript only if a
+    /// running turn took it, if the turn was admitted and then told to end, or if the store does not know.
     ///
     /// # Cancel safety
     ///
     /// Dropped before its first poll, nothing has happened. Dropped while it waits, it leaves the
-    /// queue. Dropped after the turn has taken the slot, the turn ends as abandoned and its input is
-    /// kept.
+    /// queue, unless a running turn has taken its input. Dropped after the turn has taken the slot, the
+    /// turn ends as abandoned and its input is kept.
     pub async fn begin(
         &self,
         input: impl Into<TurnInput<'_, E>>,
@@ -60,7 +61,12 @@ impl<E: Content> Session<E> {
         input: Option<Bytes>,
         options: &BeginOptions,
     ) -> Result<Turn<E>, BeginError> {
-        let begun = self.begin_encoded(input, options, None).await.and_then(|hold| {
+        let named = named(&Digested::Input(input.as_ref()), options, &self.slot.engine);
+        let begun = match named {
+            Ok(named) => self.begin_encoded(Encoded { input, named, redo: None }, options).await,
+            Err(error) => Err(BeginError::Input(error)),
+        };
+        let begun = begun.and_then(|hold| {
             // Only what is to be done over can have moved.
             hold.ok_or(BeginError::Draining { instance: self.slot.engine.instance })
         });
@@ -99,16 +105,15 @@ impl<E: Content> Session<E> {
     /// it was seen.
     pub(super) async fn begin_encoded(
         &self,
-        input: Option<Bytes>,
+        Encoded { mut input, named, redo }: Encoded,
         options: &BeginOptions,
-        redo: Option<Redo>,
     ) -> Result<Option<Hold>, BeginError> {
-        let mut slot = self.slot.clone();
-        let named = named(input.as_ref(), options, &slot.engine)?;
+        let mut loaded: Option<Arc<Slot>> = None;
         loop {
+            let slot = loaded.as_ref().unwrap_or(&self.slot);
             let engine = &slot.engine;
             let asked = match &named {
-                Some(request) => Some(self.ask(&slot, request).await?),
+                Some(request) => Some(self.ask(slot, request).await?),
                 None => None,
             };
             let special = Special { redo, request: asked };
@@ -116,29 +121,35 @@ impl<E: Content> Session<E> {
             let began = engine.now();
             let request = BeginRequest {
                 ticket: slot.ticket(),
-                input: input.clone(),
+                input: input.take(),
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
                 draining: engine.is_draining(),
                 abort_after: engine.config.turns.abort_after,
                 special,
             };
-            let refusal = match admitted(&slot, request, began).await {
+            let refusal = match admitted(slot, request, began).await {
                 Ok(hold) => return Ok(Some(hold)),
                 Err(BeginRefusal::Moved) => return Ok(None),
-                Err(BeginRefusal::AskAgain) => continue,
+                Err(BeginRefusal::AskAgain(asked)) => {
+                    input = asked;
+                    continue;
+                }
                 Err(refusal) => refusal,
             };
+            if let BeginRefusal::Left(asked) = &refusal {
+                input.clone_from(asked);
+            }
             let waited = engine.now().moment.since(began.moment);
-            if let Some(error) = BeginError::from_refusal(refusal, &slot, waited, options) {
+            if let Some(error) = BeginError::from_refusal(refusal, slot, waited, options) {
                 if matches!(error, BeginError::Gone { .. }) {
                     engine.counts.gone_hit();
                 }
                 return Err(error);
             }
             let (id, instance) = (slot.id.clone(), slot.engine.instance);
-            slot = match self.again().await {
-                Ok(Again::Live(slot)) => slot,
+            loaded = match self.again().await {
+                Ok(Again::Live(slot)) => Some(slot),
                 Ok(Again::Gone(tombstone)) => {
                     return Err(BeginError::Gone { id, tombstone, instance });
                 }
@@ -152,7 +163,7 @@ impl<E: Content> Session<E> {
     }
 
     /// Asks the store for a name; an error if it was used before.
-    async fn ask(&self, slot: &Slot, request: &Request) -> Result<Asked, BeginError> {
+    pub(super) async fn ask(&self, slot: &Slot, request: &Request) -> Result<Asked, BeginError> {
         let (id, instance) = (slot.id.clone(), slot.engine.instance);
         let failed = |source| BeginError::Store { id: id.clone(), source };
         // Counted before the store is asked: whatever is admitted from here on is noticed.
@@ -175,17 +186,47 @@ impl<E: Content> Session<E> {
     }
 }
 
+/// What a begin is about, once it is ready to be stored.
+pub(super) struct Encoded {
+    /// What the turn is begun with.
+    pub(super) input: Option<Bytes>,
+    /// The name of the begin.
+    pub(super) named: Option<Request>,
+    /// What it does over.
+    pub(super) redo: Option<Redo>,
+}
+
+/// What is asked for: what tells two begins of one name apart.
+pub(super) enum Digested<'a> {
+    /// A turn with this input.
+    Input(Option<&'a Bytes>),
+    /// The last turns, over.
+    Redo {
+        /// How many.
+        turns: usize,
+    },
+}
+
 /// The name of a begin, with the digest of what is asked for.
-fn named(
-    input: Option<&Bytes>,
+pub(super) fn named(
+    asked: &Digested<'_>,
     options: &BeginOptions,
     engine: &Engine,
-) -> Result<Option<Request>, BeginError> {
+) -> Result<Option<Request>, EntryError> {
     let Some(key) = &options.idempotency_key else { return Ok(None) };
-    check_name(key, &engine.config.limits).map_err(BeginError::Input)?;
+    check_name(key, &engine.config.limits)?;
     let mut hasher = Sha256::new();
-    hasher.update([u8::from(input.is_some())]);
-    hasher.update(input.map_or(&[][..], |input| input));
+    match asked {
+        Digested::Input(None) => hasher.update([0]),
+        Digested::Input(Some(input)) => {
+            hasher.update([1]);
+            hasher.update(input);
+        }
+        Digested::Redo { turns } => {
+            hasher.update([2]);
+            hasher.update((*turns as u64).to_be_bytes());
+        }
+    }
     // Half of it is more than enough to tell one message from another.
     let hash = hasher.finalize();
     let (half, _) = hash.as_slice().split_first_chunk::<16>().expect("a SHA-256 has 32 bytes");

@@ -78,7 +78,7 @@ pub enum BeginError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
-    /// It waited as long as the policy says.
+    /// It waited as long as the policy says, or as the one did whose begin it repeated.
     #[error("session {id} did not get free in {waited:?}{}", held_by(.holder.as_ref()))]
     TimedOut {
         /// Which session.
@@ -110,7 +110,7 @@ pub enum BeginError {
         id: SessionId,
         /// The turn that came of it.
         stream: StreamId,
-        /// How that ended; `None` if it runs.
+        /// How that ended; `None` if it runs, or its end is not stored yet.
         outcome: Option<TurnOutcome>,
         /// Which run of the process says so.
         instance: InstanceId,
@@ -284,7 +284,7 @@ impl BeginError {
     ) -> Option<Self> {
         let (id, instance) = (slot.id.clone(), slot.engine.instance);
         Some(match refusal {
-            BeginRefusal::Left | BeginRefusal::Moved | BeginRefusal::AskAgain => return None,
+            BeginRefusal::Left(_) | BeginRefusal::Moved | BeginRefusal::AskAgain(_) => return None,
             BeginRefusal::Repeated { generation, same: true } => {
                 Self::Repeated { id, stream: slot.stream_id(generation), outcome: None, instance }
             }

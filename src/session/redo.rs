@@ -3,21 +3,19 @@
 //! Which entries that are is found out in the store, without the session's lock. The session then only does
 //! what was found out if nothing has come between, and otherwise it is found out again.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
 use super::Session;
+use super::begin::{Digested, Encoded, named};
 use super::error::{BeginError, SessionError};
 use crate::clock::Timestamp;
-use crate::entry::{Content, Entry, check_name};
+use crate::entry::{Content, Entry};
 use crate::id::Generation;
 use crate::state::{Change, Redo};
-use crate::store::{EntryMark, Found, Record, StoreError, StoredEntry};
+use crate::store::{EntryMark, Found, Request, StoreError, StoredEntry};
 use crate::turn::{BeginOptions, Turn};
-
-/// How many entries are read at first to find the last turns; each further time four times as many.
-const FIRST_LOOK: u64 = 32;
 
 /// What a [`Session::rollback`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +40,7 @@ pub struct TakenBack<E> {
 }
 
 /// The last turns of a transcript.
+#[derive(Debug)]
 struct Last {
     /// How to take them back.
     redo: Redo,
@@ -51,6 +50,8 @@ struct Last {
     first: Generation,
     /// What that was begun with.
     input: Option<Bytes>,
+    /// The number of that, if it is damaged.
+    damaged: Option<u64>,
 }
 
 /// Why there are no such turns.
@@ -63,7 +64,8 @@ enum Missing {
 
 impl<E: Content> Session<E> {
     /// Takes the last `turns` turns out of the transcript, with all that came after the first of them: what
-    /// was said and what was replied. 0 is taken for 1.
+    /// was said and what was replied. 0 is taken for 1. Turns that ran beside one of them go with it, so
+    /// that no turn is taken back by half.
     ///
     /// What is taken back is kept as a revision for `kept.revisions_for`; see
     /// [`revisions`](Self::revisions). A turn that runs is in the way: stop it first. Counts as use.
@@ -87,6 +89,7 @@ impl<E: Content> Session<E> {
             if let Some(changed) = self.change_unless_moved(Change::TakeBack(last.redo)).await? {
                 return Ok(RolledBack { entries: last.entries, version: changed.version });
             }
+            // It has moved: what has come between is in the store once that has everything.
         }
     }
 
@@ -97,7 +100,8 @@ impl<E: Content> Session<E> {
     /// It makes no difference how that turn had ended: a reply that is to be better, one that failed, and
     /// one that a crash interrupted are done over alike. What was handed to a running turn later, under
     /// [`BusyPolicy::Steer`](crate::BusyPolicy::Steer), is in the revision only. A turn that runs is in
-    /// the way, whatever the policy: stop it first.
+    /// the way, whatever the policy: stop it first. A [name](BeginOptions::idempotency_key) is one for
+    /// going back by `turns`: whatever has come since, the same is not done twice.
     ///
     /// # Errors
     ///
@@ -126,30 +130,47 @@ impl<E: Content> Session<E> {
     ) -> Result<Turn<E>, BeginError> {
         let engine = &self.slot.engine;
         let (id, instance) = (self.id().clone(), engine.instance);
-        if let Some(key) = &options.idempotency_key {
-            check_name(key, &engine.config.limits).map_err(BeginError::Input)?;
-        }
+        // Not of the input: by the time it is asked for again, the last turn may be another one.
+        let digest = Digested::Redo { turns: turns.max(1) };
+        let named = named(&digest, options, engine).map_err(BeginError::Input)?;
         loop {
             let last = match self.last_turns(turns.max(1)).await {
                 Ok(last) => last,
                 Err(Missing::TooDeep(max)) => {
+                    // It may be so because it was done before.
+                    self.ask_again(named.as_ref()).await?;
                     return Err(BeginError::TooDeep { id, asked: turns, max, instance });
                 }
                 // A session that is over has no turns to be found; the begin tells what it is.
                 Err(Missing::Store(StoreError::Fenced { .. })) => Last::nothing(),
                 Err(Missing::Store(source)) => return Err(BeginError::Store { id, source }),
             };
-            if last.input.is_none() && last.redo.from > 0 {
+            if let Some(seq) = last.damaged {
+                let what = format!("entry {seq} of session {id}");
+                return Err(BeginError::Store { id, source: StoreError::Damaged { what } });
+            }
+            if last.input.is_none() && !last.is_nothing() {
+                self.ask_again(named.as_ref()).await?;
                 let stream = self.slot.stream_id(last.first);
                 return Err(BeginError::NoInput { id, stream, instance });
             }
             let request = options.request(engine, Some(self.id()), self.key(), last.input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
-            let begun = self.begin_encoded(last.input, options, Some(last.redo)).await?;
-            if let Some(hold) = begun {
-                return Ok(Turn::new(hold));
+            let nothing = last.is_nothing();
+            let begin = Encoded { input: last.input, named: named.clone(), redo: Some(last.redo) };
+            match self.begin_encoded(begin, options).await? {
+                Some(hold) => return Ok(Turn::new(hold)),
+                // It is not over, and the store does not know it.
+                None if nothing => return Err(BeginError::Unknown { id, instance }),
+                None => {}
             }
         }
+    }
+
+    /// An error if what has this name was begun before.
+    async fn ask_again(&self, named: Option<&Request>) -> Result<(), BeginError> {
+        let Some(named) = named else { return Ok(()) };
+        self.ask(&self.current(), named).await.map(drop)
     }
 
     /// What was taken back and is not forgotten, oldest first. Does not count as use.
@@ -180,13 +201,8 @@ impl<E: Content> Session<E> {
     async fn last_turns(&self, wanted: usize) -> Result<Last, Missing> {
         let slot = self.current();
         let (store, most) = (&slot.engine.store, slot.engine.config.limits.max_take_back);
-        if wanted > most {
-            return Err(Missing::TooDeep(most));
-        }
-        // What is on its way to its end may still change what the last turns are.
-        while let Some(mut ending) = slot.ending() {
-            while ending.next().await.is_some() {}
-        }
+        // What is on its way to the store may still change what the last turns are.
+        slot.all_stored().await;
         let found =
             store.look_up(&slot.id, slot.engine.now().wall).await.map_err(Missing::Store)?;
         let record = match found {
@@ -196,18 +212,15 @@ impl<E: Content> Session<E> {
                 return Err(Missing::Store(StoreError::fenced(reason)));
             }
         };
-        let mut look = FIRST_LOOK;
-        loop {
-            let after = (record.next_seq - 1).saturating_sub(look);
-            let entries = store.entries(&slot.id, slot.incarnation, after, usize::MAX).await;
-            let mut entries = entries.map_err(Missing::Store)?;
-            entries.retain(|entry| entry.seq < record.next_seq);
-            match Last::among(&entries, wanted, &record, after == 0) {
-                Ok(last) => return Ok(last),
-                Err(there) if after == 0 => return Err(Missing::TooDeep(there)),
-                Err(_) => look = look.saturating_mul(4),
-            }
-        }
+        // All of it: where a turn begins is told by no entry but its first, and there may be any number of
+        // others between that and its last.
+        let entries = store.entries(&slot.id, slot.incarnation, 0, usize::MAX).await;
+        let mut entries = entries.map_err(Missing::Store)?;
+        entries.retain(|entry| entry.seq < record.next_seq);
+        let seen = (record.next_seq, record.version);
+        let mut last = Last::among(&entries, wanted, most, seen).map_err(Missing::TooDeep)?;
+        last.redo.open = !record.open.is_empty();
+        Ok(last)
     }
 
     /// What a rollback that goes too far means to its caller.
@@ -221,38 +234,122 @@ impl Last {
     /// What there is to take back in a session that is over.
     fn nothing() -> Self {
         let redo = Redo { from: 0, next_seq: 0, version: 0, open: false };
-        Self { redo, entries: 0, first: Generation::default(), input: None }
+        Self { redo, entries: 0, first: Generation::default(), input: None, damaged: None }
     }
 
-    /// The last `wanted` turns among `entries`, which are the end of a transcript or, if that is so, all
-    /// of it; otherwise how many there are.
+    /// Whether there is nothing to take back.
+    fn is_nothing(&self) -> bool {
+        self.redo.from == 0
+    }
+
+    /// The last `wanted` turns among `entries`, which are a transcript; otherwise how many there are, or
+    /// `most` if they are more. `seen` is the next entry's number, and the session's version.
     fn among(
         entries: &[StoredEntry],
         wanted: usize,
-        record: &Record,
-        all: bool,
+        most: usize,
+        (next_seq, version): (u64, u64),
     ) -> Result<Self, usize> {
-        let mut turns = BTreeSet::new();
-        for entry in entries.iter().rev().filter(|entry| entry.mark != EntryMark::Aside) {
-            let Some(generation) = entry.generation else { continue };
-            if turns.len() == wanted && !turns.contains(&generation) {
+        // Where each begins, and the wanted ones.
+        let mut begins = HashMap::new();
+        let mut last = Vec::new();
+        for entry in entries.iter().rev() {
+            let Some(turn) = entry.generation else { continue };
+            begins.insert(turn, entry);
+            if entry.mark != EntryMark::Aside && last.len() < wanted && !last.contains(&turn) {
+                last.push(turn);
+            }
+        }
+        let begin = |turn: &Generation| begins.get(turn).copied();
+        let first = last.iter().filter_map(begin).min_by_key(|first| first.seq);
+        let first = first.filter(|_| last.len() == wanted && wanted <= most);
+        let Some(first) = first else { return Err(last.len().min(most)) };
+        // No turn is taken back by half: what ran beside one of them goes, too.
+        let mut from = first.seq;
+        for entry in entries.iter().rev() {
+            if entry.seq < from {
                 break;
             }
-            turns.insert(generation);
+            let begin = entry.generation.as_ref().and_then(begin);
+            from = begin.map_or(from, |begin| from.min(begin.seq));
         }
-        let of_them =
-            |entry: &&StoredEntry| entry.generation.is_some_and(|turn| turns.contains(&turn));
-        let first = entries.iter().find(of_them);
-        // Without an entry before them, the first of them may begin before what was read.
-        let whole = all || first.is_some_and(|first| entries.first() != Some(first));
-        let (Some(first), true) = (first, turns.len() == wanted && whole) else {
-            return Err(turns.len());
-        };
+        let place = entries.partition_point(|entry| entry.seq < from);
+        let (before, taken) = entries.split_at(place);
+        // Without the gap, if there is one: the next entry is to follow one that there is.
+        let from = before.last().map_or(0, |before| before.seq) + 1;
+        let is_damaged = first.mark == EntryMark::Damaged;
         Ok(Self {
-            redo: Redo::seen(first.seq, record),
-            entries: entries.iter().filter(|entry| entry.seq >= first.seq).count(),
+            redo: Redo { from, next_seq, version, open: false },
+            entries: taken.len(),
             first: first.generation.unwrap_or_default(),
             input: first.input.then(|| first.payload.clone()),
+            damaged: is_damaged.then_some(first.seq),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry: its number, its turn (0 for none), whether it is an input, its mark.
+    fn entry(seq: u64, turn: u64, input: bool, mark: EntryMark) -> StoredEntry {
+        let generation = (turn > 0).then(|| Generation::new(turn));
+        let (at, payload) = (Timestamp::default(), Bytes::from(seq.to_string()));
+        StoredEntry { seq, generation, input, mark, at, payload }
+    }
+
+    /// From where, how many entries, and with which input.
+    fn found(entries: &[StoredEntry], wanted: usize) -> Result<(u64, usize, String), usize> {
+        let last = Last::among(entries, wanted, 3, (99, 7))?;
+        let input = last.input.map(|input| String::from_utf8(input.to_vec()).unwrap());
+        assert_eq!((last.redo.next_seq, last.redo.version), (99, 7));
+        Ok((last.redo.from, last.entries, input.unwrap_or_default()))
+    }
+
+    // C9
+    #[test]
+    fn turns_one_after_the_other_are_found_whole() {
+        use EntryMark::{Aside, Kept, Partial, Unanswered};
+        let entries = [
+            entry(1, 0, false, Kept), // a prompt
+            entry(2, 1, true, Kept),
+            entry(3, 1, false, Kept),
+            entry(4, 2, true, Aside), // lost
+            entry(5, 3, true, Unanswered),
+            entry(6, 3, false, Partial),
+            entry(7, 0, false, Kept), // a note
+            entry(9, 4, true, Kept),
+            entry(10, 0, false, Kept), // a note while it ran
+            entry(11, 4, true, Kept),  // said to it later
+            entry(12, 4, false, Kept),
+        ];
+        assert_eq!(found(&entries, 1), Ok((8, 4, "9".to_owned())));
+        assert_eq!(found(&entries, 2), Ok((5, 7, "5".to_owned())));
+        assert_eq!(found(&entries, 3), Ok((2, 10, "2".to_owned())));
+        assert_eq!(found(&entries, 4), Err(3));
+        assert_eq!(found(&entries[..3], 4), Err(1));
+        assert_eq!(found(&[], 1), Err(0));
+    }
+
+    // C9: a turn that ran beside another is not taken back by half
+    #[test]
+    fn what_ran_beside_the_last_turn_goes_with_it() {
+        use EntryMark::Kept;
+        let turns = [1, 1, 2, 3, 4, 3, 2, 4];
+        let inputs = [1, 3, 4, 5];
+        let entries: Vec<_> = (1..)
+            .zip(turns)
+            .map(|(seq, turn)| entry(seq, turn, inputs.contains(&seq), Kept))
+            .collect();
+        // 4 is the last; the reply of 2 came meanwhile, and that of 3 while 2 ran.
+        assert_eq!(found(&entries, 1), Ok((3, 6, "5".to_owned())));
+        assert_eq!(found(&entries, 2), Ok((3, 6, "3".to_owned())));
+    }
+
+    #[test]
+    fn a_damaged_input_is_told_as_what_it_is() {
+        let entries = [entry(1, 1, true, EntryMark::Damaged)];
+        assert_eq!(Last::among(&entries, 1, 3, (2, 0)).unwrap().damaged, Some(1));
     }
 }

@@ -36,7 +36,7 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`SessionError`](crate::SessionError) as the store says.
+    /// [`SessionError`] as the store says.
     ///
     /// # Cancel safety
     ///

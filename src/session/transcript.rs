@@ -80,8 +80,9 @@ impl<E: Content> Session<E> {
         self.line(Some(stream.generation())).await
     }
 
-    /// The turns that stand beside siblings, oldest first, each with the number of the entry that it
-    /// stands under; 0 is the start of the transcript.
+    /// The turns that were begun under [`Parallel::Branch`](crate::Parallel::Branch), or beside one that
+    /// was, oldest first, each with the number of the entry that it stands under; 0 is the start of the
+    /// transcript. Those with the same number are siblings. Without those that were taken back.
     ///
     /// # Errors
     ///
@@ -91,9 +92,21 @@ impl<E: Content> Session<E> {
     ///
     /// Cancel safe: it only reads.
     pub async fn branches(&self) -> Result<Vec<(StreamId, u64)>, SessionError> {
+        let stored = self.stored_entries().await?;
+        // Read after the entries: a turn that is among them is among these.
         let branches = self.stored_branches().await?;
-        let name = |branch: &BranchRecord| (self.slot.stream_id(branch.generation), branch.parent);
-        Ok(branches.iter().map(name).collect())
+        let branches = Tree::new(&stored, &branches).branches(&branches);
+        let name = |branch: BranchRecord| (self.slot.stream_id(branch.generation), branch.parent);
+        Ok(branches.into_iter().map(name).collect())
+    }
+
+    /// Every entry, those beside the transcript included.
+    async fn stored_entries(&self) -> Result<Vec<StoredEntry>, SessionError> {
+        let slot = &self.slot;
+        match slot.engine.store.entries(&slot.id, slot.incarnation, 0, usize::MAX).await {
+            Ok(stored) => Ok(stored),
+            Err(error) => Err(self.read_failed(error).await),
+        }
     }
 
     /// The turns that stand beside siblings.
@@ -107,11 +120,7 @@ impl<E: Content> Session<E> {
 
     /// The line of the transcript that ends with turn `last`, or else with the newest entry.
     async fn line(&self, last: Option<Generation>) -> Result<Vec<Entry<E>>, SessionError> {
-        let (slot, store) = (&self.slot, &self.slot.engine.store);
-        let stored = match store.entries(&slot.id, slot.incarnation, 0, usize::MAX).await {
-            Ok(stored) => stored,
-            Err(error) => return Err(self.read_failed(error).await),
-        };
+        let stored = self.stored_entries().await?;
         // Read after the entries: a turn that is among them is among these.
         let line = Tree::new(&stored, &self.stored_branches().await?).line(last);
         let slot = self.current();

@@ -5,9 +5,10 @@ use super::error::DeleteError;
 use crate::clock::{Moment, Now};
 use crate::rt::{self, Arc, oneshot};
 use crate::slot::Slot;
+use crate::slot::answer::{Answered, FromOver};
 use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
-use crate::state::{BeginRefusal, BeginRequest, ChangeRefusal, DeleteRefusal, Deletion, Ticket};
+use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
 use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -28,10 +29,11 @@ pub(super) async fn admitted(
     now: Now,
 ) -> Result<Hold, BeginRefusal> {
     let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, mut receiver) = slot.begin(request, now);
-    if !waits {
-        return answer(receiver).await;
-    }
+    let (waits, begun) = slot.begin(request, now);
+    let mut receiver = match begun {
+        Answered::Later(receiver) if waits => receiver,
+        begun @ (Answered::Ready(_) | Answered::Later(_)) => return begun.get().await,
+    };
     let place = QueuePlace::take(slot, ticket, now.moment);
     let Some(wait) = wait else { return answer(receiver).await };
     if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
@@ -68,36 +70,11 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// What came over a channel from a slot. A slot answers everybody; only one whose state was dropped
-/// with its supervisor does not.
+/// What comes over a channel from a slot.
 pub(super) async fn answer<T, R: FromOver>(
     receiver: oneshot::Receiver<Result<T, R>>,
 ) -> Result<T, R> {
-    receiver.await.unwrap_or_else(|_| Err(R::over()))
-}
-
-/// A refusal for those whose session was dropped with its supervisor.
-pub(super) trait FromOver {
-    /// That refusal.
-    fn over() -> Self;
-}
-
-impl FromOver for BeginRefusal {
-    fn over() -> Self {
-        Self::Draining
-    }
-}
-
-impl FromOver for ChangeRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
-}
-
-impl FromOver for DeleteRefusal {
-    fn over() -> Self {
-        Self::Store(StoreError::Closed)
-    }
+    Answered::Later(receiver).get().await
 }
 
 /// The slot that holds the same life as `slot` now.

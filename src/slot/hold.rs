@@ -5,11 +5,12 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::Slot;
+use super::answer::{Answered, Settled};
 use crate::id::{Generation, StreamId};
 use crate::outcome::CancelReason;
-use crate::rt::{Arc, oneshot};
-use crate::state::{Input, Settlement};
-use crate::store::{DataChange, InputFate, StoreError};
+use crate::rt::Arc;
+use crate::state::Input;
+use crate::store::{DataChange, InputFate};
 use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
@@ -37,7 +38,8 @@ impl Hold {
 
     /// Emits a chunk, and gives the store a piece when one is due; the chunk's number.
     pub(crate) fn emit(&self, chunk: Chunk) -> Result<u64, CancelReason> {
-        let (seq, due) = self.stream.push(chunk, &self.slot.engine.config.partials)?;
+        let engine = &self.slot.engine;
+        let (seq, due) = self.stream.push(chunk, &engine.config.partials, &engine.spawner)?;
         if due {
             self.slot.apply(Input::Keep { generation: self.generation });
         }
@@ -55,23 +57,17 @@ impl Hold {
         mut self,
         entries: Vec<Bytes>,
         data: Vec<DataChange>,
-    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
-        let (port, answer) = oneshot::channel();
+    ) -> Answered<Settled> {
         self.held = false;
         let generation = self.generation;
-        self.slot.apply(Input::Commit { generation, entries, data, port });
-        answer
+        self.slot.settle(|port| Input::Commit { generation, entries, data, port })
     }
 
     /// Ends the turn without one.
-    pub(crate) fn fail(
-        mut self,
-        fate: InputFate,
-    ) -> oneshot::Receiver<Result<Settlement, StoreError>> {
-        let (port, answer) = oneshot::channel();
+    pub(crate) fn fail(mut self, fate: InputFate) -> Answered<Settled> {
         self.held = false;
-        self.slot.apply(Input::Fail { generation: self.generation, fate, port });
-        answer
+        let generation = self.generation;
+        self.slot.settle(|port| Input::Fail { generation, fate, port })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Callers, Slot};
+use super::Slot;
+use super::answer::Errand;
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
 use crate::outcome::TurnOutcome;
@@ -10,27 +11,29 @@ use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::House;
-use crate::state::{BeginRefusal, Effect, Effects, Input, Settlement, Stall};
+use crate::state::{BeginRefusal, Effect, Input, Settlement, Stall};
 use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
 
 impl Slot {
-    /// Carries out effects of an input at `now`, outside the lock.
-    pub(super) fn perform(self: &Arc<Self>, effects: &mut Effects<Callers>, now: Now) {
+    /// Carries out the effects of an input, outside the lock.
+    pub(super) fn perform(self: &Arc<Self>, errand: &mut Errand) {
+        let Errand { now, effects, begun, settled } = errand;
+        let now = *now;
         for effect in effects.drain(..) {
             match effect {
                 Effect::Begun { port, generation, stream } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), from = "starting",
                         to = "running", "a turn has begun");
                     // If nobody waits any more the hold comes back and is dropped: abandoned.
-                    drop(port.send(Ok(Hold::new(self.clone(), generation, stream))));
+                    port.give(Ok(Hold::new(self.clone(), generation, stream)), begun);
                 }
-                Effect::Refused { port, refusal } => drop(port.send(Err(refusal))),
+                Effect::Refused { port, refusal } => port.give(Err(refusal), begun),
                 Effect::Settled { port, answer } => {
                     if let Ok(Settlement::Stale { reason }) = answer {
                         self.engine.counts.stale(reason);
                     }
-                    drop(port.send(answer));
+                    port.give(answer, settled);
                 }
                 Effect::Changed { port, answer } => drop(port.send(answer)),
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
@@ -45,7 +48,7 @@ impl Slot {
                     tracing::debug!(session = %self.id, stream = name(&stream), seq,
                         "a turn takes what was said to it");
                     stream.deliver(Said { seq, at: now.wall, input });
-                    drop(port.send(Err(BeginRefusal::Steered { by: generation, seq })));
+                    port.give(Err(BeginRefusal::Steered { by: generation, seq }), begun);
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
                 Effect::Tell { stream, reason } => {

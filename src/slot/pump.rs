@@ -1,10 +1,10 @@
 //! The way of a session's writes to the store, one at a time and in order.
 
+use super::answer::Errand;
 use super::{Callers, Slot};
-use crate::clock::Now;
-use crate::rt::Arc;
+use crate::rt::{Arc, MutexGuard};
 use crate::slot::actor;
-use crate::state::{Effects, Input, Phase};
+use crate::state::{Input, Phase, SessionState};
 use crate::store::{StoreError, StoreFuture, Write};
 
 /// A write that the store has not answered yet.
@@ -18,22 +18,30 @@ pub(in crate::slot) struct Writing {
 
 impl Slot {
     /// One input under the lock; what is to be done, and what the store is to be told next.
-    pub(super) fn step(
+    pub(super) fn step(&self, input: Input<Callers>, errand: &mut Errand) -> Option<Write> {
+        self.step_locked(self.state.lock(), input, errand)
+    }
+
+    /// [`Self::step`], for a caller that has looked at the state first. Unlocks it.
+    pub(super) fn step_locked(
         &self,
+        mut state: MutexGuard<'_, SessionState<Callers>>,
         input: Input<Callers>,
-        now: Now,
-        effects: &mut Effects<Callers>,
+        errand: &mut Errand,
     ) -> Option<Write> {
-        let mut state = self.state.lock();
         let was_live = matches!(state.phase(), Phase::Live);
         if let (Input::Stored { result: Ok(()) }, Some(stream)) = (&input, state.front_ending()) {
             // Before the state forgets it, so that a reader who comes back finds it at every moment.
-            self.shelve(stream, now);
+            self.shelve(stream, errand.now);
         }
-        state.apply(input, now, effects);
+        let stored = matches!(input, Input::Stored { .. });
+        state.apply(input, errand.now, &mut errand.effects);
         let write = state.next_write();
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
         drop(state);
+        if let Some(waiters) = self.stored.get().filter(|_| stored) {
+            waiters.notify_waiters();
+        }
         if closes {
             tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
         }
@@ -42,42 +50,34 @@ impl Slot {
 
     /// Carries out effects, then lets the store have the write; what it does not answer at once is
     /// left to the actor.
-    pub(super) fn finish(
-        self: &Arc<Self>,
-        effects: &mut Effects<Callers>,
-        write: Option<Write>,
-        now: Now,
-    ) {
-        if let Some(writing) = self.pump(effects, write, now) {
+    pub(super) fn finish(self: &Arc<Self>, errand: &mut Errand, write: Option<Write>) {
+        if let Some(writing) = self.pump(errand, write) {
             *self.left_for_actor.lock() = Some(writing);
             actor::wake(self);
         }
     }
 
     /// Carries out effects and writes until there is nothing more, or the store has to be awaited.
-    /// What the store answers at once happens at `now`, too: the clock is not read again for it.
-    fn pump(
-        self: &Arc<Self>,
-        effects: &mut Effects<Callers>,
-        mut write: Option<Write>,
-        now: Now,
-    ) -> Option<Writing> {
+    fn pump(self: &Arc<Self>, errand: &mut Errand, mut write: Option<Write>) -> Option<Writing> {
         loop {
-            self.perform(effects, now);
-            let write_now = self.engine.encode_partial(write.take()?);
+            self.perform(errand);
+            let mut write_now = write.take()?;
+            self.engine.encode_partial(&mut write_now);
             let operation = write_now.name();
             let answer = Answer { slot: self, owed: Some(operation) };
-            let written = match &self.writer {
-                Some(writer) => writer.write(write_now),
-                None => self.engine.store.write(&self.id, self.incarnation, write_now),
-            };
-            match written.now() {
-                Ok(result) => write = answer.give(result, now, effects),
-                Err(future) => {
-                    answer.pass_on();
-                    return Some(Writing { future, operation });
+            let result = if let Some(writer) = &self.writer {
+                writer.write(write_now)
+            } else {
+                let written = self.engine.store.write(&self.id, self.incarnation, write_now);
+                match written.now() {
+                    Ok(result) => result,
+                    Err(future) => {
+                        answer.pass_on();
+                        return Some(Writing { future, operation });
+                    }
                 }
-            }
+            };
+            write = answer.give(result, errand);
         }
     }
 
@@ -96,10 +96,9 @@ impl Slot {
         loop {
             let answer = Answer { slot: self, owed: Some(writing.operation) };
             let result = writing.future.await;
-            let now = self.engine.now();
-            let mut effects = Effects::new();
-            let write = answer.give(result, now, &mut effects);
-            match self.pump(&mut effects, write, now) {
+            let mut errand = Errand::new(self.engine.now());
+            let write = answer.give(result, &mut errand);
+            match self.pump(&mut errand, write) {
                 Some(next) => writing = next,
                 None => return,
             }
@@ -118,18 +117,13 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     /// Brings it back.
-    fn give(
-        mut self,
-        result: Result<(), StoreError>,
-        now: Now,
-        effects: &mut Effects<Callers>,
-    ) -> Option<Write> {
+    fn give(mut self, result: Result<(), StoreError>, errand: &mut Errand) -> Option<Write> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
         }
-        self.slot.step(Input::Stored { result }, now, effects)
+        self.slot.step(Input::Stored { result }, errand)
     }
 
     /// Leaves the duty to the actor.

@@ -1,7 +1,6 @@
 //! How turns begin: admitted, queued or refused, and the slot passed on.
 
 use super::outbox::Pending;
-use super::stalls::Watched;
 use super::{
     BeginRefusal, BeginRequest, Effect, OpenTurn, Phase, Ports, Queued, Redo, SessionState, Step,
     Ticket,
@@ -23,14 +22,18 @@ impl<P: Ports> SessionState<P> {
     /// Whoever waits is never overtaken: a parallel newcomer waits, too, while somebody does.
     pub(super) fn begin(
         &mut self,
-        request: BeginRequest,
+        mut request: BeginRequest,
         port: P::Begin,
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
-        if let Some(refusal) =
-            self.refuse_use().or(request.draining.then_some(BeginRefusal::Draining))
-        {
+        let refusal = match &self.phase {
+            Phase::Live => request.draining.then_some(BeginRefusal::Draining),
+            Phase::Closing(_) => Some(BeginRefusal::Closing),
+            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
+            Phase::Left => Some(BeginRefusal::Left(request.input.take())),
+        };
+        if let Some(refusal) = refusal {
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
@@ -89,16 +92,6 @@ impl<P: Ports> SessionState<P> {
         request.redo().filter(|redo| self.has_moved(*redo)).map(|_| BeginRefusal::Moved)
     }
 
-    /// Why nothing can be done with this session, if nothing can.
-    fn refuse_use(&self) -> Option<BeginRefusal> {
-        match &self.phase {
-            Phase::Live => None,
-            Phase::Closing(_) => Some(BeginRefusal::Closing),
-            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
-            Phase::Left => Some(BeginRefusal::Left),
-        }
-    }
-
     /// Opens a turn: takes the slot now, and hands it over when the store has it.
     fn open(
         &mut self,
@@ -107,7 +100,14 @@ impl<P: Ports> SessionState<P> {
         stream: P::Stream,
         step: &mut Step<'_, P>,
     ) {
-        let branches = request.policy == BusyPolicy::Parallel(Parallel::Branch);
+        let parallel = match request.policy {
+            BusyPolicy::Parallel(parallel) => Some(parallel),
+            BusyPolicy::Reject
+            | BusyPolicy::Queue { .. }
+            | BusyPolicy::Steer { .. }
+            | BusyPolicy::Interrupt { .. } => None,
+        };
+        let branches = parallel == Some(Parallel::Branch);
         let refusal = self.conflict(&request);
         let siblings = match refusal {
             None if branches => self.branch(request.redo()).map(Some),
@@ -130,8 +130,7 @@ impl<P: Ports> SessionState<P> {
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),
-            parallel: matches!(request.policy, BusyPolicy::Parallel(_)),
-            branches,
+            parallel,
             beside,
             opened: false,
             base: self.last_commit,
@@ -140,7 +139,8 @@ impl<P: Ports> SessionState<P> {
             named: None,
             since: step.now.moment,
             stopping: None,
-            watched: Watched::new(step.now.moment),
+            given_at: step.now.moment,
+            seen: None,
         });
         self.watch(step);
         let write = Write::Begin { marker, input, extra, at: step.now.wall };
@@ -154,7 +154,7 @@ impl<P: Ports> SessionState<P> {
     fn extra(&mut self, request: &BeginRequest) -> (Option<Box<BeginExtra>>, Option<Box<Request>>) {
         let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
         let branching = request.policy == BusyPolicy::Parallel(Parallel::Branch)
-            || parallel && self.turns.iter().any(|turn| turn.branches);
+            || parallel && self.turns.iter().any(OpenTurn::branches);
         if request.special.is_none() && !branching {
             return (None, None);
         }

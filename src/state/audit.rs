@@ -1,7 +1,6 @@
 //! What must hold of a session between any two inputs.
 
 use super::{Pending, Phase, Ports, SessionState};
-use crate::id::Generation;
 
 impl<P: Ports> SessionState<P> {
     /// Every rule that is broken, a line each; empty is well.
@@ -12,7 +11,7 @@ impl<P: Ports> SessionState<P> {
                 broken.push(text.to_owned());
             }
         };
-        let exclusive = self.turns.iter().filter(|turn| !turn.parallel).count();
+        let exclusive = self.turns.iter().filter(|turn| turn.parallel.is_none()).count();
         rule(exclusive <= 1, "two exclusive turns are open");
         rule(self.queue.is_empty() || !self.turns.is_empty(), "a queue has no turn to drain it");
         rule(
@@ -40,14 +39,6 @@ impl<P: Ports> SessionState<P> {
             self.echoes.iter().all(|echo| self.has_original(echo)),
             "somebody repeats a begin that neither waits nor is being stored",
         );
-        rule(self.names_once(), "two begins have one name");
-        rule(self.one_at_a_time(), "a turn has two pieces or two takings on their way");
-        rule(self.in_order(), "something of a turn is written behind its end");
-        rule(
-            self.tip < self.next_seq && self.turns.iter().all(|it| it.last_seq < self.next_seq),
-            "an entry has a number that was not given",
-        );
-        rule(self.has_room(), "more turns stand beside each other than may");
         let deletes = self.outbox.iter().filter(|it| matches!(it, Pending::Delete { .. })).count();
         let last = self.outbox.back().is_none_or(|it| matches!(it, Pending::Delete { .. }));
         match &self.phase {
@@ -70,20 +61,34 @@ impl<P: Ports> SessionState<P> {
             rule(self.queue.is_empty(), "a session that is not live has a queue");
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
+        broken.extend(self.audit_what_is_on_its_way());
         broken
+    }
+
+    /// Those of the rules that are about names, numbers, pieces and places.
+    fn audit_what_is_on_its_way(&self) -> impl Iterator<Item = String> {
+        let has_numbers =
+            self.tip < self.next_seq && self.turns.iter().all(|it| it.last_seq < self.next_seq);
+        let rules = [
+            (self.names_once(), "two begins have one name"),
+            (self.one_at_a_time(), "a turn has two pieces or two takings on their way"),
+            (self.in_order(), "something of a turn is written behind its end"),
+            (has_numbers, "an entry has a number that was not given"),
+            (self.has_room(), "more turns stand beside each other than may"),
+        ];
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, text)| text.to_owned())
     }
 
     /// Whether at most one piece and one taking of each turn are on their way.
     fn one_at_a_time(&self) -> bool {
-        let of = |wanted: Generation, pieces: bool| {
-            let counts = self.outbox.iter().filter(|pending| match pending {
-                Pending::Partial { generation, .. } => pieces && *generation == wanted,
-                Pending::Steer { generation, .. } => !pieces && *generation == wanted,
-                _ => false,
-            });
-            counts.count() <= 1
+        let count = |is_one: &dyn Fn(&Pending<P>) -> bool| {
+            self.outbox.iter().filter(|pending| is_one(pending)).count()
         };
-        self.turns.iter().all(|turn| of(turn.generation, true) && of(turn.generation, false))
+        self.turns.iter().map(|turn| turn.generation).all(|turn| {
+            let piece = |it: &Pending<P>| matches!(it, Pending::Partial { generation, .. } if *generation == turn);
+            let taking = |it: &Pending<P>| matches!(it, Pending::Steer { generation, .. } if *generation == turn);
+            count(&piece) <= 1 && count(&taking) <= 1
+        })
     }
 
     /// Whether the end of each turn is the last that is written of it.

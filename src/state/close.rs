@@ -37,7 +37,8 @@ impl<P: Ports> SessionState<P> {
                 let incarnation = self.incarnation;
                 let tombstone = Tombstone { incarnation, reason, at: step.now.wall, until };
                 let waiting = vec![port];
-                self.phase = Phase::Closing(Closing { tombstone, waiting, failed: None });
+                let closing = Closing { tombstone, waiting, failed: None };
+                self.phase = Phase::Closing(Box::new(closing));
                 self.end_everything(step);
                 self.push_delete(tombstone);
             }
@@ -61,12 +62,12 @@ impl<P: Ports> SessionState<P> {
     /// Waits for the delete under way; one that has failed is told as it is, not tried again.
     pub(super) fn await_delete(&mut self, port: P::Delete, step: &mut Step<'_, P>) {
         let answer = match &mut self.phase {
-            Phase::Closing(Closing { failed: Some(error), .. }) => {
-                Err(DeleteRefusal::Store(error.clone()))
-            }
             Phase::Closing(closing) => {
-                closing.waiting.push(port);
-                return;
+                let Some(error) = &closing.failed else {
+                    closing.waiting.push(port);
+                    return;
+                };
+                Err(DeleteRefusal::Store(error.clone()))
             }
             Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(*tombstone)),
             Phase::Live | Phase::Left => Err(DeleteRefusal::Left),

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::stalls::Watched;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
 };
@@ -68,13 +67,14 @@ impl<P: Ports> Pending<P> {
     }
 }
 
-/// The writes that wait, oldest first. There is one as a rule, which has its place inside.
+/// The writes that wait, oldest first. There is one as a rule, which is there for a moment: in a box,
+/// since most sessions have none and theirs would be the larger half of the state.
 #[derive(Debug)]
 pub(super) struct Outbox<P: Ports> {
     /// The oldest.
-    front: Option<Pending<P>>,
+    front: Option<Box<Pending<P>>>,
     /// Those behind it. Empty if there is none in front.
-    rest: VecDeque<Pending<P>>,
+    rest: VecDeque<Box<Pending<P>>>,
 }
 
 impl<P: Ports> Default for Outbox<P> {
@@ -86,6 +86,7 @@ impl<P: Ports> Default for Outbox<P> {
 impl<P: Ports> Outbox<P> {
     /// Adds one at the end.
     pub(super) fn push_back(&mut self, pending: Pending<P>) {
+        let pending = Box::new(pending);
         if self.front.is_none() {
             self.front = Some(pending);
         } else {
@@ -94,23 +95,23 @@ impl<P: Ports> Outbox<P> {
     }
 
     /// Takes the oldest out.
-    fn pop_front(&mut self) -> Option<Pending<P>> {
+    fn pop_front(&mut self) -> Option<Box<Pending<P>>> {
         std::mem::replace(&mut self.front, self.rest.pop_front())
     }
 
     /// The oldest.
     fn front_mut(&mut self) -> Option<&mut Pending<P>> {
-        self.front.as_mut()
+        self.front.as_deref_mut()
     }
 
     /// The newest.
     pub(super) fn back(&self) -> Option<&Pending<P>> {
-        self.rest.back().or(self.front.as_ref())
+        self.rest.back().or(self.front.as_ref()).map(AsRef::as_ref)
     }
 
     /// All of them, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending<P>> {
-        self.front.iter().chain(&self.rest)
+        self.front.iter().chain(&self.rest).map(AsRef::as_ref)
     }
 
     /// Gives the end of a turn another last piece, if it is still to be written: the piece before it was
@@ -123,7 +124,7 @@ impl<P: Ports> Outbox<P> {
         for pending in self.front.iter_mut().chain(&mut self.rest) {
             if let Pending::Settle {
                 write: Some(Write::Settle { partial, .. }), generation, ..
-            } = pending
+            } = &mut **pending
                 && *generation == wanted
                 && let PartialFate::Keep { last } = partial
             {
@@ -135,7 +136,11 @@ impl<P: Ports> Outbox<P> {
 
     /// Every write that was not handed out, oldest first.
     pub(super) fn into_writes(mut self) -> Vec<Write> {
-        self.front.iter_mut().chain(&mut self.rest).filter_map(Pending::take_write).collect()
+        self.front
+            .iter_mut()
+            .chain(&mut self.rest)
+            .filter_map(|pending| pending.take_write())
+            .collect()
     }
 
     /// How many there are.
@@ -190,7 +195,7 @@ impl<P: Ports> SessionState<P> {
 
     /// The stream of the turn whose end is at the front.
     pub(crate) fn front_ending(&self) -> Option<&P::Stream> {
-        let Pending::Settle { stream, .. } = self.outbox.front.as_ref()? else { return None };
+        let Pending::Settle { stream, .. } = self.outbox.front.as_deref()? else { return None };
         stream.as_ref()
     }
 
@@ -203,10 +208,10 @@ impl<P: Ports> SessionState<P> {
     pub(super) fn stored(&mut self, result: Result<(), StoreError>, step: &mut Step<'_, P>) {
         self.writing = false;
         let Some(pending) = self.outbox.pop_front() else { return };
-        match (pending, result) {
+        match (*pending, result) {
             (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
                 self.requests += u64::from(named.is_some());
-                self.begun(generation, named, port, stream, step);
+                self.begun(generation, named, (port, stream), step);
             }
             (Pending::Settle { stream: None, outcome, then, .. }, result)
                 if Self::is_cleared(outcome, &result) =>
@@ -216,10 +221,12 @@ impl<P: Ports> SessionState<P> {
                 );
             }
             (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
-                step.effects.extend(stream.map(|stream| Effect::End { stream, outcome }));
-                step.effects.extend(
-                    then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
-                );
+                if let Some(stream) = stream {
+                    step.effects.push(Effect::End { stream, outcome });
+                }
+                if let Some((port, answer)) = then {
+                    step.effects.push(Effect::Settled { port, answer: Ok(answer) });
+                }
             }
             (Pending::Steer { generation, seq, port, stream, input, .. }, Ok(())) => {
                 step.effects.push(Effect::Steered { port, generation, seq, stream, input });
@@ -249,16 +256,14 @@ impl<P: Ports> SessionState<P> {
         &mut self,
         generation: Generation,
         named: Option<Box<Request>>,
-        port: P::Begin,
-        stream: P::Stream,
+        (port, stream): (P::Begin, P::Stream),
         step: &mut Step<'_, P>,
     ) {
         self.answer_echoes(generation, step);
         let open = self.turns.iter_mut().find(|turn| turn.generation == generation);
         let stopping = open.map(|turn| {
             (turn.opened, turn.named) = (true, named);
-            // From here on it works.
-            turn.watched = Watched::new(step.now.moment);
+            turn.given_at = step.now.moment;
             turn.stopping
         });
         let refusal = match stopping {
@@ -302,7 +307,7 @@ impl<P: Ports> SessionState<P> {
         }
         let mut lost = std::mem::take(&mut self.outbox);
         while let Some(pending) = lost.pop_front() {
-            self.fail_pending(pending, error, step);
+            self.fail_pending(*pending, error, step);
         }
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Store(error.clone());

@@ -77,7 +77,7 @@ pub(crate) struct Redo {
     pub(crate) from: u64,
     /// What the next entry's number was when that was found out.
     pub(crate) next_seq: u64,
-    /// What the version was then: it grows with what is taken back, too.
+    /// And the session's version, which tells of entries that were taken back.
     pub(crate) version: u64,
     /// Whether the store called a turn open then.
     pub(crate) open: bool,
@@ -201,8 +201,8 @@ pub(crate) type Effects<P> = SmallVec<[Effect<P>; 4]>;
 /// Why a begin was not admitted. In order of precedence where several hold.
 #[derive(Clone, Debug)]
 pub(crate) enum BeginRefusal {
-    /// Not this state: load the session and ask again.
-    Left,
+    /// Not this state: load the session and ask again, with the input that comes back.
+    Left(Option<Bytes>),
     /// It was deleted.
     Gone(Tombstone),
     /// It is being deleted.
@@ -217,8 +217,8 @@ pub(crate) enum BeginRefusal {
     Moved,
     /// As many turns stand beside each other as may.
     TooManyBranches { parent: u64 },
-    /// The store is to be asked for its name again.
-    AskAgain,
+    /// The store is to be asked for its name again, and then this with the input that comes back.
+    AskAgain(Option<Bytes>),
     /// It was asked for before: the turn that came of that; whether it was the same.
     Repeated { generation: Generation, same: bool },
     /// A running turn took it.

@@ -5,15 +5,7 @@
 //! otherwise nothing is changed and it is to be found out again.
 
 use super::{Ports, Redo, SessionState};
-use crate::store::{Record, TakeBack};
-
-impl Redo {
-    /// Takes back all from the number `from` on, as was found out from what `record` says.
-    pub(crate) fn seen(from: u64, record: &Record) -> Self {
-        let (next_seq, version) = (record.next_seq, record.version);
-        Self { from, next_seq, version, open: !record.open.is_empty() }
-    }
-}
+use crate::store::TakeBack;
 
 impl<P: Ports> SessionState<P> {
     /// Whether the session is not as it was when it was found out what to take back.

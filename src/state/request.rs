@@ -80,7 +80,8 @@ impl<P: Ports> SessionState<P> {
             }
             (None, None, None) if asked.seen == self.requests => return Some((request, port)),
             (None, None, None) => {
-                step.effects.push(Effect::Refused { port, refusal: BeginRefusal::AskAgain });
+                let refusal = BeginRefusal::AskAgain(request.input);
+                step.effects.push(Effect::Refused { port, refusal });
                 return None;
             }
         };

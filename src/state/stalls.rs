@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Effect, Ports, SessionState, Step};
+use super::{Effect, OpenTurn, Ports, SessionState, Step};
 use crate::clock::Moment;
 use crate::id::Generation;
 use crate::outcome::CancelReason;
@@ -96,8 +96,8 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Nothing yet, of a turn that begins `now`.
-    pub(super) fn new(now: Moment) -> Self {
+    /// Nothing yet, of a turn that works from `now` on.
+    fn new(now: Moment) -> Self {
         Self {
             pulse: Pulse::default(),
             since: now,
@@ -106,11 +106,6 @@ impl Watched {
             silence_told: false,
             total_told: false,
         }
-    }
-
-    /// How long nothing has been seen, if `pulse` is what is read at `now`.
-    pub(super) fn silent_for(&self, pulse: Pulse, now: Moment) -> Duration {
-        if pulse == self.pulse { now.since(self.since) } else { Duration::ZERO }
     }
 
     /// Takes in what is seen `now`; answers if the turn is found to be stuck by it.
@@ -141,6 +136,22 @@ impl Watched {
     }
 }
 
+impl<P: Ports> OpenTurn<P> {
+    /// How long it has been seen silent, if `pulse` is what is read at `now`.
+    pub(super) fn silent_for(&self, pulse: Pulse, now: Moment) -> Duration {
+        let last = self.seen.as_ref().map_or_else(Pulse::default, |seen| seen.pulse);
+        let since = self.seen.as_ref().map_or(self.given_at, |seen| seen.since);
+        if pulse == last { now.since(since) } else { Duration::ZERO }
+    }
+
+    /// Looks at it; answers if it is found to be stuck.
+    fn look(&mut self, rule: &StallRule, now: Moment) -> Option<Stall> {
+        let given_at = self.given_at;
+        let seen = self.seen.get_or_insert_with(|| Box::new(Watched::new(given_at)));
+        seen.look(self.stream.pulse(), rule, now)
+    }
+}
+
 impl<P: Ports> SessionState<P> {
     /// Looks at the open turns: what has come due is done, and who is stuck is told.
     ///
@@ -150,8 +161,7 @@ impl<P: Ports> SessionState<P> {
         self.keep_overdue(step.now.moment);
         let mut stuck = SmallVec::<[Generation; 1]>::new();
         for turn in self.turns.iter_mut().filter(|it| it.opened && it.stopping.is_none()) {
-            let pulse = turn.stream.pulse();
-            if let Some(stall) = turn.watched.look(pulse, rule, step.now.moment) {
+            if let Some(stall) = turn.look(rule, step.now.moment) {
                 stuck.push(turn.generation);
                 step.effects.push(Effect::Stalled { stream: turn.stream.clone(), stall });
             }

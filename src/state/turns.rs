@@ -56,7 +56,7 @@ impl<P: Ports> SessionState<P> {
 
     /// The turn that has made a parallel turn's reply too late, if one has.
     fn superseded_by(&self, turn: &OpenTurn<P>) -> Option<Generation> {
-        self.last_commit.filter(|_| !turn.branches && turn.base != self.last_commit)
+        self.last_commit.filter(|_| !turn.branches() && turn.base != self.last_commit)
     }
 
     /// Ends a turn without a reply, as its holder says.

@@ -3,16 +3,15 @@
 
 mod aging;
 mod extras;
+mod index;
 mod life;
 mod transcript;
-
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::aging::Aging;
+use self::index::Index;
 use self::life::Life;
 use super::error::{FenceReason, StoreError};
 use super::record::{
@@ -29,9 +28,6 @@ use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
 const DEFAULT_MAX_TOMBSTONES: usize = 1_000_000;
-
-/// How many records a listing looks at before it lets others in.
-const LIST_SLICE: usize = 1_024;
 
 /// Keeps everything in memory. A clone is another handle to the same store.
 ///
@@ -88,39 +84,27 @@ struct Cell {
 }
 
 impl LifeWriter for Cell {
-    fn write(&self, write: Write) -> StoreFuture<Result<(), StoreError>> {
-        StoreFuture::ready(if self.closed.load(Ordering::Acquire) {
-            Err(StoreError::Closed)
-        } else if let Write::Delete { tombstone } = write {
+    fn write(&self, write: Write) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        if let Write::Delete { tombstone } = write {
             let whose = {
                 let life = self.life.lock();
                 (life.record.id.clone(), life.record.incarnation)
             };
-            let shared = self.shared.upgrade().ok_or(StoreError::Closed);
-            shared.and_then(|shared| shared.delete(&whose.0, whose.1, tombstone))
+            let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
+            return shared.delete(&whose.0, whose.1, tombstone);
+        }
+        let mut life = self.life.lock();
+        if life.over {
+            Err(StoreError::fenced(FenceReason::NoSuchLife))
+        } else if aging::ages(&write) {
+            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)
         } else {
-            let mut life = self.life.lock();
-            if life.over {
-                Err(StoreError::fenced(FenceReason::NoSuchLife))
-            } else if aging::ages(&write) {
-                let shared = self.shared.upgrade().ok_or(StoreError::Closed);
-                shared.and_then(|shared| shared.apply(&mut life, write))
-            } else {
-                life.apply(write)
-            }
-        })
+            life.apply(write)
+        }
     }
-}
-
-/// The other ways in.
-#[derive(Debug, Default)]
-struct Index {
-    /// What each key is bound to.
-    bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
-    /// The live sessions, in order of creation.
-    order: BTreeMap<Incarnation, SessionId>,
-    /// The tombstones that stand, by when they end. An id has one at most.
-    tombstones: BTreeSet<(Timestamp, SessionId)>,
 }
 
 impl MemoryStore {
@@ -195,9 +179,12 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
-        self.answer(|shared| match write {
-            Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            write => shared.with_life(id, incarnation, |life| shared.apply(life, write)),
+        self.answer(|shared| {
+            if let Write::Delete { tombstone } = write {
+                shared.delete(id, incarnation, tombstone)
+            } else {
+                shared.with_life(id, incarnation, |life| shared.apply(life, write))
+            }
         })
     }
 
@@ -391,94 +378,5 @@ impl Shared {
             }
             Some(Entry::Gone(_)) | None => Err(StoreError::fenced(FenceReason::NoSuchLife)),
         })
-    }
-
-    /// [`Write::Delete`].
-    fn delete(
-        &self,
-        id: &SessionId,
-        incarnation: Incarnation,
-        tombstone: Tombstone,
-    ) -> Result<(), StoreError> {
-        let mut index = self.index.lock();
-        let keys = self.with_life(id, incarnation, |life| {
-            life.over = true;
-            Ok(std::mem::take(&mut life.keys))
-        })?;
-        for key in keys {
-            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
-                index.bindings.remove(&key);
-            }
-        }
-        index.order.remove(&incarnation);
-        self.lives.insert(id.clone(), Entry::Gone(tombstone));
-        index.tombstones.insert((tombstone.until, id.clone()));
-        while index.tombstones.len() > self.max_tombstones {
-            self.drop_first_to_end(&mut index);
-            self.evicted.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// [`Forget::Tombstones`].
-    fn forget_tombstones(&self, now: Timestamp, limit: usize) -> usize {
-        let mut index = self.index.lock();
-        let mut forgotten = 0;
-        while forgotten < limit && index.tombstones.first().is_some_and(|(until, _)| *until <= now)
-        {
-            self.drop_first_to_end(&mut index);
-            forgotten += 1;
-        }
-        forgotten
-    }
-
-    /// Drops the tombstone that ends first.
-    fn drop_first_to_end(&self, index: &mut Index) {
-        let Some((_, id)) = index.tombstones.pop_first() else { return };
-        self.lives.remove_if(&id, |entry| matches!(entry, Entry::Gone(_)));
-    }
-
-    /// [`Store::list`], a slice at a time so that nobody waits for a long one.
-    fn list(&self, filter: &RecordFilter, after: Option<Incarnation>, limit: usize) -> RecordPage {
-        let mut page = RecordPage::default();
-        let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        loop {
-            let slice: Vec<_> = {
-                let index = self.index.lock();
-                let range = index.order.range((from, Bound::Unbounded));
-                range.take(LIST_SLICE).map(|(life, id)| (*life, id.clone())).collect()
-            };
-            let Some((last, _)) = slice.last() else { return page };
-            from = Bound::Excluded(*last);
-            for (incarnation, id) in slice {
-                let record = self.with_life(&id, incarnation, |life| Ok(life.record()));
-                let Ok(record) = record else { continue };
-                if !filter.matches(&record) {
-                    continue;
-                }
-                if page.records.len() == limit {
-                    page.next = page.records.last().map(|record| record.incarnation);
-                    return page;
-                }
-                page.records.push(record);
-            }
-        }
-    }
-
-    /// Whether the index and the lives agree.
-    fn check(&self) -> Vec<String> {
-        let index = self.index.lock();
-        let mut problems = Vec::new();
-        for (incarnation, id) in &index.order {
-            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
-                problems.push(format!("session {id}: listed and not there"));
-            }
-        }
-        for (key, (id, incarnation)) in &index.bindings {
-            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
-                problems.push(format!("key {key}: bound to {id}, which is not there"));
-            }
-        }
-        problems
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::draft::Draft;
+use super::waiting::Waiting;
 use super::{Chunk, Event, Said};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::{Pulse, WorkPhase};
@@ -31,9 +32,11 @@ pub(super) struct Ring {
     /// How the turn ended.
     ended: Option<TurnOutcome>,
     /// What was said to the turn while it works, and that it has not read.
-    pub(super) inbox: Option<Box<VecDeque<Said>>>,
+    pub(super) inbox: VecDeque<Said>,
     /// What the store is to have of it, while the turn runs and says something.
     pub(super) draft: Option<Box<Draft>>,
+    /// Who waits for the next chunk.
+    pub(super) waiting: Waiting,
 }
 
 /// Why nobody can read on from a place.
@@ -75,8 +78,9 @@ impl Ring {
             told: None,
             aborted: false,
             ended: None,
-            inbox: None,
+            inbox: VecDeque::new(),
             draft: None,
+            waiting: Waiting::default(),
         }
     }
 
@@ -120,7 +124,7 @@ impl Ring {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
         self.draft = None;
-        self.inbox = None;
+        self.inbox = VecDeque::new();
         first
     }
 

@@ -92,7 +92,7 @@ impl<E> SupervisorBuilder<E> {
     }
 
     /// What a reply that was not finished looks like in the transcript, made of the text that had been
-    /// emitted. Needed for [`PartialPolicy::Entry`](crate::PartialPolicy::Entry), and used for nothing else.
+    /// emitted. Needed for [`PartialPolicy::Entry`], and used for nothing else.
     ///
     /// It is called without any lock, by whoever ends the turn. If it panics, or its entry is too large,
     /// what was stored of the reply stays beside the transcript.
@@ -101,7 +101,8 @@ impl<E> SupervisorBuilder<E> {
     /// # use session_supervisor::{ChatMessage, Config, PartialPolicy, Supervisor};
     /// let mut config = Config::default();
     /// config.partials.interrupted = PartialPolicy::Entry;
-    /// let builder = Supervisor::builder().config(config).partial_entry(ChatMessage::assistant);
+    /// let builder = Supervisor::builder().config(config);
+    /// let builder = builder.partial_entry(|text| ChatMessage::assistant(text));
     /// ```
     pub fn partial_entry(mut self, make: impl Fn(&str) -> E + Send + Sync + 'static) -> Self
     where

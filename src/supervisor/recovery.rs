@@ -80,8 +80,8 @@ pub(super) async fn settle_one(
         max_branches: engine.config.limits.max_branches,
     };
     let repairs = SessionState::<Callers>::load(record, said, settings).into_repairs();
-    for (marker, write) in record.open.iter().zip(repairs) {
-        let write = engine.encode_partial(write);
+    for (marker, mut write) in record.open.iter().zip(repairs) {
+        engine.encode_partial(&mut write);
         match engine.store.write(&record.id, record.incarnation, write).await {
             Ok(()) => {}
             // It is not open any more: what a start that was dropped had handed over came through.

@@ -69,10 +69,7 @@ impl Shared {
     async fn clear_loaded(&self, slot: &Arc<Slot>, record: &Record) -> Result<(), StoreError> {
         for marker in &record.open {
             if slot.incarnation == record.incarnation && !slot.may_live(marker.generation) {
-                match slot.clear(marker.generation).await {
-                    Ok(answer) => answer?,
-                    Err(_) => return Err(StoreError::Closed),
-                };
+                slot.clear(marker.generation).get().await?;
             }
         }
         Ok(())

@@ -8,11 +8,16 @@ mod content;
 mod create;
 mod delete;
 mod differential;
+mod extras;
 mod handover;
 mod listing;
+mod partials;
+mod requests;
+mod revisions;
 mod rig;
 mod settle;
 mod snapshot;
+mod steering;
 mod turns;
 
 use std::fmt;
@@ -124,6 +129,10 @@ fn all() -> impl Iterator<Item = &'static Check> {
         create::CHECKS,
         turns::CHECKS,
         settle::CHECKS,
+        steering::CHECKS,
+        partials::CHECKS,
+        revisions::CHECKS,
+        requests::CHECKS,
         content::CHECKS,
         delete::CHECKS,
         listing::CHECKS,

@@ -4,12 +4,14 @@
 //! is made, whether it fails or not; a call meets one fault at most, the first in the script that
 //! is meant for it.
 
+mod call;
 mod script;
 
 use std::fmt;
 
 use bytes::Bytes;
 
+pub use self::call::StoreCall;
 use self::script::Script;
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -40,109 +42,6 @@ pub enum Fault {
     HeldBefore(Gate),
     /// Reaches the store behind at once; the answer comes when the gate lets it through.
     HeldAfter(Gate),
-}
-
-/// The calls of a [`Store`], writes by their kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum StoreCall {
-    /// [`Store::create`].
-    Create,
-    /// [`Write::Begin`].
-    Begin,
-    /// [`Write::Steer`].
-    Steer,
-    /// [`Write::Partial`].
-    Partial,
-    /// [`Write::Commit`].
-    Commit,
-    /// [`Write::Settle`].
-    Settle,
-    /// [`Write::Append`].
-    Append,
-    /// [`Write::PutData`].
-    PutData,
-    /// [`Write::TakeBack`].
-    TakeBack,
-    /// [`Write::Label`].
-    Label,
-    /// [`Write::Delete`].
-    Delete,
-    /// [`Store::look_up`].
-    LookUp,
-    /// [`Store::bound_to`].
-    BoundTo,
-    /// [`Store::entries`].
-    Entries,
-    /// [`Store::datum`].
-    Datum,
-    /// [`Store::turn`].
-    Turn,
-    /// [`Store::list`].
-    List,
-    /// [`Store::partial`].
-    ReadPartial,
-    /// [`Store::request`].
-    Request,
-    /// [`Store::branches`].
-    Branches,
-    /// [`Store::revisions`].
-    Revisions,
-    /// [`Store::forget`] of [`Forget::Tombstones`].
-    ForgetTombstones,
-    /// [`Store::forget`] of [`Forget::Revisions`].
-    ForgetRevisions,
-    /// [`Store::forget`] of [`Forget::Requests`].
-    ForgetRequests,
-    /// [`Store::check`].
-    Check,
-    /// [`Store::close`].
-    Close,
-}
-
-impl StoreCall {
-    /// The call that carries `write`.
-    pub const fn of(write: &Write) -> Self {
-        match write {
-            Write::Begin { .. } => Self::Begin,
-            Write::Steer { .. } => Self::Steer,
-            Write::Partial { .. } => Self::Partial,
-            Write::Commit { .. } => Self::Commit,
-            Write::Settle { .. } => Self::Settle,
-            Write::Append { .. } => Self::Append,
-            Write::PutData { .. } => Self::PutData,
-            Write::TakeBack { .. } => Self::TakeBack,
-            Write::Label { .. } => Self::Label,
-            Write::Delete { .. } => Self::Delete,
-        }
-    }
-
-    /// The call of [`Store::forget`] with `what`.
-    pub const fn forgets(what: Forget) -> Self {
-        match what {
-            Forget::Tombstones(_) => Self::ForgetTombstones,
-            Forget::Revisions(_) => Self::ForgetRevisions,
-            Forget::Requests(_) => Self::ForgetRequests,
-        }
-    }
-
-    /// Whether it may change a session.
-    pub const fn is_write(self) -> bool {
-        matches!(
-            self,
-            Self::Create
-                | Self::Begin
-                | Self::Steer
-                | Self::Partial
-                | Self::Commit
-                | Self::Settle
-                | Self::Append
-                | Self::PutData
-                | Self::TakeBack
-                | Self::Label
-                | Self::Delete
-        )
-    }
 }
 
 /// Stands in front of a store, fails as it is told to, and counts. A clone is another handle to the

@@ -6,23 +6,40 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    EntryMark, FenceReason, Forget, NewRecord, RecordFilter, SqliteOptions, SqliteStore, Store,
-    StoreError, Write,
+    EntryMark, FenceReason, Forget, NewRecord, PartialFate, RecordFilter, SqliteOptions,
+    SqliteStore, Store, StoreError, Write,
 };
 
-use crate::{append, at, begin, bound, commit, created, id, key, live, new_record, open};
+use crate::extras::two_with_extras;
+use crate::{
+    append, at, begin, bound, commit, created, id, key, live, new_record, open, piece, say, settle,
+    take_back,
+};
 
 /// Runs SQL on the file behind the store's back.
-fn tamper(path: &Path, sql: &str) {
+pub(crate) fn tamper(path: &Path, sql: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
 }
 
+const TABLES: [&str; 10] = [
+    "sessions",
+    "entries",
+    "data",
+    "turns",
+    "bindings",
+    "tombstones",
+    "partials",
+    "revisions",
+    "requests",
+    "branches",
+];
+
 /// Every row of every table as text.
-fn dump(path: &Path) -> Vec<String> {
+pub(crate) fn dump(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut lines = Vec::new();
-    for table in ["sessions", "entries", "data", "turns", "bindings", "tombstones"] {
+    for table in TABLES {
         let mut select = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = select.column_count();
         let mut rows = select.query([]).unwrap();
@@ -35,7 +52,7 @@ fn dump(path: &Path) -> Vec<String> {
 }
 
 /// A store of two sessions with something in every table.
-async fn two_sessions(path: &Path) -> SqliteStore {
+pub(crate) async fn two_sessions(path: &Path) -> SqliteStore {
     let store = open(path).await;
     for name in ["a", "b"] {
         let new = NewRecord {
@@ -199,7 +216,7 @@ async fn a_check_tells_rows_that_contradict_each_other() {
 async fn a_file_with_random_damage_never_makes_anything_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
-    two_sessions(&path).await.close().await.unwrap();
+    two_with_extras(&path).await.close().await.unwrap();
     let whole = fs::read(&path).unwrap();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut refused = 0;
@@ -223,10 +240,24 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
         }
         if let Ok(page) = store.list(RecordFilter::default(), None, 9).await {
             for record in page.records {
-                drop(store.entries(&record.id, record.incarnation, 0, 99).await);
-                let write = append(record.next_seq, "x");
-                drop(store.write(&record.id, record.incarnation, write).await);
+                let (id, life) = (&record.id, record.incarnation);
+                drop(store.entries(id, life, 0, 99).await);
+                drop(store.partial(id, life, Generation::new(3)).await);
+                drop(store.request(id, life, "ask").await);
+                drop(store.branches(id, life).await);
+                drop(store.revisions(id, life).await);
+                for write in [
+                    append(record.next_seq, "x"),
+                    say(4, piece(1, "x")),
+                    settle(4, record.next_seq + 1, PartialFate::Drop),
+                    take_back(1, record.version + 10),
+                ] {
+                    drop(store.write(id, life, write).await);
+                }
             }
+        }
+        for what in [Forget::Revisions, Forget::Requests] {
+            drop(store.forget(what(at(1_000)), 9).await);
         }
         store.check().await.unwrap();
         drop(store.close().await);

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Created, DataChange, Found, InputFate, MemoryStore, NewRecord, PartialFate, Record,
-    RecordFilter, SqliteStore, Store, StoreError, TurnMarker, Write,
+    BeginExtra, Binding, Created, DataChange, Forget, Found, InputFate, MemoryStore, NewRecord,
+    PartialFate, PartialPiece, Record, RecordFilter, Request, SqliteStore, Store, StoreError,
+    TakeBack, TurnMarker, Write,
 };
 use session_supervisor::{
     Generation, GoneReason, Incarnation, InstanceId, SessionId, Timestamp, Tombstone, TurnOutcome,
@@ -118,8 +119,23 @@ impl Pair {
             let turn = Generation::new(random.below(4));
             let ours = told(self.sqlite.turn(id, sqlite, turn).await);
             assert_eq!(ours, told(self.memory.turn(id, *life, turn).await));
+            let ours = told(self.sqlite.partial(id, sqlite, turn).await);
+            assert_eq!(ours, told(self.memory.partial(id, *life, turn).await));
+            let ours = told(self.sqlite.request(id, sqlite, "r1").await);
+            assert_eq!(ours, told(self.memory.request(id, *life, "r1").await));
+            let ours = told(self.sqlite.branches(id, sqlite).await);
+            assert_eq!(ours, told(self.memory.branches(id, *life).await));
+            let ours = told(self.sqlite.revisions(id, sqlite).await);
+            assert_eq!(ours, told(self.memory.revisions(id, *life).await));
         }
         self.compare_lists(random).await;
+        let limit = usize::try_from(random.below(3)).unwrap();
+        for what in [Forget::Revisions, Forget::Requests] {
+            // Rarely all of it.
+            let what = what(at(random.below(40)));
+            let ours = self.sqlite.forget(what, limit).await.unwrap();
+            assert_eq!(ours, self.memory.forget(what, limit).await.unwrap(), "{what:?}");
+        }
     }
 
     async fn compare_lists(&self, random: &mut Random) {
@@ -159,7 +175,7 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
                 began_at: random.time(),
             },
             input: random.chance(80).then(|| (next, Bytes::from_static(b"input"))),
-            extra: None,
+            extra: random.chance(30).then(|| Box::new(extra(random, record))),
             at,
         },
         25..45 => Write::Commit {
@@ -175,13 +191,16 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
             outcome: TurnOutcome::ALL[usize::try_from(1 + random.below(11)).unwrap()],
             input: [InputFate::Keep, InputFate::Drop, InputFate::Aside]
                 [usize::try_from(random.below(3)).unwrap()],
-            partial: PartialFate::Drop,
-            next_seq: next,
+            partial: fate(random),
+            next_seq: next + random.below(2),
             version,
             at,
         },
-        65..75 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },
-        75..85 => Write::PutData { changes: changes(random), version, at },
+        65..68 => Write::Partial { generation: open, piece: piece(random) },
+        68..70 => Write::Steer { generation: open, seq: next, input: "more".into(), at },
+        70..73 => Write::TakeBack { from: take_back(random, record), at },
+        73..78 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },
+        78..85 => Write::PutData { changes: changes(random), version, at },
         85..90 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
         _ => Write::Delete {
             tombstone: Tombstone {
@@ -191,6 +210,35 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
                 until: random.time(),
             },
         },
+    }
+}
+
+fn take_back(random: &mut Random, record: &Record) -> TakeBack {
+    let from = record.next_seq.saturating_sub(random.below(5));
+    TakeBack { from, version: record.version + random.below(4) }
+}
+
+fn extra(random: &mut Random, record: &Record) -> BeginExtra {
+    let request = Request { key: format!("r{}", random.below(2)), digest: random.below(9).into() };
+    BeginExtra {
+        take_back: random.chance(40).then(|| take_back(random, record)),
+        request: random.chance(60).then_some(request),
+        parent: random.chance(50).then(|| random.below(9)),
+    }
+}
+
+/// A piece that is the first of its turn more often than not.
+fn piece(random: &mut Random) -> PartialPiece {
+    let (first, chunks) = (1 + random.below(3) / 2, random.below(8).min(2));
+    PartialPiece { first, chunks, text: Bytes::from(format!("{} ", random.below(9))) }
+}
+
+fn fate(random: &mut Random) -> PartialFate {
+    match random.below(4) {
+        0 => PartialFate::Drop,
+        1 => PartialFate::Keep { last: None },
+        2 => PartialFate::Keep { last: Some(piece(random)) },
+        _ => PartialFate::Entry { payload: "half".into() },
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Kind {
 pub struct Stage {
     /// The store, and the faults that it is to have.
     pub store: FaultyStore,
+    /// What is behind it.
+    behind: Arc<dyn Store>,
     /// Where its file is.
     #[cfg(feature = "sqlite")]
     folder: Option<tempfile::TempDir>,
@@ -60,15 +62,38 @@ impl Stage {
             let options = session_supervisor::SqliteOptions::default();
             let file = folder.path().join("turns.db");
             let behind = session_supervisor::SqliteStore::open(file, options).await.unwrap();
-            return Self { store: FaultyStore::new(Arc::new(behind)), folder: Some(folder) };
+            let behind: Arc<dyn Store> = Arc::new(behind);
+            let store = FaultyStore::new(behind.clone());
+            return Self { store, behind, folder: Some(folder) };
         }
-        let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let behind: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let store = match kind {
-            Kind::Awaited => FaultyStore::pending(memory),
-            _ => FaultyStore::new(memory),
+            Kind::Awaited => FaultyStore::pending(behind.clone()),
+            _ => FaultyStore::new(behind.clone()),
         };
         Self {
             store,
+            behind,
+            #[cfg(feature = "sqlite")]
+            folder: None,
+        }
+    }
+
+    /// What a process finds that comes after this one, without its faults: a file is given up and opened
+    /// again. Whatever the earlier process still does, it does to a store that is closed.
+    pub async fn reopened(self) -> Self {
+        #[cfg(feature = "sqlite")]
+        if let Some(folder) = self.folder {
+            self.behind.close().await.unwrap();
+            let options = session_supervisor::SqliteOptions::default();
+            let file = folder.path().join("turns.db");
+            let behind = session_supervisor::SqliteStore::open(file, options).await.unwrap();
+            let behind: Arc<dyn Store> = Arc::new(behind);
+            return Self { store: FaultyStore::new(behind.clone()), behind, folder: Some(folder) };
+        }
+        Self {
+            store: FaultyStore::new(self.behind.clone()),
+            behind: self.behind,
             #[cfg(feature = "sqlite")]
             folder: None,
         }

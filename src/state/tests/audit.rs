@@ -32,7 +32,7 @@ fn each_rule_that_is_broken_is_named() {
         rig
     };
     finds(parallel(), "two exclusive turns", |rig| {
-        rig.state.turns.iter_mut().for_each(|turn| turn.parallel = false);
+        rig.state.turns.iter_mut().for_each(|turn| turn.parallel = None);
     });
     finds(queued(), "no turn to drain it", |rig| rig.state.turns.clear());
     finds(Rig::running(), "newer than the newest", |rig| {

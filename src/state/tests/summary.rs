@@ -10,7 +10,7 @@ use super::super::{
 use super::Test;
 use crate::clock::Moment;
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::policy::Holder;
+use crate::policy::{Holder, Parallel};
 use crate::store::{
     BeginExtra, FenceReason, InputFate, PartialFate, PartialPiece, StoreError, TakeBack, Write,
 };
@@ -80,7 +80,7 @@ fn effect(effect: &Effect<Test>) -> String {
 
 fn refusal(refusal: &BeginRefusal) -> String {
     match refusal {
-        BeginRefusal::Left => "left".to_owned(),
+        BeginRefusal::Left(_) => "left".to_owned(),
         BeginRefusal::Gone(_) => "gone".to_owned(),
         BeginRefusal::Closing => "closing".to_owned(),
         BeginRefusal::Draining => "draining".to_owned(),
@@ -94,7 +94,7 @@ fn refusal(refusal: &BeginRefusal) -> String {
         BeginRefusal::TimedOut { holder: None } => "timeout".to_owned(),
         BeginRefusal::Moved => "moved".to_owned(),
         BeginRefusal::TooManyBranches { parent } => format!("branches under #{parent}"),
-        BeginRefusal::AskAgain => "ask again".to_owned(),
+        BeginRefusal::AskAgain(_) => "ask again".to_owned(),
         BeginRefusal::Repeated { generation, same } => {
             format!("repeats t{} {}", generation.get(), if *same { "same" } else { "other" })
         }
@@ -164,10 +164,10 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
 }
 
 fn turn(turn: &OpenTurn<Test>) -> String {
-    let kind = match (turn.branches, turn.parallel) {
-        (true, _) => 'b',
-        (false, true) => 'p',
-        (false, false) => 't',
+    let kind = match turn.parallel {
+        Some(Parallel::Branch) => 'b',
+        Some(Parallel::FirstCommit) => 'p',
+        None => 't',
     };
     let phase = match (turn.stopping, turn.opened) {
         (Some(stopping), _) => {

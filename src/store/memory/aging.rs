@@ -33,24 +33,25 @@ impl Aging {
 }
 
 /// Whether what `write` leaves behind is kept for a time only.
-pub(super) fn ages(write: &Write) -> bool {
-    match write {
-        Write::Begin { extra, .. } => extra.is_some(),
-        Write::TakeBack { .. } => true,
-        _ => false,
+pub(super) const fn ages(write: &Write) -> bool {
+    matches!(write, Write::Begin { extra: Some(_), .. } | Write::TakeBack { .. })
+}
+
+/// Whether `write` makes a revision, whether it is asked for under a name, and when.
+fn aged(write: &Write) -> (bool, bool, Timestamp) {
+    if let Write::Begin { extra: Some(extra), at, .. } = write {
+        (extra.take_back.is_some(), extra.request.is_some(), *at)
+    } else if let Write::TakeBack { at, .. } = write {
+        (true, false, *at)
+    } else {
+        (false, false, Timestamp::default())
     }
 }
 
 impl Shared {
     /// Applies a write, and notes what it leaves behind for a time.
     pub(super) fn apply(&self, life: &mut Life, write: Write) -> Result<(), StoreError> {
-        let (revises, asks, at) = match &write {
-            Write::Begin { extra: Some(extra), at, .. } => {
-                (extra.take_back.is_some(), extra.request.is_some(), *at)
-            }
-            Write::TakeBack { at, .. } => (true, false, *at),
-            _ => (false, false, Timestamp::default()),
-        };
+        let (revises, asks, at) = aged(&write);
         life.apply(write)?;
         if revises {
             self.revisions.note(at, life.record.version, life);
@@ -88,10 +89,10 @@ impl Shared {
         while forgotten < limit
             && let Some((_, incarnation, number, id)) = aging.take_oldest(at)
         {
-            let forgot =
+            let dropped =
                 self.with_life(&id, incarnation, |life| Ok(forget(&mut life.extras, number)));
             // A life that is over has nothing to be forgotten.
-            forgotten += usize::from(forgot.unwrap_or_default());
+            forgotten += usize::from(dropped.unwrap_or_default());
         }
         forgotten
     }

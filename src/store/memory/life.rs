@@ -27,25 +27,26 @@ struct Open {
     has_input: bool,
 }
 
-/// One life of a session.
+/// One life of a session. Laid out as it is written: what a turn needs stands together.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Life {
+    /// The keys that were bound to it; some may have moved on.
+    pub(super) keys: SmallVec<[SessionKey; 1]>,
     /// Its metadata, without the open turns.
     pub(super) record: Record,
+    /// Whether it was deleted; then nothing is written to it by whoever still holds it.
+    pub(super) over: bool,
+    /// What most lives have none of.
+    pub(super) extras: Extras,
     /// The open turns, oldest first. One as a rule, which has its place inside.
     open: SmallVec<[Open; 1]>,
     /// Its transcript, by number.
     pub(super) entries: Transcript,
-    /// Its data.
-    pub(super) data: BTreeMap<String, Bytes>,
     /// How turns ended that left no reply, in that order; the others are told by their entries.
     turns: Vec<TurnRecord>,
-    /// What most lives have none of.
-    pub(super) extras: Extras,
-    /// The keys that were bound to it; some may have moved on.
-    pub(super) keys: SmallVec<[SessionKey; 1]>,
-    /// Whether it was deleted; then nothing is written to it by whoever still holds it.
-    pub(super) over: bool,
+    /// Its data.
+    pub(super) data: BTreeMap<String, Bytes>,
 }
 
 impl Life {

@@ -1,47 +1,56 @@
-//! The entries of one life, in parts of a bounded size, so that adding to a long conversation costs
-//! what it costs in a short one.
+//! The entries of one life, in parts of a bounded size that never grow, so that adding to a conversation
+//! copies nothing, however long it is.
 
 use crate::id::Generation;
 use crate::store::{EntryMark, StoredEntry};
 
-/// The most entries in a part: what is copied when one grows, and what a removal moves.
-const PART: usize = 256;
+/// The fewest entries that a part has room for.
+const LEAST: usize = 4;
+
+/// The most entries that a part has room for: what a removal moves.
+const MOST: usize = 256;
 
 /// Entries in the order of their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    /// The parts, oldest first; only the last one grows, and none is empty.
-    parts: Vec<Vec<StoredEntry>>,
+    /// The part that is added to. Empty only if there is no entry.
+    last: Vec<StoredEntry>,
+    /// Those before it, oldest first; none is empty.
+    before: Vec<Vec<StoredEntry>>,
 }
 
 impl Transcript {
     /// Adds an entry at the end.
     pub(super) fn push(&mut self, entry: StoredEntry) {
-        match self.parts.last_mut() {
-            Some(last) if last.len() < PART => last.push(entry),
-            Some(_) | None => {
-                let mut part = Vec::with_capacity(4);
-                part.push(entry);
-                self.parts.push(part);
+        if self.last.len() == self.last.capacity() {
+            // Each has room for twice as many as the one before it.
+            let room = (self.last.capacity() * 2).clamp(LEAST, MOST);
+            let full = std::mem::replace(&mut self.last, Vec::with_capacity(room));
+            if !full.is_empty() {
+                self.before.push(full);
             }
         }
+        self.last.push(entry);
     }
 
     /// The entries with a number above `seq`, in order.
     pub(super) fn after(&self, seq: u64) -> impl Iterator<Item = &StoredEntry> {
         let first = self.part_of(seq.saturating_add(1));
-        self.parts.iter().skip(first).flatten().skip_while(move |entry| entry.seq <= seq)
+        let parts = self.before.iter().skip(first).chain([&self.last]);
+        parts.flatten().skip_while(move |entry| entry.seq <= seq)
     }
 
     /// The newest entry of a turn.
     pub(super) fn newest_of(&self, turn: Generation) -> Option<&StoredEntry> {
-        self.parts.iter().rev().flat_map(|part| part.iter().rev()).find(|it| it.is_of(turn))
+        let parts = self.before.iter().chain([&self.last]).rev();
+        parts.flat_map(|part| part.iter().rev()).find(|it| it.is_of(turn))
     }
 
     /// Marks every entry of a turn that has the number `from` or a higher one.
     pub(super) fn mark_all_of(&mut self, turn: Generation, from: u64, mark: EntryMark) {
         let first = self.part_of(from);
-        for entry in self.parts.iter_mut().skip(first).flatten() {
+        let parts = self.before.iter_mut().skip(first).chain([&mut self.last]);
+        for entry in parts.flatten() {
             if entry.seq >= from && entry.is_of(turn) {
                 entry.mark = mark;
             }
@@ -51,32 +60,38 @@ impl Transcript {
     /// Removes the entry `seq`; answers whether there was one.
     pub(super) fn remove(&mut self, seq: u64) -> bool {
         let at = self.part_of(seq);
-        let Some(part) = self.parts.get_mut(at) else { return false };
+        let part = self.before.get_mut(at).unwrap_or(&mut self.last);
         let Ok(place) = part.binary_search_by_key(&seq, |entry| entry.seq) else { return false };
         part.remove(place);
         if part.is_empty() {
-            self.parts.remove(at);
+            if at < self.before.len() {
+                self.before.remove(at);
+            } else {
+                self.last = self.before.pop().unwrap_or_default();
+            }
         }
         true
     }
 
     /// Takes out the entries from the number `seq` on.
     pub(super) fn split_off(&mut self, seq: u64) -> Vec<StoredEntry> {
-        let at = self.part_of(seq);
+        let mut parts = self.before.split_off(self.part_of(seq));
+        parts.push(std::mem::take(&mut self.last));
         let mut taken: Vec<StoredEntry> = Vec::new();
-        for mut part in self.parts.split_off(at) {
+        for mut part in parts {
             let place = part.partition_point(|entry| entry.seq < seq);
             taken.extend(part.drain(place..));
             if !part.is_empty() {
-                self.parts.push(part);
+                self.before.push(part);
             }
         }
+        self.last = self.before.pop().unwrap_or_default();
         taken
     }
 
-    /// The place of the first part that ends with `seq` or behind it.
+    /// The place of the first part that ends with `seq` or behind it; behind the others if that is the last.
     fn part_of(&self, seq: u64) -> usize {
-        self.parts.partition_point(|part| part.last().is_none_or(|last| last.seq < seq))
+        self.before.partition_point(|part| part.last().is_none_or(|last| last.seq < seq))
     }
 }
 
@@ -121,6 +136,6 @@ mod tests {
         for seq in 1..=500 {
             all.remove(seq);
         }
-        assert!(all.parts.is_empty());
+        assert!(all.before.is_empty() && all.last.is_empty());
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created
         tombstone::remove(connection, &new.id.to_string())?;
     }
     let mut life = Life::new(next_incarnation(connection)?, new);
-    push(connection, &mut life, &new.entries, None, false, new.at)?;
+    push(connection, &mut life, &new.entries, (None, false), new.at)?;
     life.insert(connection)?;
     for (name, value) in &new.data {
         datum::put(connection, life.incarnation, name, value)?;
@@ -83,28 +83,23 @@ pub(super) fn apply(
     let mut life = Life::load(connection, id, incarnation)?;
     match write {
         Write::Begin { marker, input, extra, at } => {
-            begin(connection, &mut life, marker, input.as_ref(), extra.as_deref(), *at)?;
+            check_begin(&life, marker, input.as_ref())?;
+            if let Some(extra) = extra {
+                begin_extra(connection, &mut life, marker.generation, extra, *at)?;
+            }
+            begin(connection, &mut life, marker, input.as_ref(), *at)?;
         }
         Write::Steer { generation, seq, input, at } => {
-            check_next(&life, *seq)?;
-            let open = life.open_mut(*generation)?;
-            if open.steered == 0 {
-                open.steered = *seq;
-            }
-            push(connection, &mut life, std::slice::from_ref(input), Some(*generation), true, *at)?;
-            life.active_at = *at;
+            steer(connection, &mut life, *generation, (*seq, input), *at)?;
         }
         Write::Partial { generation, piece } => {
-            let open = life.open_mut(*generation)?;
-            check_piece(open, piece)?;
-            open.chunks = open.chunks.saturating_add(piece.chunks);
-            partial::insert(connection, incarnation, *generation, piece)?;
+            keep_piece(connection, &mut life, *generation, piece)?;
         }
         Write::Commit { generation, first_seq, entries, data, version, at } => {
             check_next(&life, *first_seq)?;
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
-            push(connection, &mut life, entries, Some(*generation), false, *at)?;
+            push(connection, &mut life, entries, (Some(*generation), false), *at)?;
             put_data(connection, &life, data)?;
             touch(&mut life, *version, *at);
         }
@@ -121,7 +116,7 @@ pub(super) fn apply(
         }
         Write::Append { first_seq, entries, version, at } => {
             check_next(&life, *first_seq)?;
-            push(connection, &mut life, entries, None, false, *at)?;
+            push(connection, &mut life, entries, (None, false), *at)?;
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
@@ -129,8 +124,7 @@ pub(super) fn apply(
             touch(&mut life, *version, *at);
         }
         Write::TakeBack { from, at } => {
-            let older = check_take_back(connection, &life, *from)?;
-            take_back(connection, &mut life, &older, *from, *at)?;
+            take_back(connection, &mut life, *from, *at)?;
             life.active_at = *at;
         }
         Write::Label { label } => life.label.clone_from(label),
@@ -139,27 +133,32 @@ pub(super) fn apply(
     Ok(life.update(connection)?)
 }
 
-/// [`Write::Begin`].
+/// Whether a turn can begin so, as far as it is not for [`begin_extra`] to say.
+fn check_begin(
+    life: &Life,
+    marker: &TurnMarker,
+    input: Option<&(u64, Bytes)>,
+) -> Result<(), Setback> {
+    if marker.generation <= life.generation {
+        return Err(Setback::fenced(FenceReason::OldTurn));
+    }
+    match input {
+        Some((seq, _)) => check_next(life, *seq),
+        None => Ok(()),
+    }
+}
+
+/// [`Write::Begin`], after what only some have beside it.
 fn begin(
     connection: &Connection,
     life: &mut Life,
     marker: &TurnMarker,
     input: Option<&(u64, Bytes)>,
-    extra: Option<&BeginExtra>,
     at: Timestamp,
-) -> Result<(), Setback> {
-    if marker.generation <= life.generation {
-        return Err(Setback::fenced(FenceReason::OldTurn));
-    }
-    if let Some((seq, _)) = input {
-        check_next(life, *seq)?;
-    }
-    if let Some(extra) = extra {
-        begin_extra(connection, life, marker.generation, extra, at)?;
-    }
+) -> rusqlite::Result<()> {
     if let Some((_, payload)) = input {
         let payload = std::slice::from_ref(payload);
-        push(connection, life, payload, Some(marker.generation), true, at)?;
+        push(connection, life, payload, (Some(marker.generation), true), at)?;
     }
     let input = input.map_or(0, |(seq, _)| *seq);
     life.generation = marker.generation;
@@ -178,8 +177,7 @@ fn begin_extra(
     at: Timestamp,
 ) -> Result<(), Setback> {
     if let Some(from) = extra.take_back {
-        let older = check_take_back(connection, life, from)?;
-        take_back(connection, life, &older, from, at)?;
+        take_back(connection, life, from, at)?;
     }
     if let Some(request) = &extra.request {
         request::put(connection, life.incarnation, request, generation, at)?;
@@ -188,6 +186,37 @@ fn begin_extra(
         branch::insert(connection, life.incarnation, &BranchRecord { generation, parent })?;
     }
     Ok(())
+}
+
+/// [`Write::Steer`].
+fn steer(
+    connection: &Connection,
+    life: &mut Life,
+    generation: Generation,
+    (seq, input): (u64, &Bytes),
+    at: Timestamp,
+) -> Result<(), Setback> {
+    check_next(life, seq)?;
+    let open = life.open_mut(generation)?;
+    if open.steered == 0 {
+        open.steered = seq;
+    }
+    push(connection, life, std::slice::from_ref(input), (Some(generation), true), at)?;
+    life.active_at = at;
+    Ok(())
+}
+
+/// [`Write::Partial`].
+fn keep_piece(
+    connection: &Connection,
+    life: &mut Life,
+    generation: Generation,
+    piece: &PartialPiece,
+) -> Result<(), Setback> {
+    let open = life.open_mut(generation)?;
+    check_piece(open, piece)?;
+    open.chunks = open.chunks.saturating_add(piece.chunks);
+    Ok(partial::insert(connection, life.incarnation, generation, piece)?)
 }
 
 /// [`Write::Delete`]. Takes damaged rows with it: what somebody deletes is to be gone.
@@ -246,11 +275,11 @@ fn check_settle(
     }
 }
 
-/// Whether entries may be taken back so; answers with what was taken back before.
+/// Whether entries may be taken back as the revision `version`; answers with what was taken back before.
 fn check_take_back(
     connection: &Connection,
     life: &Life,
-    TakeBack { version, .. }: TakeBack,
+    version: u64,
 ) -> Result<Vec<Interval>, Setback> {
     if !life.open.is_empty() {
         return Err(Setback::fenced(FenceReason::TurnOpen));
@@ -263,14 +292,15 @@ fn check_take_back(
     }
 }
 
-/// Takes entries out of the transcript. `older` is what was taken out before.
+/// [`Write::TakeBack`], and that of a begin. Checks before it writes, and must be the first of its
+/// operation to write.
 fn take_back(
     connection: &Connection,
     life: &mut Life,
-    older: &[Interval],
     TakeBack { from, version }: TakeBack,
     at: Timestamp,
-) -> rusqlite::Result<()> {
+) -> Result<(), Setback> {
+    let older = check_take_back(connection, life, version)?;
     // Bounded, so that an interval of nothing is one in SQL as well.
     let range = Range { from: from.min(life.next_seq), to: life.next_seq - 1 };
     for taken in range.without(older.iter().map(|older| older.range)) {
@@ -278,16 +308,15 @@ fn take_back(
         life.entries = life.entries.saturating_sub(count);
     }
     life.version = version;
-    revision::insert(connection, life.incarnation, &Interval { version, range, at })
+    Ok(revision::insert(connection, life.incarnation, &Interval { version, range, at })?)
 }
 
-/// Appends entries.
+/// Appends entries, of a turn or not, which are inputs of it or not.
 fn push(
     connection: &Connection,
     life: &mut Life,
     payloads: &[Bytes],
-    generation: Option<Generation>,
-    input: bool,
+    (generation, input): (Option<Generation>, bool),
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     for payload in payloads {

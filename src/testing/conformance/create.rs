@@ -105,7 +105,12 @@ pub(super) async fn reads_are_fenced(rig: &Rig, life: &Record) -> Verdict {
     refused_for("entries", &rig.store().entries(id, incarnation, 0, 10).await, &gone)?;
     refused_for("datum", &rig.store().datum(id, incarnation, "one").await, &gone)?;
     let turn = rig.store().turn(id, incarnation, Generation::new(1)).await;
-    refused_for("turn", &turn, &gone)
+    refused_for("turn", &turn, &gone)?;
+    let partial = rig.store().partial(id, incarnation, Generation::new(1)).await;
+    refused_for("partial", &partial, &gone)?;
+    refused_for("request", &rig.store().request(id, incarnation, "ask").await, &gone)?;
+    refused_for("branches", &rig.store().branches(id, incarnation).await, &gone)?;
+    refused_for("revisions", &rig.store().revisions(id, incarnation).await, &gone)
 }
 
 /// Tries to create what is refused, and compares everything before and after.

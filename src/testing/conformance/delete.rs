@@ -1,17 +1,23 @@
 //! Deleting, and what stays.
 
 use super::create::reads_are_fenced;
+use super::extras::{asked, begin_with, piece, said, say, settle_said, steer, take_back};
 use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
-    new_bound, put, put_one, same, settle, told, tombstone,
+    new_bound, put, put_one, same, settle, tombstone,
 };
+use super::snapshot::Content;
 use crate::clock::Timestamp;
 use crate::outcome::TurnOutcome;
-use crate::store::{FenceReason, Forget, Found, InputFate, NewRecord, Record, RecordFilter, Write};
+use crate::store::{
+    BeginExtra, FenceReason, Forget, Found, InputFate, NewRecord, PartialFate, Record,
+    RecordFilter, Write,
+};
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
     a_delete_leaves_nothing_but_the_tombstone,
+    a_delete_takes_what_was_kept_beside_the_transcript,
     a_delete_ends_open_turns,
     a_delete_spares_a_key_that_has_moved_on,
     a_second_delete_is_fenced_and_the_first_tombstone_stands,
@@ -43,6 +49,31 @@ async fn a_delete_leaves_nothing_but_the_tombstone(rig: Rig) -> Verdict {
     reads_are_fenced(&rig, &life).await?;
     let next = rig.create(new_bound("b", "a", None)).await?;
     same("the key is free", &next.key, &Some(key("a")))
+}
+
+/// Whatever its time is; there is nothing left to be forgotten, and nothing for the next life.
+async fn a_delete_takes_what_was_kept_beside_the_transcript(rig: Rig) -> Verdict {
+    let life = stage(&rig).await?;
+    let extra = |key| BeginExtra { parent: Some(1), ..asked(key, 5) };
+    let kept = settle_said(2, 5, PartialFate::Keep { last: Some(piece(1, "half")) });
+    rig.done(&life, [begin_with(2, 4, extra("ask")), kept, take_back(2, 8, 200)]).await?;
+    rig.done(&life, [begin_with(3, 5, extra("other")), say(3, 1, "open")]).await?;
+    rig.done(&life, [delete(&life, at(1_000))]).await?;
+    reads_are_fenced(&rig, &life).await?;
+    rig.healthy().await?;
+    let young = rig.create(new_again("a")).await?;
+    let snapshot = rig.snapshot().await?;
+    for what in [Forget::Revisions, Forget::Requests] {
+        same("forgotten", &rig.forget(what(at(1_000)), 10).await?, &0)?;
+    }
+    rig.done(&young, [begin(1, 1), begin(2, 2), begin(3, 3), say(3, 1, "new")]).await?;
+    same("the next life's own", &rig.partial(&young, 3).await?, &said(2, "new"))?;
+    rig.done(&young, [delete(&young, at(1_000))]).await?;
+    let third = rig.create(new_again("a")).await?;
+    let lives = rig.snapshot().await?.lives;
+    let empty = |content: Content| Content { record: third.clone(), ..content };
+    let before: Vec<_> = snapshot.lives.into_iter().map(empty).collect();
+    same("an empty life", &lives, &before)
 }
 
 /// They are not settled, they are gone.
@@ -78,9 +109,13 @@ async fn a_second_delete_is_fenced_and_the_first_tombstone_stands(rig: Rig) -> V
 }
 
 /// One write of each kind, right in everything but the life.
-fn every_write(life: &Record) -> [Write; 7] {
+fn every_write(life: &Record) -> [Write; 11] {
     [
         begin(2, 4),
+        begin_with(2, 4, asked("ask", 5)),
+        steer(1, 4),
+        say(1, 1, "late"),
+        take_back(1, 9, 90),
         commit(1, 4),
         settle(1, 4, TurnOutcome::Failed, InputFate::Drop),
         append(4, &["late"]),
@@ -114,7 +149,7 @@ async fn late_writes_do_not_reach_the_next_life(rig: Rig) -> Verdict {
 
 /// Has the store forget tombstones.
 async fn forget(rig: &Rig, now: Timestamp, limit: usize) -> Result<usize, String> {
-    told("forget tombstones", rig.store().forget(Forget::Tombstones(now), limit).await)
+    rig.forget(Forget::Tombstones(now), limit).await
 }
 
 /// What is found under an id when no tombstone has expired by itself.

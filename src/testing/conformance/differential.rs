@@ -10,15 +10,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::future::Future;
 
-use self::step::{Random, Step};
+use self::step::{Known, Random, Step};
 use super::rig::{Rig, Verdict, at, same, shown};
 use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
 use crate::rt::Arc;
-use crate::store::{
-    Created, Forget, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write,
-};
+use crate::store::{Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write};
 use crate::tombstone::Tombstone;
 
 /// After how many steps everything that can be read is compared.
@@ -128,7 +126,11 @@ impl Game {
             Found::Live(record) if record.incarnation == known.incarnation => record,
             Found::Live(_) | Found::Gone(_) | Found::Unknown => known,
         };
-        Ok(Step::write(&mut self.random, self.now, life, &record))
+        let turn = Step::turn(&mut self.random, &record);
+        // A life that is over has said nothing.
+        let said = self.model.rig.partial(&record, turn.get()).await.unwrap_or_default();
+        let known = Known { record, turn, said: said.map_or(0, |said| said.chunks) };
+        Ok(Step::write(&mut self.random, self.now, life, &known))
     }
 }
 
@@ -182,7 +184,23 @@ impl Side {
                 let page = store.list(filter, after, limit).await;
                 told(page.map(|page| self.neutral_page(page)))
             }
-            Step::Forget { now, limit } => told(store.forget(Forget::Tombstones(now), limit).await),
+            Step::Partial { life, generation } => {
+                let life = self.life(life);
+                told(store.partial(&life.id, life.incarnation, generation).await)
+            }
+            Step::Request { life, key } => {
+                let life = self.life(life);
+                told(store.request(&life.id, life.incarnation, key).await)
+            }
+            Step::Branches(life) => {
+                let life = self.life(life);
+                told(store.branches(&life.id, life.incarnation).await)
+            }
+            Step::Revisions(life) => {
+                let life = self.life(life);
+                told(store.revisions(&life.id, life.incarnation).await)
+            }
+            Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
     }
 

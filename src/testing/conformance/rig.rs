@@ -104,7 +104,7 @@ impl Rig {
         let (writer, shorter) = writers.entry(life.incarnation).or_insert_with(attach);
         *shorter = !*shorter;
         match writer.clone().filter(|_| *shorter) {
-            Some(writer) => writer.write(write),
+            Some(writer) => StoreFuture::ready(writer.write(write)),
             None => self.store.write(&life.id, life.incarnation, write),
         }
     }

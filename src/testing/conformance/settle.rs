@@ -37,6 +37,7 @@ async fn a_kept_input_is_marked_unanswered(rig: Rig) -> Verdict {
     let expected = Record {
         last_active_at: at(100),
         generation: Generation::new(1),
+        version: 7,
         next_seq: 2,
         entries: 1,
         ..life.clone()

@@ -6,7 +6,10 @@ use super::rig::{Rig, Verdict, id, key, same};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
 use crate::key::SessionKey;
-use crate::store::{Found, Record, RecordFilter, StoredEntry, TurnRecord};
+use crate::store::{
+    BranchRecord, Found, Record, RecordFilter, RequestRecord, Revision, StoredEntry, StoredPartial,
+    TurnRecord,
+};
 
 /// The names that ids and chats of the checks are taken from.
 pub(super) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -14,7 +17,10 @@ pub(super) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// The names of data that the checks use.
 pub(super) const DATA: [&str; 3] = ["one", "two", "three"];
 
-/// All that can be read of the names in [`NAMES`] and [`DATA`], and all records.
+/// The names under which the checks ask for begins.
+pub(super) const REQUESTS: [&str; 3] = ["ask", "again", "other"];
+
+/// All that can be read of the names in [`NAMES`], [`DATA`] and [`REQUESTS`], and all records.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
     /// The listed sessions and their content.
@@ -36,6 +42,14 @@ pub(super) struct Content {
     pub(super) data: Vec<Option<Bytes>>,
     /// Its settled turns, up to one beyond the newest.
     pub(super) turns: Vec<Option<TurnRecord>>,
+    /// What they have said, like `turns`.
+    pub(super) partials: Vec<Option<StoredPartial>>,
+    /// What came of requests, by [`REQUESTS`].
+    pub(super) requests: Vec<Option<RequestRecord>>,
+    /// Its turns beside siblings.
+    pub(super) branches: Vec<BranchRecord>,
+    /// What was taken back.
+    pub(super) revisions: Vec<Revision>,
 }
 
 impl Snapshot {
@@ -72,11 +86,17 @@ impl Content {
         for name in DATA {
             data.push(rig.datum(&record, name).await?);
         }
-        let mut turns = Vec::new();
+        let (mut turns, mut partials) = (Vec::new(), Vec::new());
         for generation in 0..=record.generation.get() + 1 {
             turns.push(rig.turn(&record, generation).await?);
+            partials.push(rig.partial(&record, generation).await?);
         }
-        Ok(Self { record, entries, data, turns })
+        let mut requests = Vec::with_capacity(REQUESTS.len());
+        for key in REQUESTS {
+            requests.push(rig.request(&record, key).await?);
+        }
+        let (branches, revisions) = (rig.branches(&record).await?, rig.revisions(&record).await?);
+        Ok(Self { record, entries, data, turns, partials, requests, branches, revisions })
     }
 }
 

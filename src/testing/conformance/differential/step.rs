@@ -3,13 +3,14 @@
 use bytes::Bytes;
 
 use super::super::rig::{at, bytes, id, key, marker, new};
-use super::super::snapshot::{DATA, NAMES};
+use super::super::snapshot::{DATA, NAMES, REQUESTS};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    Binding, DataChange, InputFate, NewRecord, PartialFate, Record, RecordFilter, Write,
+    BeginExtra, Binding, DataChange, Forget, InputFate, NewRecord, PartialFate, PartialPiece,
+    Record, RecordFilter, Request, TakeBack, Write,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -73,10 +74,28 @@ pub(super) enum Step {
         /// How many.
         limit: usize,
     },
-    /// `Store::forget_tombstones`.
+    /// `Store::partial`.
+    Partial {
+        /// Which life.
+        life: usize,
+        /// Which turn.
+        generation: Generation,
+    },
+    /// `Store::request`.
+    Request {
+        /// Which life.
+        life: usize,
+        /// Which name.
+        key: &'static str,
+    },
+    /// `Store::branches`.
+    Branches(usize),
+    /// `Store::revisions`.
+    Revisions(usize),
+    /// `Store::forget`.
     Forget {
-        /// As of when.
-        now: Timestamp,
+        /// What.
+        what: Forget,
         /// How many.
         limit: usize,
     },
@@ -107,13 +126,25 @@ impl Step {
     /// A read; of one life, or of all.
     pub(super) fn read(random: &mut Random, now: u64, life: usize) -> Self {
         let limit = random.index(5) + 1;
-        match random.below(8) {
+        let generation = Generation::new(random.below(6));
+        match random.below(12) {
             0 => Self::LookUp { id: id(random.name()), now: at(now) },
             1 => Self::BoundTo(key(random.name())),
             2 | 3 => Self::Entries { life, after: random.below(6), limit },
             4 => Self::Datum { life, name: random.pick(&DATA) },
-            5 => Self::Turn { life, generation: Generation::new(random.below(6)) },
-            6 => Self::Forget { now: at(now), limit },
+            5 => Self::Turn { life, generation },
+            6 => {
+                let what = random.pick(&[
+                    Forget::Tombstones(at(now)),
+                    Forget::Revisions(at(now.saturating_sub(60))),
+                    Forget::Requests(at(now.saturating_sub(60))),
+                ]);
+                Self::Forget { what, limit }
+            }
+            7 => Self::Partial { life, generation },
+            8 => Self::Request { life, key: random.pick(&REQUESTS) },
+            9 => Self::Branches(life),
+            10 => Self::Revisions(life),
             _ => {
                 let filter = RecordFilter {
                     platform: random.one_in(2).then(|| "test".to_owned()),
@@ -125,33 +156,44 @@ impl Step {
         }
     }
 
-    /// A write to a life of which `record` is known; mostly one that is accepted.
-    pub(super) fn write(random: &mut Random, now: u64, life: usize, record: &Record) -> Self {
-        let (at, version) = (at(now), record.version + 1);
-        let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
-        let newest = record.generation.get();
+    /// The turn that the next write is for, if it is for one: mostly an open one.
+    pub(super) fn turn(random: &mut Random, record: &Record) -> Generation {
         let open = record.open.get(random.index(record.open.len().max(1)));
         let open = open.filter(|_| !random.one_in(10)).map(|marker| marker.generation);
-        let turn = open.unwrap_or_else(|| Generation::new(random.below(newest + 2)));
-        let write = match random.below(16) {
-            0..4 => {
+        open.unwrap_or_else(|| Generation::new(random.below(record.generation.get() + 2)))
+    }
+
+    /// A write to a life, mostly one that is accepted.
+    pub(super) fn write(random: &mut Random, now: u64, life: usize, known: &Known) -> Self {
+        let (at, record, turn) = (at(now), &known.record, known.turn);
+        let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
+        let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
+        let newest = record.generation.get();
+        let write = match random.below(22) {
+            0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
-                Write::Begin { marker: marker(next, now), input, extra: None, at }
+                let extra = random.one_in(3).then(|| Box::new(random.extra(version, seq)));
+                Write::Begin { marker: marker(next, now), input, extra, at }
             }
-            4..7 => {
+            5..8 => {
                 let (entries, data) = (random.payloads(), random.changes());
                 Write::Commit { generation: turn, first_seq: seq, entries, data, version, at }
             }
-            7..10 => {
+            8..11 => {
                 let outcome = random.pick(&TurnOutcome::ALL[1..]);
                 let input = random.pick(&[InputFate::Keep, InputFate::Drop, InputFate::Aside]);
-                let (partial, next_seq) = (PartialFate::Drop, record.next_seq);
+                let partial = random.partial_fate(known.said);
+                let entries = u64::from(matches!(partial, PartialFate::Entry { .. }));
+                let next_seq = seq + if random.one_in(5) { random.below(3) } else { entries };
                 Write::Settle { generation: turn, outcome, input, partial, next_seq, version, at }
             }
-            10..12 => Write::Append { first_seq: seq, entries: random.payloads(), version, at },
-            12 | 13 => Write::PutData { changes: random.changes(), version, at },
-            14 => Write::Label { label: random.one_in(2).then(|| format!("at {now}")) },
+            11..13 => Write::Append { first_seq: seq, entries: random.payloads(), version, at },
+            13 | 14 => Write::PutData { changes: random.changes(), version, at },
+            15 => Write::Label { label: random.one_in(2).then(|| format!("at {now}")) },
+            16 | 17 => Write::Partial { generation: turn, piece: random.piece(known.said) },
+            18 => Write::Steer { generation: turn, seq, input: random.payload(), at },
+            19 | 20 => Write::TakeBack { from: random.take_back(version, seq), at },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }
@@ -167,6 +209,17 @@ impl Step {
         };
         Self::Delete { life, tombstone }
     }
+}
+
+/// What a write is drawn from.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The life.
+    pub(super) record: Record,
+    /// The turn that it is for, if it is for one.
+    pub(super) turn: Generation,
+    /// How many chunks are kept of that.
+    pub(super) said: u64,
 }
 
 /// A datum to begin with, if a change is not a removal.
@@ -222,6 +275,36 @@ impl Random {
     /// Up to two payloads.
     fn payloads(&mut self) -> Vec<Bytes> {
         (0..self.below(3)).map(|_| self.payload()).collect()
+    }
+
+    /// A piece that mostly follows on so many chunks.
+    fn piece(&mut self, said: u64) -> PartialPiece {
+        let first = if self.one_in(8) { self.below(4) } else { said + 1 };
+        let chunks = self.below(16).min(3);
+        PartialPiece { first, chunks, text: self.payload() }
+    }
+
+    /// What becomes of so many chunks.
+    fn partial_fate(&mut self, said: u64) -> PartialFate {
+        match self.below(4) {
+            0 => PartialFate::Drop,
+            1 => PartialFate::Keep { last: None },
+            2 => PartialFate::Keep { last: Some(self.piece(said)) },
+            _ => PartialFate::Entry { payload: self.payload() },
+        }
+    }
+
+    /// What is taken back: mostly a few of the newest entries.
+    fn take_back(&mut self, version: u64, next_seq: u64) -> TakeBack {
+        TakeBack { from: next_seq.saturating_sub(self.below(6)), version }
+    }
+
+    /// What a begin has beside its input.
+    fn extra(&mut self, version: u64, next_seq: u64) -> BeginExtra {
+        let (key, digest) = (self.pick(&REQUESTS).to_owned(), u128::from(self.below(4)) << 100);
+        let request = self.one_in(2).then_some(Request { key, digest });
+        let take_back = self.one_in(3).then(|| self.take_back(version, next_seq));
+        BeginExtra { take_back, request, parent: self.one_in(2).then(|| self.below(6)) }
     }
 
     /// Up to two changes of data.

@@ -82,7 +82,12 @@ impl Driver {
         let turn = *last.get(turns)?;
         let first = entries.iter().find(|entry| entry.generation == Some(turn))?;
         Some(Last {
-            redo: Redo::seen(first.seq, &record),
+            redo: Redo {
+                from: first.seq,
+                next_seq: record.next_seq,
+                version: record.version,
+                open: !record.open.is_empty(),
+            },
             input: first.input.then(|| first.payload.clone()),
             numbers: entries.iter().map(|entry| entry.seq).collect(),
         })

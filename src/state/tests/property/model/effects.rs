@@ -273,7 +273,7 @@ fn is_parallel(begin: &Begin) -> bool {
 /// The name of a refusal in [`Model::verdict`].
 pub(super) fn kind(refusal: &BeginRefusal) -> &'static str {
     match refusal {
-        BeginRefusal::Left | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
+        BeginRefusal::Left(_) | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
         BeginRefusal::Draining => "draining",
         BeginRefusal::Busy { .. } => "busy",
         BeginRefusal::QueueFull { .. } => "full",
@@ -281,7 +281,7 @@ pub(super) fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::TimedOut { .. } => "timed out",
         BeginRefusal::Moved => "moved",
         BeginRefusal::TooManyBranches { .. } => "branches",
-        BeginRefusal::AskAgain => "ask again",
+        BeginRefusal::AskAgain(_) => "ask again",
         BeginRefusal::Repeated { .. } => "repeated",
         BeginRefusal::Steered { .. } => "steered",
         BeginRefusal::Cancelled(_) => "cancelled",

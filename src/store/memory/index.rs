@@ -1,0 +1,123 @@
+//! The ways to a session in memory other than its id, and what concerns them: deleting, forgetting and
+//! listing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use super::{Entry, Shared};
+use crate::clock::Timestamp;
+use crate::id::{Incarnation, SessionId};
+use crate::key::SessionKey;
+use crate::rt::Ordering;
+use crate::store::{RecordFilter, RecordPage, StoreError};
+use crate::tombstone::Tombstone;
+
+/// How many records a listing looks at before it lets others in.
+const LIST_SLICE: usize = 1_024;
+
+/// The other ways in.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// What each key is bound to.
+    pub(super) bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
+    /// The live sessions, in order of creation.
+    pub(super) order: BTreeMap<Incarnation, SessionId>,
+    /// The tombstones that stand, by when they end. An id has one at most.
+    pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
+}
+
+impl Shared {
+    /// [`Write::Delete`](crate::store::Write::Delete).
+    pub(super) fn delete(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        tombstone: Tombstone,
+    ) -> Result<(), StoreError> {
+        let mut index = self.index.lock();
+        let keys = self.with_life(id, incarnation, |life| {
+            life.over = true;
+            Ok(std::mem::take(&mut life.keys))
+        })?;
+        for key in keys {
+            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
+                index.bindings.remove(&key);
+            }
+        }
+        index.order.remove(&incarnation);
+        self.lives.insert(id.clone(), Entry::Gone(tombstone));
+        index.tombstones.insert((tombstone.until, id.clone()));
+        while index.tombstones.len() > self.max_tombstones {
+            self.drop_first_to_end(&mut index);
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// [`Forget::Tombstones`](crate::store::Forget::Tombstones).
+    pub(super) fn forget_tombstones(&self, now: Timestamp, limit: usize) -> usize {
+        let mut index = self.index.lock();
+        let mut forgotten = 0;
+        while forgotten < limit && index.tombstones.first().is_some_and(|(until, _)| *until <= now)
+        {
+            self.drop_first_to_end(&mut index);
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    /// Drops the tombstone that ends first.
+    fn drop_first_to_end(&self, index: &mut Index) {
+        let Some((_, id)) = index.tombstones.pop_first() else { return };
+        self.lives.remove_if(&id, |entry| matches!(entry, Entry::Gone(_)));
+    }
+
+    /// [`Store::list`](crate::store::Store::list), a slice at a time so that nobody waits for a long one.
+    pub(super) fn list(
+        &self,
+        filter: &RecordFilter,
+        after: Option<Incarnation>,
+        limit: usize,
+    ) -> RecordPage {
+        let mut page = RecordPage::default();
+        let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        loop {
+            let slice: Vec<_> = {
+                let index = self.index.lock();
+                let range = index.order.range((from, Bound::Unbounded));
+                range.take(LIST_SLICE).map(|(life, id)| (*life, id.clone())).collect()
+            };
+            let Some((last, _)) = slice.last() else { return page };
+            from = Bound::Excluded(*last);
+            for (incarnation, id) in slice {
+                let record = self.with_life(&id, incarnation, |life| Ok(life.record()));
+                let Ok(record) = record else { continue };
+                if !filter.matches(&record) {
+                    continue;
+                }
+                if page.records.len() == limit {
+                    page.next = page.records.last().map(|record| record.incarnation);
+                    return page;
+                }
+                page.records.push(record);
+            }
+        }
+    }
+
+    /// Whether the index and the lives agree.
+    pub(super) fn check(&self) -> Vec<String> {
+        let index = self.index.lock();
+        let mut problems = Vec::new();
+        for (incarnation, id) in &index.order {
+            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
+                problems.push(format!("session {id}: listed and not there"));
+            }
+        }
+        for (key, (id, incarnation)) in &index.bindings {
+            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
+                problems.push(format!("key {key}: bound to {id}, which is not there"));
+            }
+        }
+        problems
+    }
+}

@@ -1,0 +1,191 @@
+//! What only some sessions have: damage to it is told by name, and it costs the others nothing.
+
+use std::path::Path;
+
+use session_supervisor::Generation;
+use session_supervisor::store::{
+    BeginExtra, Forget, PartialFate, SqliteStore, Store, StoreError, TakeBack,
+};
+
+use crate::damage::{dump, tamper, two_sessions};
+use crate::{append, asked, at, begin, begin_with, commit, live, piece, say, settle, take_back};
+
+/// A store of two sessions `a` and `b`, each with an interrupted turn 3 that has said `one two three ` and
+/// stands under a parent, a request `ask`, entry 4 taken back, and turn 4 open.
+pub(crate) async fn two_with_extras(path: &Path) -> SqliteStore {
+    let store = two_sessions(path).await;
+    for name in ["a", "b"] {
+        let record = live(&store, name).await;
+        let last = Some(piece(3, "three "));
+        let writes = [
+            settle(2, 5, PartialFate::Drop),
+            begin_with(3, BeginExtra { parent: Some(1), ..asked("ask") }),
+            say(3, piece(1, "one ")),
+            say(3, piece(2, "two ")),
+            settle(3, 5, PartialFate::Keep { last }),
+            take_back(4, 9),
+            begin(4, None),
+        ];
+        for write in writes {
+            store.write(&record.id, record.incarnation, write).await.unwrap();
+        }
+    }
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store
+}
+
+/// What a damaged row is called.
+fn damaged<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Damaged { what }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_piece_makes_what_was_said_damaged_and_nothing_else() {
+    for change in [
+        "UPDATE partials SET text = x'00' WHERE first = 1",
+        "UPDATE partials SET chunks = 2 WHERE first = 2",
+        "DELETE FROM partials WHERE first = 2",
+        "DELETE FROM partials WHERE first = 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = two_with_extras(&path).await;
+        let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+        tamper(&path, &format!("{change} AND incarnation = {}", a.incarnation.get()));
+        let turn = Generation::new(3);
+        let what = damaged(store.partial(&a.id, a.incarnation, turn).await);
+        assert!(what.contains("`partials`") && what.contains("turn 3 of a"), "{what}");
+        let kept = store.partial(&b.id, b.incarnation, turn).await.unwrap().unwrap();
+        assert_eq!((kept.chunks, &*kept.text), (3, &b"one two three "[..]));
+        let problems = store.check().await.unwrap().join("\n");
+        assert!(problems.contains("`partials` "), "{change}: {problems}");
+        assert_eq!(store.entries(&a.id, a.incarnation, 0, 9).await.unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_request_is_told_stays_and_is_replaced_by_its_repetition() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let life = a.incarnation.get();
+    tamper(&path, &format!("UPDATE requests SET generation = 2 WHERE incarnation = {life}"));
+    let what = damaged(store.request(&a.id, a.incarnation, "ask").await);
+    assert!(what.contains("`requests`") && what.contains("\"ask\" of a"), "{what}");
+    assert!(store.request(&b.id, b.incarnation, "ask").await.unwrap().is_some());
+    assert_eq!(store.forget(Forget::Requests(at(1_000)), 1).await.unwrap(), 1);
+    assert_eq!(store.forget(Forget::Requests(at(1_000)), 9).await.unwrap(), 0);
+    assert_eq!(store.request(&b.id, b.incarnation, "ask").await.unwrap(), None);
+    let problems = store.check().await.unwrap();
+    assert_eq!(problems, [format!("`requests` row {life}, ask is damaged")]);
+    store.write(&a.id, a.incarnation, begin_with(5, asked("ask"))).await.unwrap();
+    let found = store.request(&a.id, a.incarnation, "ask").await.unwrap().unwrap();
+    assert_eq!((found.generation, found.digest), (Generation::new(5), 77));
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_branch_is_told_instead_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let life = a.incarnation.get();
+    tamper(&path, &format!("UPDATE branches SET parent = 2 WHERE incarnation = {life}"));
+    let what = damaged(store.branches(&a.id, a.incarnation).await);
+    assert!(what.contains("`branches`") && what.contains(&format!("3 of life {life}")), "{what}");
+    assert_eq!(store.branches(&b.id, b.incarnation).await.unwrap().len(), 1);
+    let problems = store.check().await.unwrap();
+    assert_eq!(problems, [format!("`branches` row {life}, 3 is damaged")]);
+}
+
+/// Nothing is shown as if it still counted, and nothing is removed on the word of a damaged row.
+#[tokio::test]
+async fn a_damaged_revision_hides_its_transcript_and_stays_until_the_delete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let (id, life) = (&a.id, a.incarnation);
+    store.write(id, life, settle(4, 5, PartialFate::Drop)).await.unwrap();
+    tamper(&path, &format!("UPDATE revisions SET from_seq = 1 WHERE incarnation = {}", life.get()));
+    let before = dump(&path);
+    for what in [
+        damaged(store.entries(id, life, 0, 9).await),
+        damaged(store.revisions(id, life).await),
+        damaged(store.write(id, life, take_back(1, 10)).await),
+    ] {
+        assert!(what.contains("`revisions`") && what.contains("9 of life"), "{what}");
+    }
+    let over = BeginExtra { take_back: Some(TakeBack { from: 1, version: 10 }), ..asked("more") };
+    damaged(store.write(id, life, begin_with(5, over)).await);
+    assert_eq!(dump(&path), before, "something was written");
+    let problems = store.check().await.unwrap();
+    assert!(problems.contains(&format!("`revisions` row {}, 9 is damaged", life.get())));
+
+    assert_eq!(store.entries(&b.id, b.incarnation, 0, 9).await.unwrap().len(), 3);
+    assert_eq!(store.forget(Forget::Revisions(at(1_000)), 1).await.unwrap(), 1, "b's");
+    assert_eq!(store.forget(Forget::Revisions(at(1_000)), 9).await.unwrap(), 0);
+    let entries = |lines: &[String]| lines.iter().filter(|it| it.starts_with("entries")).count();
+    assert_eq!(entries(&dump(&path)), entries(&before) - 1);
+    // What needs no transcript goes on.
+    store.write(id, life, append(5, "x")).await.unwrap();
+    store.write(id, life, crate::delete(life)).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_check_tells_what_is_kept_for_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let (a, b) = (a.incarnation.get(), b.incarnation.get());
+    tamper(&path, &format!("DELETE FROM sessions WHERE incarnation = {b}"));
+    tamper(&path, &format!("UPDATE revisions SET to_seq = 5 WHERE incarnation = {a}"));
+    let change = "UPDATE turns SET outcome = 'committed' WHERE generation = 3";
+    tamper(&path, &format!("{change} AND incarnation = {a}"));
+    let problems = store.check().await.unwrap();
+    for line in [
+        format!("`partials` has rows of life {b}, which is not there"),
+        format!("`revisions` has rows of life {b}, which is not there"),
+        format!("`requests` has rows of life {b}, which is not there"),
+        format!("`branches` has rows of life {b}, which is not there"),
+        format!("`partials` of life {a} are of a turn that has committed its reply"),
+        format!("`revisions` of life {a} go beyond its last entry"),
+    ] {
+        assert!(problems.contains(&line), "{line}: {problems:?}");
+    }
+}
+
+/// Turns that have nothing beside one input do not look into the tables of those that have.
+#[tokio::test]
+async fn a_plain_turn_makes_no_statement_for_what_only_some_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for table in ["partials", "revisions", "requests", "branches"] {
+        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
+    let a = live(&store, "a").await;
+    for write in [
+        settle(2, 5, PartialFate::Drop),
+        begin(3, Some((5, "in".into()))),
+        commit(3, 6, vec!["out".into()]),
+        begin(4, Some((7, "in".into()))),
+        settle(4, 8, PartialFate::Keep { last: None }),
+        begin(5, Some((8, "in".into()))),
+        settle(5, 10, PartialFate::Entry { payload: "half".into() }),
+        append(10, "more"),
+        begin(6, None),
+    ] {
+        store.write(&a.id, a.incarnation, write).await.unwrap();
+    }
+    // The others do.
+    store.write(&a.id, a.incarnation, say(6, piece(1, "x"))).await.unwrap_err();
+}
