@@ -25,28 +25,7 @@ enum Step {
         /// Under which name, and what it asks for under that.
         name: Option<(u8, u8)>,
     },
-    /// The store is asked whether it knows a name; a begin with it comes later.
-    Ask(u8),
-    /// It is found out what the last turns are; to be taken back or done over later.
-    LookBack(usize),
-    /// What was found out is taken back, or else what is found out now.
-    TakeBack(usize),
-    /// What was found out is done over, or else what is found out now.
-    Redo {
-        turns: usize,
-        policy: BusyPolicy,
-        name: Option<(u8, u8)>,
-    },
-    /// A turn says so many chunks.
-    Say {
-        turn: usize,
-        chunks: usize,
-    },
-    /// A piece of what a turn has said is asked for once more.
-    Keep(usize),
-    /// A turn asks for what was said to it.
-    Take(usize),
-    Clear(u64),
+    Find(Find),
     Leave(usize),
     Commit {
         turn: usize,
@@ -87,6 +66,33 @@ enum Step {
     Reload,
 }
 
+/// What is found out beforehand, and what is said.
+#[derive(Clone, Copy, Debug)]
+enum Find {
+    /// The store is asked whether it knows a name; a begin with it comes later.
+    Ask(u8),
+    /// It is found out what the last turns are; to be taken back or done over later.
+    LookBack(usize),
+    /// What was found out is taken back, or else what is found out now.
+    TakeBack(usize),
+    /// What was found out is done over, or else what is found out now.
+    Redo {
+        turns: usize,
+        policy: BusyPolicy,
+        name: Option<(u8, u8)>,
+    },
+    /// A turn says so many chunks.
+    Say {
+        turn: usize,
+        chunks: usize,
+    },
+    /// A piece of what a turn has said is asked for once more.
+    Keep(usize),
+    /// A turn asks for what was said to it.
+    Take(usize),
+    Clear(u64),
+}
+
 /// What the store does with a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -111,24 +117,28 @@ fn step(bits: u32, faults: bool) -> Step {
             name: name(b / 6),
         },
         45..49 => Step::Leave(turn),
-        49..53 => Step::Ask(a),
-        53..55 => Step::LookBack(usize::from(a % 3)),
-        55..58 => Step::TakeBack(usize::from(a % 3)),
-        58..61 => Step::Redo { turns: usize::from(a % 3), policy: policy(b, c), name: name(c / 6) },
+        49..53 => Step::Find(Find::Ask(a)),
+        53..55 => Step::Find(Find::LookBack(usize::from(a % 3))),
+        55..58 => Step::Find(Find::TakeBack(usize::from(a % 3))),
+        58..61 => Step::Find(Find::Redo {
+            turns: usize::from(a % 3),
+            policy: policy(b, c),
+            name: name(c / 6),
+        }),
         61..83 => Step::Commit { turn, entries: usize::from(b % 3) },
         83..90 => Step::Fail { turn, drop_input: flag },
         90..98 => Step::Drop { turn, panicked: flag },
         98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
         106 => Step::CancelAll { grace },
         107..113 => Step::Change(usize::from(a % 3)),
-        113..117 => Step::Clear(u64::from(a % 12)),
+        113..117 => Step::Find(Find::Clear(u64::from(a % 12))),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
         119..123 => Step::Alarm,
         123..128 => Step::Look(rule(a, b)),
-        128..147 => Step::Say { turn, chunks: usize::from(b % 4) },
-        147..151 => Step::Keep(turn),
-        151..161 => Step::Take(turn),
+        128..147 => Step::Find(Find::Say { turn, chunks: usize::from(b % 4) }),
+        147..151 => Step::Find(Find::Keep(turn)),
+        151..161 => Step::Find(Find::Take(turn)),
         161..164 => Step::Beat { turn, work: work(b) },
         164..172 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
         172..195 => Step::Send(fault(a, faults)),

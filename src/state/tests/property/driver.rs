@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use self::finding::Last;
 use super::super::{
-    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
-    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special,
+    ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
+    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special,
     StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings,
     unavailable,
 };
@@ -134,40 +134,8 @@ impl Driver {
 
     pub(super) fn step(&mut self, step: Step) {
         match step {
-            Step::Begin { policy, version, input, draining, name } => {
-                self.begin(policy, version, input, draining, name);
-            }
-            Step::Ask(name) => {
-                let name = name % 3;
-                if let Some(seen) = self.ask(name) {
-                    self.asked.insert(name, seen);
-                }
-            }
-            Step::LookBack(turns) => self.found = self.look_back(turns),
-            Step::TakeBack(turns) => {
-                let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else {
-                    return;
-                };
-                let port = self.port();
-                self.model.sees(last.numbers);
-                self.apply(Input::Change { change: Change::TakeBack(last.redo), port });
-            }
-            Step::Redo { turns, policy, name } => self.redo(turns, policy, name),
-            Step::Say { turn, chunks } => self.say(turn, chunks),
-            Step::Keep(which) => {
-                let generation = self.held.get(which % self.held.len().max(1)).copied();
-                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
-                self.apply(Input::Keep { generation });
-            }
-            Step::Take(which) => {
-                let generation = self.held.get(which % self.held.len().max(1)).copied();
-                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
-                self.apply(Input::Take { generation });
-            }
-            Step::Clear(turn) => {
-                let (generation, port) = (Generation::new(turn), self.port());
-                self.apply(Input::Clear { generation, port });
-            }
+            Step::Begin { .. } => self.begin(step),
+            Step::Find(find) => self.find(find),
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
                 self.apply(Input::LeaveQueue { ticket });
@@ -217,14 +185,8 @@ impl Driver {
         }
     }
 
-    fn begin(
-        &mut self,
-        policy: BusyPolicy,
-        version: Option<u64>,
-        input: bool,
-        draining: bool,
-        name: Option<(u8, u8)>,
-    ) {
+    fn begin(&mut self, step: Step) {
+        let Step::Begin { policy, version, input, draining, name } = step else { return };
         let request = match name.map(|name| self.asked_for(name)) {
             Some(None) => return,
             asked => asked.flatten(),

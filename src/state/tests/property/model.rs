@@ -17,8 +17,8 @@ use self::names::{Echo, Name};
 use self::partials::Said;
 use self::stalls::Watch;
 use super::super::{
-    BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record, Redo, Test,
-    Write,
+    BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
+    Redo, Test, Write,
 };
 use crate::id::{Incarnation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
@@ -35,6 +35,16 @@ struct Begin {
     input: Option<Bytes>,
     name: Option<Name>,
     redo: Option<Redo>,
+}
+
+impl Begin {
+    fn of(request: &BeginRequest, port: u32) -> Self {
+        let special = request.special.as_deref();
+        let redo = special.and_then(|special| special.redo);
+        let name = special.and_then(|special| special.request.as_ref()).map(Name::of);
+        let (policy, version) = (request.policy, request.expect_version);
+        Self { port, policy, version, input: request.input.clone(), name, redo }
+    }
 }
 
 /// A turn that runs.
@@ -271,12 +281,7 @@ impl Model {
         match input {
             Input::Begin { request, port, .. } => {
                 self.owed.insert(*port);
-                let (policy, version) = (request.policy, request.expect_version);
-                let special = request.special.as_deref();
-                let redo = special.and_then(|special| special.redo);
-                let name = special.and_then(|special| special.request.as_ref()).map(Name::of);
-                let input = request.input.clone();
-                let begin = Begin { port: *port, policy, version, input, name, redo };
+                let begin = Begin::of(request, *port);
                 let verdict = self.verdict(&begin, request.draining);
                 self.newcomer = Some((begin, verdict));
             }

@@ -6,6 +6,7 @@ use super::super::super::{
     ABORT_AFTER, Asked, BeginRequest, BusyPolicy, Change, Generation, Input, PartialConfig,
     PartialPolicy, Redo, Request, Special, Ticket, Write, say,
 };
+use super::super::Find;
 use super::Driver;
 use crate::state::Pending;
 use crate::store::{EntryMark, Found, Store};
@@ -21,6 +22,43 @@ pub(super) struct Last {
 }
 
 impl Driver {
+    /// A step that is about what was found out or said.
+    pub(super) fn find(&mut self, find: Find) {
+        match find {
+            Find::Ask(name) => {
+                let name = name % 3;
+                if let Some(seen) = self.ask(name) {
+                    self.asked.insert(name, seen);
+                }
+            }
+            Find::LookBack(turns) => self.found = self.look_back(turns),
+            Find::TakeBack(turns) => {
+                let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else {
+                    return;
+                };
+                let port = self.port();
+                self.model.sees(last.numbers);
+                self.apply(Input::Change { change: Change::TakeBack(last.redo), port });
+            }
+            Find::Redo { turns, policy, name } => self.redo(turns, policy, name),
+            Find::Say { turn, chunks } => self.say(turn, chunks),
+            Find::Keep(which) => {
+                let generation = self.held.get(which % self.held.len().max(1)).copied();
+                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
+                self.apply(Input::Keep { generation });
+            }
+            Find::Take(which) => {
+                let generation = self.held.get(which % self.held.len().max(1)).copied();
+                let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
+                self.apply(Input::Take { generation });
+            }
+            Find::Clear(turn) => {
+                let (generation, port) = (Generation::new(turn), self.port());
+                self.apply(Input::Clear { generation, port });
+            }
+        }
+    }
+
     /// Does the last turns over.
     pub(super) fn redo(&mut self, turns: usize, policy: BusyPolicy, name: Option<(u8, u8)>) {
         let Some(last) = self.found.take().or_else(|| self.look_back(turns)) else { return };
@@ -113,11 +151,9 @@ impl Driver {
 
     /// What a turn that was just begun stands under.
     pub(super) fn parent(&self, wanted: Generation) -> Option<u64> {
-        let write = self.state.outbox.iter().find_map(|pending| match pending {
-            Pending::Begin { write: Some(write), generation, .. } if *generation == wanted => {
-                Some(write)
-            }
-            _ => None,
+        let write = self.state.outbox.iter().find_map(|pending| {
+            let Pending::Begin { write, generation, .. } = pending else { return None };
+            write.as_ref().filter(|_| *generation == wanted)
         });
         let Some(Write::Begin { extra, .. }) = write else { panic!("its begin is to be written") };
         extra.as_ref()?.parent

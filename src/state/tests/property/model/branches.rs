@@ -61,7 +61,7 @@ impl Model {
         let branches = begin.policy == BRANCH;
         let parallel = matches!(begin.policy, BusyPolicy::Parallel(_));
         let among = self.open.iter().any(|turn| turn.branches);
-        if !branches && !(parallel && among) {
+        if !(branches || parallel && among) {
             // It is beside one without a place, and stands where that stands.
             self.stands.noted |= !self.open.is_empty();
             return;

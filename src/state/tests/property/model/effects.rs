@@ -222,11 +222,10 @@ impl Model {
 
     /// After the effects of an input.
     pub(in super::super) fn after(&mut self, phase: &Phase<Test>) {
-        if let Some((begin, verdict)) = self.newcomer.take() {
-            if !self.echoes.contains_key(&begin.port) {
-                assert_eq!(verdict, None, "it was not to wait");
-                self.queue.push(begin);
-            }
+        let waits = |(begin, _): &(Begin, _)| !self.echoes.contains_key(&begin.port);
+        if let Some((begin, verdict)) = self.newcomer.take().filter(waits) {
+            assert_eq!(verdict, None, "it was not to wait");
+            self.queue.push(begin);
         }
         self.echoes_are_right();
         if matches!(phase, Phase::Live) {

@@ -17,8 +17,8 @@ impl Name {
         Self { request: asked.request.clone(), seen: asked.seen }
     }
 
-    fn is_key_of(&self, other: &Option<Self>) -> bool {
-        other.as_ref().is_some_and(|other| other.request.key == self.request.key)
+    fn is_key_of(&self, other: Option<&Self>) -> bool {
+        other.is_some_and(|other| other.request.key == self.request.key)
     }
 }
 
@@ -40,11 +40,10 @@ impl Model {
     /// whose turn runs. One that is not known becomes an echo.
     pub(super) fn repeats(&mut self, begin: &Begin) -> bool {
         let Some(name) = &begin.name else { return false };
-        let waits = self.queue.iter().find(|it| name.is_key_of(&it.name));
+        let waits = self.queue.iter().find(|it| name.is_key_of(it.name.as_ref()));
         let waits = waits.map(|it| (it.port, it.name.clone()));
         let starting = self.names.iter().find(|(port, it)| {
-            self.starting.values().any(|starting| starting == *port)
-                && name.is_key_of(&Some((*it).clone()))
+            self.starting.values().any(|starting| starting == *port) && name.is_key_of(Some(it))
         });
         let starting = starting.map(|(port, name)| (*port, Some(name.clone())));
         if let Some((original, other)) = starting.or(waits) {
@@ -52,7 +51,7 @@ impl Model {
             self.echoes.insert(begin.port, Echo { original, same });
             return true;
         }
-        self.open.iter().any(|turn| turn.given && name.is_key_of(&turn.name))
+        self.open.iter().any(|turn| turn.given && name.is_key_of(turn.name.as_ref()))
     }
 
     /// Whether a begin with a name was stored after the store was asked.
@@ -64,16 +63,13 @@ impl Model {
     pub(super) fn echoed(&mut self, port: u32, refusal: &BeginRefusal) -> bool {
         let Some(Echo { original, same }) = self.echoes.remove(&port) else { return false };
         self.newcomer.take_if(|(begin, _)| begin.port == port);
-        match refusal {
-            BeginRefusal::Repeated { generation, same: told } => {
-                assert_eq!((*told, Some(*generation)), (same, self.begun), "told of another turn");
-                assert_eq!(self.streams.get(generation), Some(&original), "of another begin");
-            }
-            BeginRefusal::TimedOut { .. } if self.leaving == Some(port) => {}
-            BeginRefusal::Store(_) => assert!(self.failing, "the store has not failed"),
-            refusal => {
-                self.told_echoes.push((original, super::effects::kind(refusal)));
-            }
+        if let BeginRefusal::Repeated { generation, same: told } = refusal {
+            assert_eq!((*told, Some(*generation)), (same, self.begun), "told of another turn");
+            assert_eq!(self.streams.get(generation), Some(&original), "of another begin");
+        } else if let BeginRefusal::Store(_) = refusal {
+            assert!(self.failing, "the store has not failed");
+        } else if self.leaving != Some(port) {
+            self.told_echoes.push((original, super::effects::kind(refusal)));
         }
         true
     }
