@@ -1,13 +1,14 @@
 //! The ways to a session in memory other than its id, and what concerns them: deleting, forgetting and
 //! listing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::{Entry, Shared};
 use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
+use crate::rt::HashMap;
 use crate::rt::Ordering;
 use crate::store::{RecordFilter, RecordPage, StoreError};
 use crate::tombstone::Tombstone;
