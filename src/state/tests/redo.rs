@@ -149,6 +149,16 @@ fn a_branch_that_is_done_over_stands_where_it_stood() {
     assert_eq!(rig.digest(), "live b5s | begin5#6^2<back#3v2>");
 }
 
+// C9, B9: not what was taken back.
+#[test]
+fn what_is_begun_after_taking_back_stands_under_what_is_left() {
+    let mut rig = answered();
+    let redo = rig.redo(1);
+    rig.take_back(redo, 1);
+    rig.begin(2, BRANCH);
+    assert_eq!(rig.digest(), "live b2s | change:back#1v2 begin2#3^0");
+}
+
 // C9: a session that was loaded knows as much.
 #[test]
 fn what_was_found_out_before_a_load_holds_after_it() {
