@@ -180,12 +180,7 @@ impl Generation {
 
     /// The one after it.
     pub(crate) const fn next(self) -> Self {
-        self.skip(1)
-    }
-
-    /// The one so many after it.
-    pub(crate) const fn skip(self, turns: u64) -> Self {
-        Self(self.0.saturating_add(turns))
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -4,6 +4,7 @@ mod actor;
 mod audit;
 mod builder;
 mod error;
+mod idle;
 mod open;
 mod recovery;
 mod seed;
@@ -17,6 +18,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 pub use self::audit::{AuditReport, Inspection};
+pub use crate::state::KeptBy;
 pub use self::builder::SupervisorBuilder;
 pub use self::error::{CreateError, OpenError, ReadError, StartError};
 pub use self::open::Opened;

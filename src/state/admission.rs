@@ -125,7 +125,7 @@ impl<P: Ports> SessionState<P> {
         let (extra, named) = self.extra(&request);
         self.siblings = siblings.ok().flatten().unwrap_or(self.siblings);
         let input = request.input.map(|input| (self.take_seqs(1), input));
-        self.last_active_at = step.now.wall;
+        self.touch(step.now);
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),

@@ -14,6 +14,7 @@ use super::recovery;
 use super::shared::Shared;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::Arc;
+use crate::slot::idle::Stay;
 use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
 
@@ -30,9 +31,14 @@ impl Shared {
             Found::Live(record) => record,
             over @ (Found::Gone(_) | Found::Unknown) => return Ok(over),
         };
-        match self.loaded(&id).filter(|slot| slot.standing() != Standing::Left) {
-            Some(slot) => self.clear_loaded(&slot, &record).await?,
-            None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,
+        let loaded = self.loaded(&id).filter(|slot| slot.standing() != Standing::Left);
+        // It stays as long as it is asked: what knows which turns may be alive must not leave meanwhile.
+        let stay = loaded.as_ref().map(Stay::take);
+        match stay {
+            Some(Some(slot)) => self.clear_loaded(&slot, &record).await?,
+            // Closing: what the record says goes with it.
+            Some(None) if loaded.is_some_and(|slot| slot.standing() != Standing::Left) => {}
+            Some(None) | None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,
         }
         self.read(&id).await
     }

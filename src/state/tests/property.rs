@@ -61,6 +61,10 @@ enum Step {
     Flush,
     /// The session is loaded again, if it was left.
     Reload,
+    /// It leaves memory, if nothing has happened for so long.
+    Unload {
+        unused_for: Duration,
+    },
 }
 
 /// What the store does with a write.
@@ -100,7 +104,8 @@ fn step(bits: u32, faults: bool) -> Step {
         147..161 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
         161..190 => Step::Send(fault(a, faults)),
         190..219 => Step::Answer,
-        219..249 => Step::Flush,
+        219..244 => Step::Flush,
+        244..249 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
         _ => Step::Reload,
     }
 }

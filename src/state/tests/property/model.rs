@@ -222,6 +222,7 @@ impl Model {
             Input::Cancel { .. }
             | Input::LeaveQueue { .. }
             | Input::Alarm
+            | Input::Unload { .. }
             | Input::Keep { .. }
             | Input::Take { .. }
             | Input::Clear { .. } => {}

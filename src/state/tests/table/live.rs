@@ -17,6 +17,8 @@ delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+unload: leave(idle) => left
+unload-used:
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -48,6 +50,7 @@ unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
 look look-act:
+unload unload-used:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -76,6 +79,7 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c
+unload unload-used:
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -101,6 +105,7 @@ alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
 ok unavailable unknown no-such-life:
 look look-act:
 alarm-abort: abort(~1 stopped) => live t1a
+unload unload-used:
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -129,4 +134,5 @@ unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
 look look-act:
+unload unload-used:
 ";

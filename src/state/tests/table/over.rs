@@ -15,6 +15,7 @@ ok no-such-life: bury deleted(d1 deleted) => gone !1
 unavailable: deleted(d1 unavailable) => closing failed !1
 unknown: deleted(d1 unknown) => closing failed !1
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -31,6 +32,7 @@ delete: => closing d9 !1 | delete
 await-delete: deleted(d9 unavailable)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -46,6 +48,7 @@ unavailable: refused(b1 unavailable) deleted(d1 unavailable) => closing failed
 unknown: refused(b1 unknown) deleted(d1 unknown) => closing failed
 no-such-life: refused(b1 no-such-life) deleted(d1 no-such-life) => closing failed
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -60,6 +63,7 @@ append data label: changed(c9 gone)
 delete await-delete: deleted(d9 already)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -74,4 +78,5 @@ append data label: changed(c9 left)
 delete await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+unload unload-used:
 ";

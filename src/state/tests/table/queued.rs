@@ -28,6 +28,7 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2
+unload unload-used:
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -55,6 +56,7 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act:
 alarm-abort: abort(~1 preempted) => live t1a q2
+unload unload-used:
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -85,6 +87,7 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) alarm(105) alarm(107) tell(~2 stalled) => live p1c p2c
+unload unload-used:
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -112,6 +115,7 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~2 model 2/2 silence)
 look-act: stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~2 stalled) => live t2c !1
+unload unload-used:
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -134,6 +138,7 @@ unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -155,6 +160,7 @@ unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
 look look-act: unwatch
+unload unload-used:
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -174,4 +180,5 @@ await-delete: deleted(d9 left)
 ok: => live
 unavailable unknown no-such-life: leave => left
 look look-act: unwatch
+unload unload-used:
 ";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::state::{BeginRefusal, Deletion, Effect};
+use crate::state::{BeginRefusal, Deletion, Effect, LeaveReason};
 use crate::store::{EntryMark, StoredEntry};
 
 impl Model {
@@ -51,7 +51,13 @@ impl Model {
             Effect::Fence { stream, reason } => self.fence(stream, reason),
             Effect::End { stream, outcome } => self.ended(stream, outcome),
             Effect::Bury { .. } => assert!(self.over),
-            Effect::Leave => assert!(self.failing && !self.over),
+            Effect::Leave { reason } => {
+                assert!(!self.over);
+                match reason {
+                    LeaveReason::StoreFailed => assert!(self.failing),
+                    LeaveReason::Idle | LeaveReason::Cap => self.settled(),
+                }
+            }
             Effect::Steered { .. } => panic!("nobody steers here"),
             Effect::Steerable { .. }
             | Effect::Waiting { .. }
