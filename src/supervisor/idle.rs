@@ -60,6 +60,11 @@ impl Idle {
         !self.config.unload_after.is_zero() || self.config.max_live > 0
     }
 
+    /// How many may be loaded.
+    const fn most(&self) -> usize {
+        if self.config.max_live > 0 { self.config.max_live } else { usize::MAX }
+    }
+
     /// In which span of time `moment` is.
     fn span(&self, moment: Moment) -> u64 {
         moment.spans(self.config.check_every)
@@ -99,7 +104,7 @@ impl Idle {
     }
 
     /// Whether more entries of sessions that are over stand than may, if `live` are loaded.
-    fn is_littered(&self, entries: usize, live: usize) -> bool {
+    pub(super) const fn is_littered(&self, entries: usize, live: usize) -> bool {
         entries > live + live / 4 + SPARE
     }
 
@@ -171,7 +176,7 @@ impl Shared {
     /// Lets sessions leave while there are too many, those that have not been used for longest first; looks at
     /// `looks` entries at most. Answers whether there are not too many any more.
     fn make_room(&self, mut looks: usize, now: Now) -> bool {
-        let most = Some(self.idle.config.max_live).filter(|most| *most > 0).unwrap_or(usize::MAX);
+        let most = self.idle.most();
         while self.registry.live() > most {
             let Some(mut taken) = self.idle.take(u64::MAX, looks).filter(|_| looks > 0) else {
                 return false;
@@ -186,6 +191,14 @@ impl Shared {
             }
         }
         true
+    }
+
+    /// After how long to look again, if nobody asks for it before; `None` if only then.
+    fn next_look(&self) -> Option<Duration> {
+        let now = self.engine.now().moment;
+        let crowded = self.registry.live() > self.idle.most();
+        let due_in = || self.idle.next_due().map(|due| due.since(now).min(LONGEST_SLEEP));
+        if crowded { Some(Duration::ZERO) } else { due_in() }
     }
 
     /// Lets sessions leave that are due, and those that are too many.
@@ -227,7 +240,7 @@ impl Shared {
     }
 }
 
-/// Looks when something is due, or when there are too many; at most every `idle.check_every`.
+/// Looks when something is due, and while there are too many; at most every `idle.check_every`.
 ///
 /// Each time in a task of its own, so that a store that panics ends one look and not the clock.
 pub(super) async fn run(idle: Arc<Idle>, shared: Weak<Shared>) {
@@ -235,8 +248,7 @@ pub(super) async fn run(idle: Arc<Idle>, shared: Weak<Shared>) {
         return;
     }
     loop {
-        let Some(now) = shared.upgrade().map(|shared| shared.engine.now().moment) else { return };
-        let due_in = idle.next_due().map(|due| due.since(now).min(LONGEST_SLEEP));
+        let Some(due_in) = shared.upgrade().map(|shared| shared.next_look()) else { return };
         match due_in {
             Some(due_in) => drop(rt::timeout(due_in, idle.wanted.notified()).await),
             None => idle.wanted.notified().await,
