@@ -107,8 +107,8 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig, StallAction, StallConfig,
-    StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig, StallAction,
+    StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{

@@ -11,7 +11,7 @@
 //! | `session_unloaded_total{reason}` | sessions | when a slot is taken off and the session lives on: `idle` and `cap` as the settings say, `store_failed` | see above |
 //! | `session_deleted_total` | sessions | when the store has the tombstone | see above |
 //! | `session_live` | sessions, gauge | with the three above | |
-//! | `session_live_max` | sessions, gauge | at the start: `idle.max_live`, if there is a cap | |
+//! | `session_live_max` | sessions, gauge | at the start: `idle.max_live`; 0 is any number | |
 //! | `session_live_exceeded_total` | sessions | when one is loaded and none of the others that were looked at could leave, so that there are more than the cap | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
@@ -167,9 +167,11 @@ impl Counts {
         gauge!("session_live").decrement(1);
     }
 
+    /// Tells the cap of loaded sessions; its count is there from the start.
     pub(crate) fn max_live(max: usize) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         gauge!("session_live_max").set(max as f64);
+        counter!("session_live_exceeded_total").increment(0);
     }
 
     pub(crate) fn exceeded(&self) {

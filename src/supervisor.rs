@@ -18,13 +18,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 pub use self::audit::{AuditReport, Inspection};
-pub use crate::state::KeptBy;
 pub use self::builder::SupervisorBuilder;
 pub use self::error::{CreateError, OpenError, ReadError, StartError};
 pub use self::open::Opened;
 pub use self::recovery::{RecoveryReport, SettledTurn};
 pub use self::seed::NewSession;
 pub use self::shutdown::ShutdownReport;
+pub use crate::state::KeptBy;
 
 use self::shared::{Located, Shared};
 use crate::clock::Timestamp;

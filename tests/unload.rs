@@ -23,7 +23,8 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, Config,
-    DeleteOutcome, KeptBy, Lookup, NewSession, RecordFilter, Session, SessionError, Supervisor, TurnInput,
+    DeleteOutcome, KeptBy, Lookup, NewSession, RecordFilter, Session, SessionError, Supervisor,
+    TurnInput,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
@@ -577,7 +578,7 @@ async fn cycles(stage: support::Stage, rounds: usize) {
     until("all is written", || sessions.iter().all(|it| it.status().unwritten == 0)).await;
     settled(&supervisor).await;
     let counts = supervisor.counts();
-    assert!(counts.loaded as usize >= rounds * 90, "{counts:?}");
+    assert!(counts.loaded >= 90 * rounds as u64, "{counts:?}");
     for session in sessions {
         session.delete().await.unwrap();
     }

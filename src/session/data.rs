@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use super::Session;
 use super::error::SessionError;
 use super::wait::{Again, answer};
-use crate::slot::idle::Stay;
 use crate::entry::{check_name, decode, encode};
+use crate::slot::idle::Stay;
 use crate::state::{Change, ChangeRefusal, Changed};
 use crate::store::DataChange;
 

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState, Settlement, Step,
+    BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState,
+    Settlement, Step,
 };
 use crate::clock::Timestamp;
 use crate::id::Generation;

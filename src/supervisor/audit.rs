@@ -61,7 +61,7 @@ impl<E> Supervisor<E> {
         for slot in shared.idle.missing(&slots) {
             broken.push(format!("session {}: nobody looks whether it is idle", slot.id));
         }
-        if shared.idle.is_littered(shared.idle.len(), slots.len()) {
+        if shared.idle.is_littered(slots.len()) {
             broken.push("more is looked at for being idle than is loaded".to_owned());
         }
         for (key, slot) in shared.keys.collect(|key, slot| Some((key.clone(), slot.clone()))) {

@@ -138,9 +138,7 @@ impl<E> SupervisorBuilder<E> {
         let engine = Engine::new(parts, spawner);
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
-        if engine.config.idle.max_live > 0 {
-            Counts::max_live(engine.config.idle.max_live);
-        }
+        Counts::max_live(engine.config.idle.max_live);
         let shared = Shared::new(engine);
         let started = Actor::spawn(None, SupervisorActor, Arc::downgrade(&shared)).await;
         let (actor, _ended) =

@@ -104,13 +104,13 @@ impl Idle {
     }
 
     /// Whether more entries of sessions that are over stand than may, if `live` are loaded.
-    pub(super) const fn is_littered(&self, entries: usize, live: usize) -> bool {
-        entries > live + live / 4 + SPARE
+    pub(super) fn is_littered(&self, live: usize) -> bool {
+        Self::are_litter(self.entries.lock().len(), live)
     }
 
-    /// How many entries stand.
-    pub(super) fn len(&self) -> usize {
-        self.entries.lock().len()
+    /// Whether so many entries are too many for as many loaded sessions.
+    const fn are_litter(entries: usize, live: usize) -> bool {
+        entries > live + live / 4 + SPARE
     }
 
     /// The sessions that have no entry, of `slots`; none, if sessions never leave.
@@ -168,7 +168,7 @@ impl Shared {
             self.engine.counts.exceeded();
         }
         let entries = self.idle.put(Arc::downgrade(slot), now.moment);
-        if entries == 1 || !room || self.idle.is_littered(entries, self.registry.live()) {
+        if entries == 1 || !room || Idle::are_litter(entries, self.registry.live()) {
             self.idle.wanted.notify_one();
         }
     }
@@ -217,7 +217,7 @@ impl Shared {
             }
             rt::yield_now().await;
         }
-        if self.idle.is_littered(self.idle.len(), self.registry.live()) {
+        if self.idle.is_littered(self.registry.live()) {
             self.sweep_entries().await;
         }
     }

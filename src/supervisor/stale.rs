@@ -38,7 +38,9 @@ impl Shared {
             Some(Some(slot)) => self.clear_loaded(&slot, &record).await?,
             // Closing: what the record says goes with it.
             Some(None) if loaded.is_some_and(|slot| slot.standing() != Standing::Left) => {}
-            Some(None) | None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,
+            Some(None) | None => {
+                recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?;
+            }
         }
         self.read(&id).await
     }

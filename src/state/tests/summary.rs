@@ -4,8 +4,8 @@
 //! delete, `#1` the number of an entry, `v1` a version.
 
 use super::super::{
-    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaveReason, OpenTurn, Pending, Phase,
-    SessionState, Settlement, Stall,
+    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaveReason, OpenTurn, Pending,
+    Phase, SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;

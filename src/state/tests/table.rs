@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use super::{
     BusyPolicy, Change, Generation, Grace, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START,
-    StallRule, Target, Test, at, begin, begin_with, cancel, commit, delete, grace, interrupt, leave,
-    no_such_life, outcome_unknown, record, unavailable,
+    StallRule, Target, Test, at, begin, begin_with, cancel, commit, delete, grace, interrupt,
+    leave, no_such_life, outcome_unknown, record, unavailable,
 };
 use crate::state::LeaveReason;
 use crate::store::DataChange;

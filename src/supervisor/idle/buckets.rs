@@ -61,11 +61,8 @@ impl<T> Buckets<T> {
         let span = *oldest.key();
         let bucket = oldest.get_mut();
         let first = bucket.front_mut()?;
-        let taken = if first.len() <= most {
-            bucket.pop_front()?
-        } else {
-            first.drain(..most).collect()
-        };
+        let taken =
+            if first.len() <= most { bucket.pop_front()? } else { first.drain(..most).collect() };
         if bucket.is_empty() {
             oldest.remove();
         }

@@ -97,7 +97,10 @@ impl Driver {
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
-            if matches!(effect, Effect::Opened { .. } | Effect::End { .. } | Effect::Changed { answer: Ok(_), .. }) {
+            if matches!(
+                effect,
+                Effect::Opened { .. } | Effect::End { .. } | Effect::Changed { answer: Ok(_), .. }
+            ) {
                 self.last_work = Some(self.clock);
             }
             if let Effect::Begun { generation, .. } = effect {
