@@ -59,6 +59,10 @@ impl Spoken for Arc<Stream> {
         Stream::take_piece(self)
     }
 
+    fn take_last(&self) -> Option<PartialPiece> {
+        Stream::take_last(self)
+    }
+
     fn settle_piece(&self, fate: PieceFate) -> bool {
         Stream::settle_piece(self, fate)
     }

@@ -166,6 +166,8 @@ pub(crate) struct OpenTurn<P: Ports> {
     stream: P::Stream,
     /// Whether it may run beside others, and whose reply gets in.
     parallel: Option<Parallel>,
+    /// Whether the store knows what it stands under, as of those that branch and those beside such ones.
+    beside: bool,
     /// The number of its newest entry; 0 if it has none.
     last_seq: u64,
     /// Whether that was said to it while it ran.

@@ -181,9 +181,14 @@ impl Stream {
         Ok((seq, due))
     }
 
-    /// What was said and is not with the store, to be given to it.
+    /// What was said, to be given to the store, unless that has a piece already.
     pub(crate) fn take_piece(&self) -> Option<PartialPiece> {
         self.ring.lock().draft.as_mut()?.take_piece()
+    }
+
+    /// What was said and is not with the store, for the end of the turn.
+    pub(crate) fn take_last(&self) -> Option<PartialPiece> {
+        self.ring.lock().draft.as_mut()?.take_last()
     }
 
     /// Takes in what became of the piece that was given to the store; answers whether another is due.

@@ -218,7 +218,9 @@ impl<E: Content> Session<E> {
         let mut entries = entries.map_err(Missing::Store)?;
         entries.retain(|entry| entry.seq < record.next_seq);
         let seen = (record.next_seq, record.version);
-        Last::among(&entries, wanted, most, seen).map_err(Missing::TooDeep)
+        let mut last = Last::among(&entries, wanted, most, seen).map_err(Missing::TooDeep)?;
+        last.redo.open = !record.open.is_empty();
+        Ok(last)
     }
 
     /// What a rollback that goes too far means to its caller.
@@ -231,7 +233,7 @@ impl<E: Content> Session<E> {
 impl Last {
     /// What there is to take back in a session that is over.
     fn nothing() -> Self {
-        let redo = Redo { from: 0, next_seq: 0, version: 0 };
+        let redo = Redo { from: 0, next_seq: 0, version: 0, open: false };
         Self { redo, entries: 0, first: Generation::default(), input: None, damaged: None }
     }
 
@@ -277,7 +279,7 @@ impl Last {
         let from = before.last().map_or(0, |before| before.seq) + 1;
         let is_damaged = first.mark == EntryMark::Damaged;
         Ok(Self {
-            redo: Redo { from, next_seq, version },
+            redo: Redo { from, next_seq, version, open: false },
             entries: taken.len(),
             first: first.generation.unwrap_or_default(),
             input: first.input.then(|| first.payload.clone()),

@@ -123,6 +123,7 @@ impl<P: Ports> SessionState<P> {
         let generation = self.generation;
         let marker = TurnMarker { generation, instance: self.instance, began_at: step.now.wall };
         let (extra, named) = self.extra(&request);
+        let beside = extra.as_ref().is_some_and(|extra| extra.parent.is_some());
         self.siblings = siblings.ok().flatten().unwrap_or(self.siblings);
         let input = request.input.map(|input| (self.take_seqs(1), input));
         self.touch(step.now);
@@ -130,6 +131,7 @@ impl<P: Ports> SessionState<P> {
             generation,
             stream: stream.clone(),
             parallel,
+            beside,
             opened: false,
             base: self.last_commit,
             last_seq: input.as_ref().map_or(0, |(seq, _)| *seq),

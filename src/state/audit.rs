@@ -61,6 +61,48 @@ impl<P: Ports> SessionState<P> {
             rule(self.queue.is_empty(), "a session that is not live has a queue");
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
+        broken.extend(self.audit_what_is_on_its_way());
         broken
+    }
+
+    /// Those of the rules that are about names, numbers, pieces and places.
+    fn audit_what_is_on_its_way(&self) -> impl Iterator<Item = String> {
+        let has_numbers =
+            self.tip < self.next_seq && self.turns.iter().all(|it| it.last_seq < self.next_seq);
+        let rules = [
+            (self.names_once(), "two begins have one name"),
+            (self.one_at_a_time(), "a turn has two pieces or two takings on their way"),
+            (self.in_order(), "something of a turn is written behind its end"),
+            (has_numbers, "an entry has a number that was not given"),
+            (self.has_room(), "more turns stand beside each other than may"),
+        ];
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, text)| text.to_owned())
+    }
+
+    /// Whether at most one piece and one taking of each turn are on their way.
+    fn one_at_a_time(&self) -> bool {
+        let count = |is_one: &dyn Fn(&Pending<P>) -> bool| {
+            self.outbox.iter().filter(|pending| is_one(pending)).count()
+        };
+        self.turns.iter().map(|turn| turn.generation).all(|turn| {
+            let piece = |it: &Pending<P>| matches!(it, Pending::Partial { generation, .. } if *generation == turn);
+            let taking = |it: &Pending<P>| matches!(it, Pending::Steer { generation, .. } if *generation == turn);
+            count(&piece) <= 1 && count(&taking) <= 1
+        })
+    }
+
+    /// Whether the end of each turn is the last that is written of it.
+    fn in_order(&self) -> bool {
+        let mut over = Vec::new();
+        self.outbox.iter().all(|pending| match pending {
+            Pending::Settle { generation, stream: Some(_), .. } => {
+                over.push(*generation);
+                !self.is_open(*generation)
+            }
+            Pending::Begin { generation, .. }
+            | Pending::Partial { generation, .. }
+            | Pending::Steer { generation, .. } => !over.contains(generation),
+            Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => true,
+        })
     }
 }

@@ -36,4 +36,9 @@ impl<P: Ports> SessionState<P> {
     pub(super) fn free_branches(&mut self, from: u64) {
         self.siblings = self.siblings.without(from);
     }
+
+    /// Whether no more turns stand beside each other than may.
+    pub(super) fn has_room(&self) -> bool {
+        self.siblings.count <= self.max_branches
+    }
 }

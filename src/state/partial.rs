@@ -19,8 +19,11 @@ use crate::stream::PieceFate;
 /// What the state asks of a turn's stream. The stream's lock is taken under the session's, never the
 /// other way round.
 pub(crate) trait Spoken: Clone + fmt::Debug {
-    /// What was said and is not with the store, to be given to it.
+    /// What was said, to be given to the store, unless that has a piece already.
     fn take_piece(&self) -> Option<PartialPiece>;
+
+    /// What was said and is not with the store, for the end of the turn: it follows on the piece that is.
+    fn take_last(&self) -> Option<PartialPiece>;
 
     /// Takes in what became of the piece that was given to the store; answers whether another is due.
     fn settle_piece(&self, fate: PieceFate) -> bool;
@@ -69,7 +72,7 @@ impl<P: Ports> SessionState<P> {
             self.keep(generation);
         }
         if fate != PieceFate::Kept {
-            self.outbox.mend_last_piece(generation, || stream.take_piece());
+            self.outbox.mend_last_piece(generation, || stream.take_last());
         }
     }
 
@@ -78,7 +81,7 @@ impl<P: Ports> SessionState<P> {
         match (input, self.partials) {
             (InputFate::Drop | InputFate::Aside, _) | (_, PartialPolicy::Drop) => PartialFate::Drop,
             (InputFate::Keep, PartialPolicy::Beside) => {
-                PartialFate::Keep { last: turn.stream.take_piece() }
+                PartialFate::Keep { last: turn.stream.take_last() }
             }
             (InputFate::Keep, PartialPolicy::Entry) => self.partial_entry(turn.stream.text()),
         }

@@ -80,6 +80,8 @@ pub(crate) struct Redo {
     pub(crate) next_seq: u64,
     /// And the session's version, which tells of entries that were taken back.
     pub(crate) version: u64,
+    /// Whether the store called a turn open then.
+    pub(crate) open: bool,
 }
 
 /// A name for a begin that the store does not know.

@@ -10,9 +10,10 @@ use crate::store::TakeBack;
 impl<P: Ports> SessionState<P> {
     /// Whether the session is not as it was when it was found out what to take back.
     pub(super) fn has_moved(&self, redo: Redo) -> bool {
-        (self.next_seq, self.version) != (redo.next_seq, redo.version)
-            || !self.turns.is_empty()
-            || self.ending().next().is_some()
+        let Redo { next_seq, version, open, .. } = redo;
+        // A turn that was open then has ended since, and may have dropped its input.
+        let as_it_was = !open && (next_seq, version) == (self.next_seq, self.version);
+        !as_it_was || !self.turns.is_empty() || self.ending().next().is_some()
     }
 
     /// Takes entries back.

@@ -9,6 +9,8 @@
 //! Whoever repeats a begin that waits or is being stored is an echo: it waits for the same, and is told
 //! what became of it.
 
+use smallvec::SmallVec;
+
 use super::outbox::Pending;
 use super::{BeginRefusal, BeginRequest, Effect, Ports, SessionState, Step, Ticket};
 use crate::id::Generation;
@@ -24,7 +26,7 @@ pub(super) struct Echo<P: Ports> {
     /// Whether it asked for the same under the same name.
     same: bool,
     /// Who waits.
-    port: P::Begin,
+    pub(super) port: P::Begin,
 }
 
 /// What an echo waits for.
@@ -158,5 +160,18 @@ impl<P: Ports> SessionState<P> {
             let refusal = BeginRefusal::TimedOut { holder };
             step.effects.push(Effect::Refused { port: echo.port, refusal });
         }
+    }
+
+    /// Whether each name is the name of one begin at most that waits, is being stored, or runs.
+    pub(super) fn names_once(&self) -> bool {
+        let open = self.turns.iter().filter_map(|turn| turn.named.as_deref());
+        let starting = self.starting().map(|(_, named)| named);
+        let waiting = self.queue.iter().filter_map(|queued| queued.request.named());
+        let mut seen: SmallVec<[&str; 4]> = SmallVec::new();
+        open.chain(starting).chain(waiting).all(|named| {
+            let first = !seen.contains(&named.key.as_str());
+            seen.push(&named.key);
+            first
+        })
     }
 }

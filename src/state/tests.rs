@@ -1,14 +1,21 @@
 //! The rules of a session, driven without a runtime: inputs in, effects out, time by hand.
 //!
 //! - [`table`]: every input in every phase, a row each;
-//! - `admission`, `turns`, `closing`, `stalls`, `storing`: the promises, a sentence each;
+//! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
+//!   `branches`, `stale`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
+mod branches;
 mod closing;
+mod partials;
 mod property;
+mod redo;
+mod requests;
+mod stale;
 mod stalls;
+mod steering;
 mod storing;
 mod summary;
 mod table;
@@ -21,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    BeginRequest, Change, Effects, Input, Phase, Ports, SessionState, Settings, Snapshot, Spoken,
-    StallRule, Target, Ticket,
+    Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, SessionState, Settings,
+    Snapshot, Special, Spoken, StallRule, Target, Ticket,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
@@ -30,7 +37,9 @@ use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
-use crate::store::{FenceReason, InputFate, PartialPiece, Record, StoreError, TurnMarker, Write};
+use crate::store::{
+    FenceReason, InputFate, PartialPiece, Record, Request, StoreError, TurnMarker, Write,
+};
 use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
 
@@ -62,6 +71,10 @@ fn say(number: u32, text: &str, config: &PartialConfig) -> bool {
 impl Spoken for u32 {
     fn take_piece(&self) -> Option<PartialPiece> {
         SAID.with_borrow_mut(|said| said.get_mut(self)?.take_piece())
+    }
+
+    fn take_last(&self) -> Option<PartialPiece> {
+        SAID.with_borrow_mut(|said| said.get_mut(self)?.take_last())
     }
 
     fn settle_piece(&self, fate: PieceFate) -> bool {
@@ -111,6 +124,8 @@ const START: u64 = 100;
 
 const QUEUE: BusyPolicy = BusyPolicy::queue();
 const PARALLEL: BusyPolicy = BusyPolicy::Parallel(Parallel::FirstCommit);
+const BRANCH: BusyPolicy = BusyPolicy::Parallel(Parallel::Branch);
+const STEER: BusyPolicy = BusyPolicy::steer();
 
 /// When the work of a turn that was told to end is aborted.
 const ABORT_AFTER: Duration = Duration::from_secs(3);
@@ -181,9 +196,13 @@ impl Rig {
     }
 
     fn load(record: &Record) -> Self {
+        Self::load_with(record, Vec::new(), PartialPolicy::Beside)
+    }
+
+    fn load_with(record: &Record, said: Vec<Bytes>, partials: PartialPolicy) -> Self {
         PULSES.take();
         SAID.take();
-        let state = SessionState::load(record, Vec::new(), settings(2, PartialPolicy::Beside));
+        let state = SessionState::load(record, said, settings(2, partials));
         Self { state, second: START }
     }
 
@@ -248,6 +267,49 @@ impl Rig {
         self.apply(delete(port))
     }
 
+    /// Begins a turn under the name `name`, of which the store knew nothing.
+    fn begin_named(&mut self, number: u32, policy: BusyPolicy, (name, digest): Name) -> String {
+        let seen = self.snapshot().requests;
+        self.apply(named(number, policy, (name, digest), seen))
+    }
+
+    /// The stream `number` says `text`, and what is due of it is given to the store.
+    fn say(&mut self, number: u32, text: &str) {
+        let config = self.partials();
+        if say(number, text, &config) {
+            self.keep(number);
+        }
+    }
+
+    /// What was said by the stream `number` is given to the store. Here it has the number of its turn.
+    fn keep(&mut self, number: u32) -> String {
+        self.apply(Input::Keep { generation: Generation::new(number.into()) })
+    }
+
+    /// Two chunks make a piece.
+    fn partials(&self) -> PartialConfig {
+        let interrupted = self.state.partials;
+        PartialConfig { interrupted, every_chunks: 2, ..PartialConfig::default() }
+    }
+
+    fn take(&mut self, generation: u64) -> String {
+        self.apply(Input::Take { generation: Generation::new(generation) })
+    }
+
+    fn clear(&mut self, generation: u64, port: u32) -> String {
+        self.apply(Input::Clear { generation: Generation::new(generation), port })
+    }
+
+    fn take_back(&mut self, redo: Redo, port: u32) -> String {
+        self.apply(Input::Change { change: Change::TakeBack(redo), port })
+    }
+
+    /// Takes back all from the number `from` on, as is right now.
+    fn redo(&self, from: u64) -> Redo {
+        let (next_seq, version) = (self.state.next_seq, self.state.version);
+        Redo { from, next_seq, version, open: false }
+    }
+
     fn append(&mut self, port: u32) -> String {
         let change = Change::Append(vec![Bytes::from_static(b"appended")]);
         self.apply(Input::Change { change, port })
@@ -295,6 +357,28 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
     };
     edit(&mut request);
     Input::Begin { request, port: number, stream: number }
+}
+
+/// The name of a begin, and the digest of what it asks for.
+type Name = (&'static str, u128);
+
+/// Begins a turn with a name, of which the store knew nothing after it had stored `seen` others.
+fn named(number: u32, policy: BusyPolicy, (name, digest): Name, seen: u64) -> Input<Test> {
+    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
+        unreachable!("it is a begin")
+    };
+    let asked = Asked { request: Request { key: name.to_owned(), digest }, seen };
+    request.special = Some(Box::new(Special { redo: None, request: Some(asked) }));
+    Input::Begin { request, port, stream }
+}
+
+/// Begins a turn that does an earlier one over.
+fn redoing(number: u32, policy: BusyPolicy, redo: Redo) -> Input<Test> {
+    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
+        unreachable!("it is a begin")
+    };
+    request.special = Some(Box::new(Special { redo: Some(redo), request: None }));
+    Input::Begin { request, port, stream }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {

@@ -120,7 +120,7 @@ impl<P: Ports> SessionState<P> {
         let generation = turn.generation;
         // A dropped input leaves what was said to the turn later.
         let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
-        if stays && !turn.branches() {
+        if stays && !turn.beside {
             self.tip = self.tip.max(turn.last_seq);
         }
         let partial = self.partial_fate(&turn, input);

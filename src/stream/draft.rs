@@ -51,6 +51,8 @@ pub(crate) struct Draft {
     sent_bytes: usize,
     /// How many must wait for a piece to be due.
     due_at: u64,
+    /// How many bytes must wait for a piece to be due, however few chunks they are.
+    due_at_bytes: usize,
     /// How many bytes were taken.
     bytes: usize,
     /// Whether nothing more is taken.
@@ -75,6 +77,7 @@ impl Draft {
             sent: 0,
             sent_bytes: 0,
             due_at: config.every_chunks as u64,
+            due_at_bytes: PIECE_BYTES,
             bytes: 0,
             full: false,
             next_at: Some(since.plus(config.every)),
@@ -98,7 +101,8 @@ impl Draft {
     /// Whether enough waits, and nothing is with the store.
     fn is_due(&self) -> bool {
         let bytes = self.text.len() - self.start;
-        self.sent == 0 && self.waiting > 0 && (self.waiting >= self.due_at || bytes >= PIECE_BYTES)
+        let enough = self.waiting >= self.due_at || bytes >= self.due_at_bytes;
+        self.sent == 0 && self.waiting > 0 && enough
     }
 
     /// Whether what waits has waited long enough. To be asked every now and then.
@@ -118,8 +122,15 @@ impl Draft {
         true
     }
 
-    /// What waits and is not with the store, to be given to it.
+    /// What waits, to be given to the store; nothing while a piece is with it, since nobody knows yet what
+    /// the next one follows on.
     pub(crate) fn take_piece(&mut self) -> Option<PartialPiece> {
+        if self.sent > 0 { None } else { self.take_last() }
+    }
+
+    /// What waits and is not with the store, for the end of the turn. It follows on the piece that is
+    /// with the store; if that is lost, it is to be taken again.
+    pub(crate) fn take_last(&mut self) -> Option<PartialPiece> {
         let chunks = self.waiting - self.sent;
         if chunks == 0 {
             return None;
@@ -142,14 +153,17 @@ impl Draft {
                 self.kept += sent;
                 self.waiting -= sent;
                 self.start += sent_bytes;
-                self.due_at = every_chunks;
+                (self.due_at, self.due_at_bytes) = (every_chunks, PIECE_BYTES);
                 if self.config.interrupted != PartialPolicy::Entry {
                     self.text.drain(..self.start);
                     self.start = 0;
                 }
             }
             // Not at once again: a store that fails is not asked for every chunk.
-            PieceFate::Lost => self.due_at = self.waiting + every_chunks,
+            PieceFate::Lost => {
+                self.due_at = self.waiting + every_chunks;
+                self.due_at_bytes = self.text.len() - self.start + PIECE_BYTES;
+            }
             PieceFate::Unknown => {
                 self.full = true;
                 self.waiting = 0;
@@ -191,13 +205,11 @@ mod tests {
         assert!(!draft.push("c") && !draft.push("d"), "one is with the store");
         assert!(draft.settle_piece(PieceFate::Kept), "two wait");
         assert_eq!(draft.take_piece(), Some(piece(3, 2, "cd")));
-        assert_eq!(draft.take_piece(), None);
+        assert_eq!(draft.take_last(), None);
         assert!(!draft.push("e"));
-        assert_eq!(
-            draft.take_piece(),
-            Some(piece(5, 1, "e")),
-            "the last one follows on what is with it"
-        );
+        assert_eq!(draft.take_piece(), None, "one is with the store");
+        let last = draft.take_last();
+        assert_eq!(last, Some(piece(5, 1, "e")), "the last one follows on what is with it");
     }
 
     #[test]
@@ -213,6 +225,20 @@ mod tests {
         assert!(!draft.settle_piece(PieceFate::Unknown));
         assert!(!draft.push("f") && !draft.push("g"));
         assert_eq!(draft.take_piece(), None, "nobody knows what it would follow on");
+    }
+
+    #[test]
+    fn a_store_that_fails_is_not_asked_for_every_chunk_however_large_they_are() {
+        let config = config(100, 1_024 * 1_024);
+        let mut draft = Draft::new(at(0), &config);
+        let large = "x".repeat(PIECE_BYTES - 1);
+        assert!(!draft.push(&large) && draft.push("yz"));
+        draft.take_piece();
+        assert!(!draft.settle_piece(PieceFate::Lost), "not at once again");
+        assert!(!draft.push(&large) && draft.push("z"));
+        assert_eq!(draft.take_piece().map(|piece| (piece.first, piece.chunks)), Some((1, 4)));
+        assert!(!draft.settle_piece(PieceFate::Kept));
+        assert!(!draft.push(&large) && draft.push("z"), "as at first");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::Supervisor;
 use super::error::ReadError;
 use super::recovery;
 use super::shared::Shared;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, SessionId};
 use crate::rt::Arc;
 use crate::slot::idle::Stay;
 use crate::slot::{Slot, Standing};
@@ -21,26 +21,27 @@ use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
 impl Shared {
     /// `record`, or what there is by now if it called a turn open that nobody holds.
     pub(super) async fn fresh(&self, record: Record) -> Result<Found, StoreError> {
-        if record.open.is_empty() || !self.is_suspect(&record) {
+        if record.open.is_empty() || self.dead(&record).is_empty() {
             return Ok(Found::Live(record));
         }
         let id = record.id.clone();
         let _flight = self.id_flights.join(&id).await;
-        // The record may be old: what is decided below is decided on one that was read after this.
+        // First who is dead, then what the store says: whoever ended in good order has told it by then.
+        let dead = self.dead(&record);
         let record = match self.read(&id).await? {
             Found::Live(record) => record,
             over @ (Found::Gone(_) | Found::Unknown) => return Ok(over),
         };
-        let loaded = self.loaded(&id).filter(|slot| slot.standing() != Standing::Left);
-        // It stays as long as it is asked: what knows which turns may be alive must not leave meanwhile.
-        let stay = loaded.as_ref().map(Stay::take);
-        match stay {
-            Some(Some(slot)) => self.clear_loaded(&slot, &record).await?,
-            // Closing: what the record says goes with it.
-            Some(None) if loaded.is_some_and(|slot| slot.standing() != Standing::Left) => {}
-            Some(None) | None => {
-                recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?;
+        let slot = self.in_use(&record);
+        // It stays while it is asked, unless it has left just now.
+        let stay = slot.as_ref().and_then(Stay::take);
+        match slot.filter(|slot| stay.is_some() || slot.standing() != Standing::Left) {
+            Some(slot) => {
+                for marker in record.open.iter().filter(|it| dead.contains(&it.generation)) {
+                    slot.clear(marker.generation).get().await?;
+                }
             }
+            None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,
         }
         self.read(&id).await
     }
@@ -63,24 +64,19 @@ impl Shared {
         Ok(page)
     }
 
-    /// Whether `record` calls a turn open that the session's state does not know of.
-    fn is_suspect(&self, record: &Record) -> bool {
-        match self.loaded(&record.id) {
-            Some(slot) if slot.incarnation == record.incarnation => {
-                record.open.iter().any(|marker| !slot.may_live(marker.generation))
-            }
-            Some(_) | None => true,
-        }
+    /// The turns that `record` calls open and that nobody holds, for all that the session's state knows.
+    fn dead(&self, record: &Record) -> Vec<Generation> {
+        let slot = self.in_use(record);
+        let lives = |turn| slot.as_ref().is_some_and(|slot| slot.may_live(turn));
+        let open = record.open.iter().map(|marker| marker.generation);
+        open.filter(|turn| !lives(*turn)).collect()
     }
 
-    /// Clears what a loaded session's state says is dead.
-    async fn clear_loaded(&self, slot: &Arc<Slot>, record: &Record) -> Result<(), StoreError> {
-        for marker in &record.open {
-            if slot.incarnation == record.incarnation && !slot.may_live(marker.generation) {
-                slot.clear(marker.generation).get().await?;
-            }
-        }
-        Ok(())
+    /// The slot that holds the life that `record` is of, if that is loaded.
+    fn in_use(&self, record: &Record) -> Option<Arc<Slot>> {
+        let slot = self.loaded(&record.id)?;
+        let holds = slot.incarnation == record.incarnation && slot.standing() != Standing::Left;
+        holds.then_some(slot)
     }
 
     /// The metadata of `id`, as the store has it.

@@ -1,6 +1,8 @@
 //! The auditor itself: each rule is broken by hand, and has to be named.
 
-use super::{PARALLEL, QUEUE, Rig, START, at, unavailable};
+use bytes::Bytes;
+
+use super::{BRANCH, Name, PARALLEL, QUEUE, Rig, START, at, unavailable};
 use crate::id::Generation;
 use crate::outcome::CancelReason;
 use crate::state::outbox::Outbox;
@@ -60,6 +62,59 @@ fn each_rule_that_is_broken_is_named() {
         rig
     };
     finds(owing(), "owes the store a write", |rig| rig.state.phase = Phase::Left);
+}
+
+// L6
+#[test]
+fn each_rule_of_names_pieces_and_places_that_is_broken_is_named() {
+    const NAME: Name = ("a name", 1);
+    let named = || {
+        let mut rig = Rig::new();
+        rig.begin_named(1, PARALLEL, NAME);
+        rig.flush();
+        rig.begin_named(2, PARALLEL, ("another", 1));
+        rig.flush();
+        rig
+    };
+    finds(named(), "two begins have one name", |rig| {
+        rig.state.turns[1].named = rig.state.turns[0].named.clone();
+    });
+    let echoed = || {
+        let mut rig = Rig::new();
+        rig.begin_named(1, PARALLEL, NAME);
+        rig.begin_named(2, PARALLEL, NAME);
+        rig
+    };
+    finds(echoed(), "neither waits nor is being stored", |rig| {
+        rig.state.outbox = Outbox::default();
+    });
+    let generation = Generation::new(1);
+    let piece = || Pending::Partial { write: None, generation, stream: 1 };
+    finds(Rig::running(), "two pieces", |rig| {
+        rig.state.outbox.extend([piece(), piece()]);
+    });
+    let steer = || {
+        let (input, port, stream) = (Bytes::new(), 9, 1);
+        Pending::Steer { write: None, generation, seq: 2, port, stream, input }
+    };
+    finds(Rig::running(), "two takings", |rig| {
+        rig.state.outbox.extend([steer(), steer()]);
+    });
+    let over = || {
+        let mut rig = Rig::running();
+        rig.drop_turn(1);
+        rig
+    };
+    finds(over(), "behind its end", |rig| rig.state.outbox.push_back(piece()));
+    finds(over(), "behind its end", |rig| rig.state.outbox.push_back(steer()));
+    finds(Rig::running(), "a number that was not given", |rig| rig.state.tip = 2);
+    finds(Rig::running(), "a number that was not given", |rig| rig.state.turns[0].last_seq = 2);
+    let branches = || {
+        let mut rig = Rig::new();
+        rig.begin(1, BRANCH);
+        rig
+    };
+    finds(branches(), "than may", |rig| rig.state.max_branches = 0);
 }
 
 // L6

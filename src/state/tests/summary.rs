@@ -10,8 +10,10 @@ use super::super::{
 use super::Test;
 use crate::clock::Moment;
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::policy::Holder;
-use crate::store::{FenceReason, InputFate, StoreError, Write};
+use crate::policy::{Holder, Parallel};
+use crate::store::{
+    BeginExtra, FenceReason, InputFate, PartialFate, PartialPiece, StoreError, TakeBack, Write,
+};
 
 /// Effects in their order; empty for none. A wait, which is only told to the log, is left out, and so
 /// is the request to be looked at, which comes with the first turn.
@@ -138,7 +140,8 @@ fn error(error: &StoreError) -> &'static str {
 }
 
 /// A state: its phase, `t1s t1r t1c t1a` for a turn that starts, runs, was told to end or aborted (`p`
-/// for a parallel one), `q2` for a waiting begin, `!1` for a fenced turn whose holder has not reported,
+/// for a parallel one, `b` for a branch), `q2` for a waiting begin, `e3` for one
+/// that repeats another, `!1` for a fenced turn whose holder has not reported,
 /// and behind a bar the writes, the one with the store starred.
 pub(super) fn state(state: &SessionState<Test>) -> String {
     let mut words = Vec::new();
@@ -154,6 +157,7 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
     }
     words.extend(state.turns.iter().map(turn));
     words.extend(state.queue.iter().map(|queued| format!("q{}", queued.port)));
+    words.extend(state.echoes.iter().map(|echo| format!("e{}", echo.port)));
     words.extend(state.fenced.iter().map(|(generation, _)| format!("!{}", generation.get())));
     if !state.outbox.is_empty() {
         words.push("|".to_owned());
@@ -163,7 +167,11 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
 }
 
 fn turn(turn: &OpenTurn<Test>) -> String {
-    let kind = if turn.parallel.is_some() { 'p' } else { 't' };
+    let kind = match turn.parallel {
+        Some(Parallel::Branch) => 'b',
+        Some(Parallel::FirstCommit) => 'p',
+        None => 't',
+    };
     let phase = match (turn.stopping, turn.opened) {
         (Some(stopping), _) => {
             if stopping.aborted {
@@ -202,19 +210,47 @@ fn pending(pending: &Pending<Test>) -> String {
 
 fn details(write: &Write) -> String {
     match write {
-        Write::Begin { input, .. } => {
-            input.as_ref().map_or_else(String::new, |(seq, _)| format!("#{seq}"))
+        Write::Begin { input, extra, .. } => {
+            let input = input.as_ref().map_or_else(String::new, |(seq, _)| format!("#{seq}"));
+            input + &extra.as_deref().map_or_else(String::new, extras)
         }
-        Write::Steer { seq, .. } => format!(":steer#{seq}"),
-        Write::Partial { piece, .. } => format!(":partial~{}+{}", piece.first, piece.chunks),
+        Write::Steer { seq, .. } => format!("#{seq}"),
+        Write::Partial { piece, .. } => said(piece),
         Write::Commit { first_seq, version, .. } => format!("#{first_seq}v{version}"),
-        Write::Settle { input: InputFate::Keep, .. } => "/keep".to_owned(),
-        Write::Settle { input: InputFate::Drop, .. } => "/drop".to_owned(),
-        Write::Settle { input: InputFate::Aside, .. } => "/aside".to_owned(),
+        Write::Settle { input, partial, next_seq, .. } => {
+            let input = match input {
+                InputFate::Keep => "/keep",
+                InputFate::Drop => "/drop",
+                InputFate::Aside => "/aside",
+            };
+            let partial = match partial {
+                PartialFate::Keep { last: Some(last) } => said(last),
+                PartialFate::Entry { .. } => format!("+entry#{}", next_seq - 1),
+                PartialFate::Keep { last: None } | PartialFate::Drop => String::new(),
+            };
+            format!("{input}{partial}")
+        }
         Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
         Write::PutData { version, .. } => format!(":data-v{version}"),
-        Write::TakeBack { from, .. } => format!(":take_back#{}v{}", from.from, from.version),
+        Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
         Write::Label { .. } => ":label".to_owned(),
         Write::Delete { .. } => String::new(),
     }
+}
+
+/// What a begin does beside: `^2` for what it stands under, `(n)` for its name.
+fn extras(extra: &BeginExtra) -> String {
+    let parent = extra.parent.map(|parent| format!("^{parent}"));
+    let name = extra.request.as_ref().map(|request| format!("({})", request.key));
+    let back = extra.take_back.map(|from| format!("<{}>", taken_back(from)));
+    [parent, name, back].into_iter().flatten().collect()
+}
+
+fn taken_back(TakeBack { from, version }: TakeBack) -> String {
+    format!("back#{from}v{version}")
+}
+
+/// A piece: its first chunk and how many there are.
+fn said(piece: &PartialPiece) -> String {
+    format!("~{}+{}", piece.first, piece.chunks)
 }

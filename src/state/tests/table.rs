@@ -5,7 +5,9 @@
 
 mod live;
 mod over;
+mod phases;
 mod queued;
+mod special;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,15 +15,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    BusyPolicy, Change, Generation, Grace, Input, InputFate, PARALLEL, Phase, QUEUE, Rig, START,
-    StallRule, Target, Test, at, begin, begin_with, cancel, commit, delete, grace, interrupt,
-    leave, no_such_life, outcome_unknown, record, unavailable,
+    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
+    Redo, Rig, START, STEER, StallRule, Target, Test, at, begin, begin_with, cancel, commit,
+    delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
+    unavailable,
 };
 use crate::state::LeaveReason;
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 35] = [
+const INPUTS: [&str; 49] = [
     "reject",
     "queue",
     "queue-full",
@@ -53,6 +56,20 @@ const INPUTS: [&str; 35] = [
     "look-act",
     "unload",
     "unload-used",
+    "steer",
+    "branch",
+    "named",
+    "named-other",
+    "named-stale",
+    "redo",
+    "take-back",
+    "leave-echo",
+    "keep-1",
+    "keep-77",
+    "take-1",
+    "take-77",
+    "clear-1",
+    "clear-77",
     "ok",
     "unavailable",
     "unknown",
@@ -63,126 +80,38 @@ const INPUTS: [&str; 35] = [
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 17] = [
-    ("idle", idle, live::IDLE),
-    ("starting", starting, live::STARTING),
+const PHASES: [Row; 26] = [
+    ("idle", phases::idle, live::IDLE),
+    ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
-    ("cancelling", cancelling, live::CANCELLING),
-    ("cancelling while starting", cancelling_while_starting, live::CANCELLING_WHILE_STARTING),
-    ("a queue behind a turn", queued, queued::QUEUED),
-    ("an interrupt behind a turn", interrupting, queued::INTERRUPTING),
-    ("two parallel turns", parallel, queued::PARALLEL),
-    ("a fenced turn beside the next", fenced, queued::FENCED),
-    ("a commit with the store", committing, queued::COMMITTING),
-    ("a failure with the store", settling, queued::SETTLING),
-    ("loaded with a stale marker", stale, queued::STALE),
-    ("a delete with the store", closing, over::CLOSING),
-    ("a delete that failed", closing_failed, over::CLOSING_FAILED),
-    ("a delete behind another write", closing_behind, over::CLOSING_BEHIND),
-    ("gone", gone, over::GONE),
-    ("left", left, over::LEFT),
+    ("cancelling", phases::cancelling, live::CANCELLING),
+    (
+        "cancelling while starting",
+        phases::cancelling_while_starting,
+        live::CANCELLING_WHILE_STARTING,
+    ),
+    ("a queue behind a turn", phases::queued, queued::QUEUED),
+    ("an interrupt behind a turn", phases::interrupting, queued::INTERRUPTING),
+    ("two parallel turns", phases::parallel, queued::PARALLEL),
+    ("a fenced turn beside the next", phases::fenced, queued::FENCED),
+    ("a commit with the store", phases::committing, queued::COMMITTING),
+    ("a failure with the store", phases::settling, queued::SETTLING),
+    ("loaded with a stale marker", phases::stale, queued::STALE),
+    ("a steering begin waits", phases::steering, special::STEERING),
+    ("a steering input with the store", phases::steered, special::STEERED),
+    ("a named turn", phases::named_running, special::NAMED),
+    ("an echo of a begin with the store", phases::echo_starting, special::ECHO_STARTING),
+    ("an echo of a waiting begin", phases::echo_queued, special::ECHO_QUEUED),
+    ("a branch runs", phases::branch, special::BRANCH),
+    ("branches at their limit", phases::branches, special::BRANCHES),
+    ("a piece with the store", phases::piece, special::PIECE),
+    ("a piece with the store, of a turn that is over", phases::last_piece, special::LAST_PIECE),
+    ("a delete with the store", phases::closing, over::CLOSING),
+    ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
+    ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
+    ("gone", phases::gone, over::GONE),
+    ("left", phases::left, over::LEFT),
 ];
-
-fn idle() -> Rig {
-    Rig::new()
-}
-
-fn starting() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin(1, BusyPolicy::Reject);
-    rig.send();
-    rig
-}
-
-fn cancelling() -> Rig {
-    let mut rig = Rig::running();
-    rig.stop(1, 5);
-    rig
-}
-
-fn cancelling_while_starting() -> Rig {
-    let mut rig = starting();
-    rig.stop(1, 5);
-    rig
-}
-
-fn queued() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin(2, QUEUE);
-    rig
-}
-
-fn interrupting() -> Rig {
-    let mut rig = Rig::running();
-    rig.begin(2, interrupt(5));
-    rig
-}
-
-fn parallel() -> Rig {
-    let mut rig = Rig::new();
-    rig.begin(1, PARALLEL);
-    rig.begin(2, PARALLEL);
-    rig.flush();
-    rig
-}
-
-fn fenced() -> Rig {
-    let mut rig = Rig::running();
-    rig.stop(1, 0);
-    rig.begin(2, BusyPolicy::Reject);
-    rig.flush();
-    rig
-}
-
-fn committing() -> Rig {
-    let mut rig = Rig::running();
-    rig.commit(1, 1);
-    rig.send();
-    rig
-}
-
-fn settling() -> Rig {
-    let mut rig = Rig::running();
-    rig.fail(1, InputFate::Keep, 1);
-    rig.send();
-    rig
-}
-
-fn stale() -> Rig {
-    Rig::load(&record(&[3]))
-}
-
-fn closing() -> Rig {
-    let mut rig = Rig::running();
-    rig.delete(1);
-    rig.send();
-    rig
-}
-
-fn closing_failed() -> Rig {
-    let mut rig = closing();
-    rig.stored(Err(unavailable()));
-    rig
-}
-
-fn closing_behind() -> Rig {
-    let mut rig = starting();
-    rig.delete(1);
-    rig
-}
-
-fn gone() -> Rig {
-    let mut rig = closing();
-    rig.ok();
-    rig
-}
-
-fn left() -> Rig {
-    let mut rig = Rig::running();
-    rig.append(1);
-    rig.stored(Err(unavailable()));
-    rig
-}
 
 /// Applies the input `name`, two seconds after the phase was reached; alarms later, too.
 fn apply(rig: &mut Rig, name: &str) -> String {
@@ -192,12 +121,21 @@ fn apply(rig: &mut Rig, name: &str) -> String {
             "alarm-abort" => 4,
             _ => 2,
         };
+    if name.starts_with("keep") {
+        say(1, "more", &rig.partials());
+    }
     let input = input(name);
     if matches!(input, Input::Stored { .. }) {
         rig.send();
     }
     rig.apply(input)
 }
+
+/// The name under which turns are begun.
+const NAME: Name = ("a name", 1);
+
+/// What is to be taken back of a session with one entry that nobody has answered.
+const ONE_ENTRY: Redo = Redo { from: 1, next_seq: 2, version: 0, open: false };
 
 /// A turn is stuck that has been silent for two seconds.
 fn after_two_seconds(act: Option<Grace>) -> StallRule {
@@ -244,6 +182,20 @@ fn input(name: &str) -> Input<Test> {
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "unload" => unload(START + 1),
         "unload-used" => unload(START - 1),
+        "steer" => begin(9, STEER),
+        "branch" => begin(9, BRANCH),
+        "named" => named(9, QUEUE, NAME, 0),
+        "named-other" => named(9, QUEUE, (NAME.0, 2), 0),
+        "named-stale" => named(9, QUEUE, ("another", 1), 55),
+        "redo" => redoing(9, QUEUE, ONE_ENTRY),
+        "take-back" => change(Change::TakeBack(ONE_ENTRY)),
+        "leave-echo" => leave(3),
+        "keep-1" => Input::Keep { generation: first },
+        "keep-77" => Input::Keep { generation: Generation::new(77) },
+        "take-1" => Input::Take { generation: first },
+        "take-77" => Input::Take { generation: Generation::new(77) },
+        "clear-1" => Input::Clear { generation: first, port: 9 },
+        "clear-77" => Input::Clear { generation: Generation::new(77), port: 9 },
         "ok" => Input::Stored { result: Ok(()) },
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
@@ -318,7 +270,7 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Clear { .. } => 15,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=12).collect());
+    assert_eq!(kinds, (0..=15).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -1,13 +1,18 @@
 //! The shell, played: with a real store and a clock set by hand.
 
+mod finding;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::finding::Last;
 use super::super::{
-    ABORT_AFTER, BeginRequest, BusyPolicy, CancelReason, Change, Effects, Generation, GoneReason,
-    Input, InputFate, Moment, PULSES, PartialPolicy, Phase, SessionId, SessionState, StoreError,
-    Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings, unavailable,
+    ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
+    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special,
+    StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings,
+    unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -16,7 +21,8 @@ use crate::policy::Grace;
 use crate::pulse::WorkPhase;
 use crate::state::{Effect, LeaveReason, Pending};
 use crate::store::{
-    Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store, StoredEntry,
+    BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
+    StoredEntry,
 };
 
 /// A grace, with the usual time until the abort.
@@ -35,17 +41,24 @@ pub(super) struct Driver {
     port: u32,
     /// The turns that were given out and have not reported.
     held: Vec<Generation>,
-    /// The store's answer for the write it has, and the turn that the write begins.
-    in_flight: Option<(Result<(), StoreError>, Option<Generation>)>,
-    /// When a turn was opened or ended last, or the store answered.
+    /// The store's answer for the write it has.
+    in_flight: Option<(Result<(), StoreError>, Write)>,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// The names of which the store knew nothing when it was asked, and how many it had stored then.
+    asked: BTreeMap<u8, u64>,
+    /// What was found out about the last turns.
+    found: Option<Last>,
+    /// When a turn was opened or ended last, or a change was told.
     last_work: Option<Duration>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
 }
 
 impl Driver {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(partials: PartialPolicy) -> Self {
         PULSES.take();
+        SAID.take();
         let store = MemoryStore::new();
         let new = NewRecord {
             id: SessionId::from_random(1),
@@ -59,14 +72,17 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, Vec::new(), settings(2, PartialPolicy::Beside)),
-            model: Model::new(&created, &[]),
+            state: SessionState::load(&created, Vec::new(), settings(2, partials)),
+            model: Model::new(&created, &[], partials, &[]),
             store,
             record: created,
             clock: Duration::from_secs(100),
             port: 0,
             held: Vec::new(),
             in_flight: None,
+            partials,
+            asked: BTreeMap::new(),
+            found: None,
             last_work: None,
             deleted_unknown: false,
         }
@@ -87,13 +103,13 @@ impl Driver {
         let was_live = matches!(self.state.phase, Phase::Live);
         let unwritten = self.state.outbox.len();
         let deletes = usize::from(matches!(input, Input::Delete { .. }));
-        let begins = match (&input, &self.in_flight) {
-            (Input::Stored { result: Ok(()) }, Some((_, begins))) => *begins,
+        let written = match (&input, &self.in_flight) {
+            (Input::Stored { .. }, Some((_, write))) => Some(write),
             _ => None,
         };
         let mut effects = Effects::new();
         let now = self.now();
-        self.model.before(&input, begins, now.moment);
+        self.model.before(&input, written, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
@@ -106,11 +122,17 @@ impl Driver {
             if let Effect::Begun { generation, .. } = effect {
                 self.held.push(generation);
             }
-            self.model.effect(effect);
+            if let Effect::Opened { generation, .. } = effect {
+                self.model.effect(effect);
+                self.model.stands(generation, self.parent(generation));
+            } else {
+                self.model.effect(effect);
+            }
         }
         self.model.after(&self.state.phase);
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
+            assert_eq!(self.state.echoes.len(), self.model.echoing());
         } else if !matches!(self.state.phase, Phase::Live | Phase::Left) {
             assert_eq!(self.state.outbox.len(), unwritten + 1);
             assert!(matches!(self.state.outbox.back(), Some(Pending::Delete { .. })));
@@ -121,9 +143,8 @@ impl Driver {
 
     pub(super) fn step(&mut self, step: Step) {
         match step {
-            Step::Begin { policy, version, input, draining } => {
-                self.begin(policy, version, input, draining);
-            }
+            Step::Begin { .. } => self.begin(step),
+            Step::Find(find) => self.find(find),
             Step::Leave(which) => {
                 let ticket = Ticket(self.model.waiter(which).map_or(0, u64::from));
                 self.apply(Input::LeaveQueue { ticket });
@@ -174,8 +195,14 @@ impl Driver {
         }
     }
 
-    fn begin(&mut self, policy: BusyPolicy, version: Option<u64>, input: bool, draining: bool) {
+    fn begin(&mut self, step: Step) {
+        let Step::Begin { policy, version, input, draining, name } = step else { return };
+        let request = match name.map(|name| self.asked_for(name)) {
+            Some(None) => return,
+            asked => asked.flatten(),
+        };
         let port = self.port();
+        let special = request.is_some().then(|| Box::new(Special { redo: None, request }));
         let request = BeginRequest {
             ticket: Ticket(port.into()),
             input: input.then(|| Bytes::from(format!("input {port}"))),
@@ -183,7 +210,7 @@ impl Driver {
             expect_version: version,
             draining,
             abort_after: ABORT_AFTER,
-            special: None,
+            special,
         };
         self.apply(Input::Begin { request, port, stream: port });
     }
@@ -226,8 +253,12 @@ impl Driver {
         let Some(write) = self.state.next_write() else { return };
         assert!(self.in_flight.is_none(), "the store has a write already");
         self.model.writes(&write);
-        let begins =
-            if let Write::Begin { marker, .. } = &write { Some(marker.generation) } else { None };
+        let written = write.clone();
+        if let Write::Begin { extra: Some(extra), .. } = &write
+            && let Some(request) = &extra.request
+        {
+            assert_eq!(self.request(&request.key), None, "begun twice under one name");
+        }
         let deletes = matches!(write, Write::Delete { .. });
         let keeps = matches!(fault, Fault::None | Fault::UnknownAndKept);
         let kept = if keeps {
@@ -241,8 +272,11 @@ impl Driver {
                 kept.is_ok()
                     || matches!(kept, Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }))
             );
+        } else if self.model.clears(&written) {
+            let over = StoreError::fenced(FenceReason::TurnNotOpen);
+            assert!(kept.is_ok() || format!("{kept:?}") == format!("{:?}", Err::<(), _>(over)));
         } else {
-            assert!(kept.is_ok(), "the store refused {kept:?}");
+            assert!(kept.is_ok(), "the store refused {kept:?} for {written:?}");
         }
         let result = match fault {
             Fault::None => kept,
@@ -252,7 +286,7 @@ impl Driver {
                 Err(outcome_unknown())
             }
         };
-        self.in_flight = Some((result, begins));
+        self.in_flight = Some((result, written));
     }
 
     /// Brings the store's answer back.
@@ -293,9 +327,20 @@ impl Driver {
         self.model.settled();
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
-        let settings = settings(3, PartialPolicy::Beside);
-        self.state = SessionState::load(&record, Vec::new(), settings);
-        self.model.reload(&record, &self.entries());
+        self.model.keeps_beginnings(|turn| self.partial(turn));
+        let said: Vec<_> = record.open.iter().map(|it| self.partial(it.generation)).collect();
+        let entries = matches!(self.partials, PartialPolicy::Entry);
+        let for_state = if entries { said.clone() } else { Vec::new() };
+        self.state = SessionState::load(&record, for_state, settings(3, self.partials));
+        self.model.reload(&record, &self.entries(), self.partials, &said);
+        self.model.stood(&self.branches());
+        // Whoever asked before asks again.
+        self.asked.clear();
+    }
+
+    fn branches(&self) -> Vec<BranchRecord> {
+        let (id, life) = (&self.record.id, self.record.incarnation);
+        self.store.branches(id, life).now().expect("at once").expect("no faults")
     }
 
     fn entries(&self) -> Vec<StoredEntry> {
@@ -330,7 +375,11 @@ impl Driver {
         assert!(self.store.check().now().expect("at once").expect("no faults").is_empty());
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         match (&self.state.phase, found.expect("no faults")) {
-            (Phase::Live, Found::Live(record)) => self.model.compare(&record, &self.entries()),
+            (Phase::Live, Found::Live(record)) => {
+                self.model.compare(&record, &self.entries(), &self.branches());
+                self.model.keeps_partials(|turn| self.partial(turn));
+                self.takes_back_at_rest();
+            }
             (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(*told, kept),
             (Phase::Closing(closing), _) => assert!(closing.failed.is_some()),
             (phase, found) => panic!("{phase:?} here, {found:?} there"),

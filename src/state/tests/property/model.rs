@@ -1,14 +1,25 @@
 //! What the state may do, said again in the plainest words that suffice: lists, and no cleverness.
 
+mod admission;
+mod branches;
 mod effects;
+mod names;
+mod partials;
 mod stalls;
+mod steering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::branches::Stands;
+use self::names::{Echo, Name};
+use self::partials::Said;
 use self::stalls::Watch;
-use super::super::{BusyPolicy, Change, Generation, Input, InputFate, Moment, Record, Test, Write};
+use super::super::{
+    BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
+    Redo, Test, Write,
+};
 use crate::id::{Incarnation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::Pulse;
@@ -22,6 +33,18 @@ struct Begin {
     policy: BusyPolicy,
     version: Option<u64>,
     input: Option<Bytes>,
+    name: Option<Name>,
+    redo: Option<Redo>,
+}
+
+impl Begin {
+    fn of(request: &BeginRequest, port: u32) -> Self {
+        let special = request.special.as_deref();
+        let redo = special.and_then(|special| special.redo);
+        let name = special.and_then(|special| special.request.as_ref()).map(Name::of);
+        let (policy, version) = (request.policy, request.expect_version);
+        Self { port, policy, version, input: request.input.clone(), name, redo }
+    }
 }
 
 /// A turn that runs.
@@ -31,6 +54,11 @@ struct Turn {
     stream: u32,
     /// The number of its input.
     input: Option<u64>,
+    /// The numbers of what was said to it later.
+    took: Vec<u64>,
+    /// Whether its reply stands beside others.
+    branches: bool,
+    name: Option<Name>,
     /// How many had committed at its begin.
     base: usize,
     told: Option<CancelReason>,
@@ -43,6 +71,9 @@ struct Turn {
     /// Which of them found it stuck, and how.
     stuck: Vec<(usize, Budget)>,
 }
+
+/// What a begin may be told: one of these.
+type Verdict = &'static [&'static str];
 
 /// What was seen of a turn.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +95,14 @@ pub(super) struct Model {
     next_seq: u64,
     /// The transcript, by number.
     lines: BTreeMap<u64, (Bytes, EntryMark)>,
+    /// Which turns wrote the lines.
+    owners: BTreeMap<u64, Generation>,
     /// What somebody was told is durable, and no turn has dropped since.
     acknowledged: BTreeMap<u64, Bytes>,
     open: Vec<Turn>,
     queue: Vec<Begin>,
-    /// The begin that is being decided, and what it has to be told if it may not wait.
-    newcomer: Option<(Begin, Option<&'static str>)>,
+    /// The begin that is being decided, and what it may be told if it may not wait.
+    newcomer: Option<(Begin, Option<Verdict>)>,
     /// Who committed, in order.
     commits: Vec<Generation>,
     /// Turns that were ended over their holder's head.
@@ -86,6 +119,40 @@ pub(super) struct Model {
     settles: BTreeMap<u32, Settlement>,
     /// What the watch sees.
     watch: Watch,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// What turns have said.
+    said: BTreeMap<Generation, Said>,
+    /// What stands under what.
+    stands: Stands,
+    /// What was handed to turns and is not stored: who said it, to whom, and its number.
+    steers: BTreeMap<u32, (Generation, u64)>,
+    /// The turns that were told in this step that there is something for them.
+    offered: BTreeSet<u32>,
+    /// Who was the first in the queue before this step, and which turns could take something.
+    before: (Option<u32>, Vec<u32>),
+    /// The begins that repeat others, by port.
+    echoes: BTreeMap<u32, Echo>,
+    /// What each begin with a name became in this step.
+    became: BTreeMap<u32, &'static str>,
+    /// What those who repeat others were told in this step.
+    told_echoes: Vec<(u32, &'static str)>,
+    /// The names of begins, by port.
+    names: BTreeMap<u32, Name>,
+    /// Who began each turn.
+    streams: BTreeMap<Generation, u32>,
+    /// The turns that are over and whose ends are not stored.
+    endings: BTreeSet<Generation>,
+    /// How many begins with a name were stored.
+    named: u64,
+    /// The turn whose begin has just been stored.
+    begun: Option<Generation>,
+    /// Who has just gone away.
+    leaving: Option<u32>,
+    /// The transcript as whoever takes something back saw it.
+    seen: Vec<u64>,
+    /// The turns that are to be cleared.
+    clearing: BTreeSet<Generation>,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
     /// What those who commit or append have written.
@@ -93,7 +160,12 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(record: &Record, entries: &[StoredEntry]) -> Self {
+    pub(super) fn new(
+        record: &Record,
+        entries: &[StoredEntry],
+        partials: PartialPolicy,
+        said: &[Bytes],
+    ) -> Self {
         let stale = |entry: &StoredEntry| {
             record.open.iter().any(|marker| Some(marker.generation) == entry.generation)
         };
@@ -101,12 +173,31 @@ impl Model {
             let mark = if stale(entry) { EntryMark::Unanswered } else { entry.mark };
             (entry.seq, (entry.payload.clone(), mark))
         };
-        Self {
+        let owner = |entry: &StoredEntry| Some((entry.seq, entry.generation?));
+        let mut model = Self {
             life: record.incarnation,
             newest: record.generation,
             version: record.version,
             next_seq: record.next_seq,
             lines: entries.iter().map(line).collect(),
+            owners: entries.iter().filter_map(owner).collect(),
+            partials,
+            said: BTreeMap::new(),
+            stands: Stands::default(),
+            steers: BTreeMap::new(),
+            offered: BTreeSet::new(),
+            before: (None, Vec::new()),
+            echoes: BTreeMap::new(),
+            became: BTreeMap::new(),
+            told_echoes: Vec::new(),
+            names: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            endings: BTreeSet::new(),
+            named: 0,
+            begun: None,
+            leaving: None,
+            seen: Vec::new(),
+            clearing: BTreeSet::new(),
             over: false,
             deleted: false,
             failing: false,
@@ -124,13 +215,23 @@ impl Model {
             watch: Watch::default(),
             changes: BTreeMap::new(),
             written: BTreeMap::new(),
-        }
+        };
+        model.interrupted(record, said);
+        model
     }
 
     /// The session was loaded again; what was acknowledged has to be there.
-    pub(super) fn reload(&mut self, record: &Record, entries: &[StoredEntry]) {
+    pub(super) fn reload(
+        &mut self,
+        record: &Record,
+        entries: &[StoredEntry],
+        partials: PartialPolicy,
+        said: &[Bytes],
+    ) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
-        *self = Self { acknowledged, ..Self::new(record, entries) };
+        let noted = self.stands.noted;
+        *self = Self { acknowledged, ..Self::new(record, entries, partials, said) };
+        self.stands.noted = noted;
         self.keeps_what_was_acknowledged();
     }
 
@@ -157,6 +258,7 @@ impl Model {
         assert!(self.owed.is_empty(), "nobody answered {:?}", self.owed);
         assert!(self.endless.is_empty(), "without an end: {:?}", self.endless);
         assert!(self.open.is_empty() && self.queue.is_empty());
+        assert!(self.echoes.is_empty(), "nobody answered {:?}", self.echoes);
     }
 
     /// A write goes to the store.
@@ -165,19 +267,23 @@ impl Model {
             assert!(self.commits.contains(generation), "a commit that was refused is written");
             assert!(!self.fenced.contains_key(generation), "a fenced turn commits");
         }
+        if let Write::Settle { generation, .. } = write {
+            // One that is to be cleared may be begun behind that.
+            let open = self.open.iter().any(|turn| turn.generation == *generation && turn.given);
+            assert!(!open, "a turn that runs is settled");
+        }
     }
 
-    /// Takes in an input before its effects are seen; `begins` is the turn whose begin the store has
-    /// kept.
-    pub(super) fn before(&mut self, input: &Input<Test>, begins: Option<Generation>, now: Moment) {
-        self.failing = matches!(input, Input::Stored { result: Err(_) });
+    /// Takes in an input before its effects are seen; `written` is what the store answers for.
+    pub(super) fn before(&mut self, input: &Input<Test>, written: Option<&Write>, now: Moment) {
+        self.step_begins();
+        let begins = self.stored(input, written);
         match input {
             Input::Begin { request, port, .. } => {
                 self.owed.insert(*port);
-                let (policy, version) = (request.policy, request.expect_version);
-                let verdict = self.verdict(policy, version, request.draining);
-                let input = request.input.clone();
-                self.newcomer = Some((Begin { port: *port, policy, version, input }, verdict));
+                let begin = Begin::of(request, *port);
+                let verdict = self.verdict(&begin, request.draining);
+                self.newcomer = Some((begin, verdict));
             }
             Input::Commit { generation, entries, port, .. } => {
                 self.owed.insert(*port);
@@ -219,38 +325,15 @@ impl Model {
                 }
             }
             Input::Look { rule } => self.look(rule, now),
-            Input::Cancel { .. }
-            | Input::LeaveQueue { .. }
-            | Input::Alarm
-            | Input::Unload { .. }
-            | Input::Keep { .. }
-            | Input::Take { .. }
-            | Input::Clear { .. } => {}
+            Input::Take { generation } => self.take(*generation),
+            Input::Clear { generation, port } => {
+                self.owed.insert(*port);
+                self.clearing.insert(*generation);
+                self.settles.insert(*port, Settlement::Failed);
+            }
+            Input::LeaveQueue { ticket } => self.leaving = u32::try_from(ticket.0).ok(),
+            Input::Cancel { .. } | Input::Alarm | Input::Keep { .. } | Input::Unload { .. } => {}
         }
-    }
-
-    /// What a begin has to be told at once; nothing if it has to wait.
-    fn verdict(
-        &self,
-        policy: BusyPolicy,
-        version: Option<u64>,
-        draining: bool,
-    ) -> Option<&'static str> {
-        let conflict = version.is_some_and(|version| version != self.version);
-        let admitted = Some(if conflict { "conflict" } else { "opened" });
-        let max = match policy {
-            _ if self.over => return Some("over"),
-            _ if draining => return Some("draining"),
-            _ if self.open.is_empty() => return admitted,
-            BusyPolicy::Parallel(_) if self.queue.is_empty() => return admitted,
-            BusyPolicy::Reject => return Some("busy"),
-            BusyPolicy::Queue { max, .. }
-            | BusyPolicy::Steer { max, .. }
-            | BusyPolicy::Interrupt { max, .. } => max,
-            BusyPolicy::Parallel(_) => 16,
-        };
-        let full = (self.queue.len() >= max).then_some("full");
-        full.or_else(|| conflict.then_some("conflict"))
     }
 
     /// What a commit has to be told.
@@ -258,19 +341,20 @@ impl Model {
         let Some(turn) = self.open.iter().find(|turn| turn.generation == generation) else {
             return self.stale(generation);
         };
-        let (base, told) = (turn.base, turn.told);
+        let (base, told, branches) = (turn.base, turn.told, turn.branches);
         if let Some(reason) = told {
             self.end(generation, TurnOutcome::Abandoned, InputFate::Keep);
             return Settlement::Stale { reason };
         }
-        if let Some(&by) = self.commits.get(base..).and_then(<[Generation]>::last) {
+        let later = self.commits.get(base..).and_then(<[Generation]>::last);
+        if let Some(&by) = later.filter(|_| !branches) {
             self.end(generation, TurnOutcome::Superseded, InputFate::Aside);
             return Settlement::Superseded { by: StreamId::new(self.life, by) };
         }
         self.end(generation, TurnOutcome::Committed, InputFate::Keep);
         self.commits.push(generation);
         self.version += 1;
-        self.write(entries, port);
+        self.write(entries, Some(generation), port);
         Settlement::Committed { seq: self.next_seq - 1, version: self.version }
     }
 
@@ -286,22 +370,30 @@ impl Model {
         }
         match change {
             Change::Append(entries) => {
+                self.notes();
                 self.version += 1;
-                self.write(entries, port);
+                self.write(entries, None, port);
             }
             Change::Data(_) => self.version += 1,
-            Change::Label(_) | Change::TakeBack(_) => {}
+            Change::TakeBack(redo) => {
+                if !self.takes_back(*redo) {
+                    return;
+                }
+                self.take_back(*redo);
+            }
+            Change::Label(_) => {}
         }
         let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
         self.changes.insert(port, changed);
     }
 
     /// Adds lines to the transcript, which `port` will be told of.
-    fn write(&mut self, entries: &[Bytes], port: u32) {
+    fn write(&mut self, entries: &[Bytes], turn: Option<Generation>, port: u32) {
         let numbered: Vec<_> = (self.next_seq..).zip(entries.iter().cloned()).collect();
         self.next_seq += entries.len() as u64;
         for (seq, payload) in &numbered {
             self.lines.insert(*seq, (payload.clone(), EntryMark::Kept));
+            self.owners.extend(turn.map(|turn| (*seq, turn)));
         }
         self.written.insert(port, numbered);
     }
@@ -317,17 +409,20 @@ impl Model {
         let turn = self.open.remove(place);
         let outcome = turn.told.map_or(outcome, TurnOutcome::Cancelled);
         self.outcomes.insert(turn.stream, outcome);
-        if let Some(seq) = turn.input.filter(|_| outcome != TurnOutcome::Committed) {
-            let line = self.lines.get_mut(&seq).expect("it was written");
-            match fate {
-                InputFate::Keep => line.1 = EntryMark::Unanswered,
-                InputFate::Aside => line.1 = EntryMark::Aside,
-                InputFate::Drop => {
-                    self.lines.remove(&seq);
-                    self.acknowledged.remove(&seq);
+        if outcome != TurnOutcome::Committed {
+            if let Some(seq) = turn.input.filter(|_| fate == InputFate::Drop) {
+                self.lines.remove(&seq);
+                self.acknowledged.remove(&seq);
+            }
+            for seq in turn.input.iter().chain(&turn.took) {
+                if let Some(line) = self.lines.get_mut(seq) {
+                    let aside = fate == InputFate::Aside;
+                    line.1 = if aside { EntryMark::Aside } else { EntryMark::Unanswered };
                 }
             }
         }
+        self.endings.insert(generation);
+        self.leaves(&turn, outcome, fate);
         Some(turn)
     }
 }

@@ -17,6 +17,15 @@ delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+steer: opened(t1) => live t1s | begin1#1
+branch: opened(t1) => live b1s | begin1#1^0
+named named-other: opened(t1) => live t1s | begin1#1(a name)
+named-stale: refused(b9 ask again)
+redo: refused(b9 moved)
+take-back: changed(c9 moved)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1: => live | settle1:interrupted/keep
+clear-77: => live | settle77:interrupted/keep
 unload: leave(idle) => left
 unload-used:
 ";
@@ -50,6 +59,15 @@ unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
 look look-act:
+steer named named-other: => live t1s q9 | *begin1
+branch: opened(t2) => live t1s b2s | *begin1 begin2#2^0
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 starting q0)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1s | *begin1 partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1s | *begin1 settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -79,6 +97,16 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c
+steer: steerable(~1) => live t1r q9
+branch: opened(t2) => live t1r b2s | begin2#2^0
+named named-other: => live t1r q9
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 running q0)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1r | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1r | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -105,6 +133,15 @@ alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
 ok unavailable unknown no-such-life:
 look look-act:
 alarm-abort: abort(~1 stopped) => live t1a
+steer named named-other: => live t1c q9
+branch: opened(t2) => live t1c b2s | begin2#2^0
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 cancelling q0)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1c | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1c | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -134,5 +171,14 @@ unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left
 look look-act:
+steer named named-other: => live t1c q9 | *begin1
+branch: opened(t2) => live t1c b2s | *begin1 begin2#2^0
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 cancelling q0)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1c | *begin1 partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1c | *begin1 settle77:interrupted/keep
 unload unload-used:
 ";

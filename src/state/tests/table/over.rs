@@ -15,6 +15,10 @@ ok no-such-life: bury deleted(d1 deleted) => gone !1
 unavailable: deleted(d1 unavailable) => closing failed !1
 unknown: deleted(d1 unknown) => closing failed !1
 look look-act: unwatch
+steer branch named named-other named-stale redo: refused(b9 closing)
+take-back: changed(c9 closing)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 ";
 
@@ -32,6 +36,10 @@ delete: => closing d9 !1 | delete
 await-delete: deleted(d9 unavailable)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+steer branch named named-other named-stale redo: refused(b9 closing)
+take-back: changed(c9 closing)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 ";
 
@@ -48,6 +56,10 @@ unavailable: refused(b1 unavailable) deleted(d1 unavailable) => closing failed
 unknown: refused(b1 unknown) deleted(d1 unknown) => closing failed
 no-such-life: refused(b1 no-such-life) deleted(d1 no-such-life) => closing failed
 look look-act: unwatch
+steer branch named named-other named-stale redo: refused(b9 closing)
+take-back: changed(c9 closing)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 ";
 
@@ -63,6 +75,10 @@ append data label: changed(c9 gone)
 delete await-delete: deleted(d9 already)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+steer branch named named-other named-stale redo: refused(b9 gone)
+take-back: changed(c9 gone)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 ";
 
@@ -78,5 +94,9 @@ append data label: changed(c9 left)
 delete await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
+steer branch named named-other named-stale redo: refused(b9 left)
+take-back: changed(c9 left)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 ";

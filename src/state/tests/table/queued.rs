@@ -28,6 +28,14 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2
+steer branch named named-other: => live t1r q2 q9
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 running q1)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1r q2 | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1r q2 | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -56,6 +64,14 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act:
 alarm-abort: abort(~1 preempted) => live t1a q2
+steer branch named named-other: => live t1c q2 q9
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t1 cancelling q1)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live t1c q2 | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1c q2 | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -87,6 +103,16 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) alarm(105) alarm(107) tell(~2 stalled) => live p1c p2c
+steer: steerable(~1) steerable(~2) => live p1r p2r q9
+branch: opened(t3) => live p1r p2r b3s | begin3#3^0
+named named-other: => live p1r p2r q9
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t2 running q0)
+take-back: changed(c9 busy)
+leave-echo keep-77 take-1 take-77:
+keep-1: => live p1r p2r | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live p1r p2r | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -115,6 +141,15 @@ await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look: stalled(~2 model 2/2 silence)
 look-act: stalled(~2 model 2/2 silence) alarm(105) alarm(107) tell(~2 stalled) => live t2c !1
+steer: steerable(~2) => live t2r q9 !1
+branch: opened(t3) => live t2r b3s !1 | begin3#3^1
+named named-other: => live t2r q9 !1
+named-stale: refused(b9 ask again)
+redo: refused(b9 busy t2 running q0)
+take-back: changed(c9 busy)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1: => live t2r !1 | settle1:interrupted/keep
+clear-77: => live t2r !1 | settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -138,6 +173,15 @@ unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
 look look-act: unwatch
+steer: opened(t2) => live t2s | *commit1 begin2#3
+branch: opened(t2) => live b2s | *commit1 begin2#3^2
+named named-other: opened(t2) => live t2s | *commit1 begin2#3(a name)
+named-stale: refused(b9 ask again)
+redo: refused(b9 moved)
+take-back: changed(c9 moved)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1: settled(s9 failed)
+clear-77: => live | *commit1 settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -160,6 +204,15 @@ unavailable: end(~1 interrupted) settled(s1 unavailable) leave => left
 unknown: end(~1 interrupted) settled(s1 unknown) leave => left
 no-such-life: end(~1 interrupted) settled(s1 no-such-life) leave => left
 look look-act: unwatch
+steer: opened(t2) => live t2s | *settle1:failed begin2#2
+branch: opened(t2) => live b2s | *settle1:failed begin2#2^1
+named named-other: opened(t2) => live t2s | *settle1:failed begin2#2(a name)
+named-stale: refused(b9 ask again)
+redo: refused(b9 moved)
+take-back: changed(c9 moved)
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1: settled(s9 failed)
+clear-77: => live | *settle1:failed settle77:interrupted/keep
 unload unload-used:
 ";
 
@@ -180,5 +233,14 @@ await-delete: deleted(d9 left)
 ok: => live
 unavailable unknown no-such-life: leave => left
 look look-act: unwatch
+steer: opened(t4) => live t4s | settle3:interrupted/keep begin4#2
+branch: opened(t4) => live b4s | settle3:interrupted/keep begin4#2^1
+named named-other: opened(t4) => live t4s | settle3:interrupted/keep begin4#2(a name)
+named-stale: refused(b9 ask again)
+redo: opened(t4) => live t4s | settle3:interrupted/keep begin4#2<back#1v1>
+take-back: => live | settle3:interrupted/keep change:back#1v1
+leave-echo keep-1 keep-77 take-1 take-77:
+clear-1: => live | settle3:interrupted/keep settle1:interrupted/keep
+clear-77: => live | settle3:interrupted/keep settle77:interrupted/keep
 unload unload-used:
 ";

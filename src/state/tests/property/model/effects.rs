@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{Generation, InputFate, PARALLEL, Phase, Record, Test};
+use super::super::super::{BRANCH, BusyPolicy, Generation, InputFate, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::state::{BeginRefusal, Deletion, Effect, LeaveReason};
-use crate::store::{EntryMark, StoredEntry};
+use crate::state::{BeginRefusal, ChangeRefusal, Deletion, Effect, LeaveReason};
+use crate::store::{BranchRecord, EntryMark, StoredEntry};
 
 impl Model {
     /// Holds an effect against what may be.
@@ -36,6 +36,11 @@ impl Model {
                         assert_eq!(Some(changed), self.changes.remove(&port));
                         self.acknowledge(port);
                     }
+                    // It did not count on it, or it has done nothing.
+                    Err(ChangeRefusal::Busy { .. }) => assert!(!self.open.is_empty()),
+                    Err(ChangeRefusal::Moved) => {
+                        assert!(!self.changes.contains_key(&port), "nothing came between");
+                    }
                     Err(_) => assert!(self.over || self.failing),
                 }
             }
@@ -58,11 +63,14 @@ impl Model {
                     LeaveReason::Idle | LeaveReason::Cap => self.settled(),
                 }
             }
-            Effect::Steered { .. } => panic!("nobody steers here"),
-            Effect::Steerable { .. }
-            | Effect::Waiting { .. }
-            | Effect::Cancelled { .. }
-            | Effect::Alarm { .. } => {}
+            Effect::Steered { port, generation, seq, stream, input } => {
+                assert_eq!(self.streams.get(&generation), Some(&stream));
+                self.steered(port, (generation, seq), &input);
+            }
+            Effect::Steerable { stream } => {
+                self.offered.insert(stream);
+            }
+            Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
     }
 
@@ -100,36 +108,75 @@ impl Model {
     /// Whoever waited longest has the slot, unless the newcomer waits for nobody.
     fn opened(&mut self, generation: Generation) {
         let at_once = |(begin, _): &mut (Begin, _)| {
-            self.queue.is_empty() && (begin.policy == PARALLEL || self.open.is_empty())
+            self.queue.is_empty() && (is_parallel(begin) || self.open.is_empty())
         };
         let begin = match self.newcomer.take_if(at_once) {
             Some((begin, verdict)) => {
-                assert!(matches!(verdict, None | Some("opened")));
+                assert!(verdict.is_none_or(|verdict| verdict.contains(&"opened")));
                 begin
             }
             None => self.queue.remove(0),
         };
         assert_eq!(generation, self.newest.next());
-        assert!(begin.policy == PARALLEL || self.open.is_empty(), "two exclusive turns overlap");
+        assert!(is_parallel(&begin) || self.open.is_empty(), "two exclusive turns overlap");
         assert!(begin.version.is_none_or(|version| version == self.version));
         self.newest = generation;
         self.starting.insert(generation, begin.port);
         self.endless.insert(begin.port);
+        self.streams.insert(generation, begin.port);
+        if let Some(redo) = begin.redo {
+            self.take_back(redo);
+        }
+        self.stand(generation, &begin);
+        if let Some(name) = &begin.name {
+            self.names.insert(begin.port, name.clone());
+        }
+        let (branches, name) = (begin.policy == BRANCH, begin.name);
         let input = begin.input.map(|input| {
             self.lines.insert(self.next_seq, (input, EntryMark::Kept));
+            self.owners.insert(self.next_seq, generation);
             self.next_seq += 1;
             self.next_seq - 1
         });
         let (stream, base) = (begin.port, self.commits.len());
         let (told, aborted, given, seen, stuck) = (None, false, false, Vec::new(), Vec::new());
-        let turn = Turn { generation, stream, input, base, told, aborted, given, seen, stuck };
-        self.open.push(turn);
+        let took = Vec::new();
+        self.open.push(Turn {
+            generation,
+            stream,
+            input,
+            took,
+            branches,
+            name,
+            base,
+            told,
+            aborted,
+            given,
+            seen,
+            stuck,
+        });
     }
 
     fn refused(&mut self, port: u32, refusal: &BeginRefusal) {
         self.answered(port);
-        if let Some((_, verdict)) = self.newcomer.take_if(|(begin, _)| begin.port == port) {
-            assert!(verdict.is_none_or(|verdict| verdict == kind(refusal)), "{refusal:?}");
+        self.became.insert(port, kind(refusal));
+        if matches!(refusal, BeginRefusal::TooManyBranches { .. }) {
+            assert!(self.stands_taken_back() || self.is_full(), "there is room for it");
+        }
+        if self.echoed(port, refusal) {
+            return;
+        }
+        if let Some((begin, verdict)) = self.newcomer.take_if(|(begin, _)| begin.port == port) {
+            let told = kind(refusal);
+            assert!(verdict.is_none_or(|verdict| verdict.contains(&told)), "{refusal:?}");
+            if let BeginRefusal::Repeated { generation, same } = refusal {
+                assert!(self.is_repeated(&begin, *generation, *same), "{begin:?}: {refusal:?}");
+            }
+            if let Some(redo) = begin.redo.filter(|_| told == "moved") {
+                assert!(!self.takes_back(redo), "nothing came between");
+            }
+        } else if let Some(taken) = self.steers.remove(&port) {
+            assert!(self.failing, "a turn took it: {taken:?}");
         } else if let Some(place) = self.queue.iter().position(|begin| begin.port == port) {
             let begin = self.queue.remove(place);
             if let BeginRefusal::Conflict { version } = refusal {
@@ -168,19 +215,27 @@ impl Model {
     }
 
     /// A port is answered, and was not before.
-    fn answered(&mut self, port: u32) {
+    pub(super) fn answered(&mut self, port: u32) {
         assert!(self.owed.remove(&port), "port {port} is answered twice");
     }
 
     fn acknowledge(&mut self, port: u32) {
-        self.acknowledged.extend(self.written.remove(&port).into_iter().flatten());
+        let written = self.written.remove(&port).into_iter().flatten();
+        // It may have been taken back since.
+        let stays = written.filter(|(seq, _)| self.lines.contains_key(seq));
+        self.acknowledged.extend(stays);
     }
 
     /// After the effects of an input.
     pub(in super::super) fn after(&mut self, phase: &Phase<Test>) {
-        if let Some((begin, verdict)) = self.newcomer.take() {
+        let waits = |(begin, _): &(Begin, _)| !self.echoes.contains_key(&begin.port);
+        if let Some((begin, verdict)) = self.newcomer.take().filter(waits) {
             assert_eq!(verdict, None, "it was not to wait");
             self.queue.push(begin);
+        }
+        self.echoes_are_right();
+        if matches!(phase, Phase::Live) {
+            self.offers_are_made();
         }
         self.watches();
         self.over = !matches!(phase, Phase::Live);
@@ -189,7 +244,12 @@ impl Model {
     }
 
     /// The record and the entries of a live session at rest are what was written, in that order.
-    pub(in super::super) fn compare(&self, record: &Record, entries: &[StoredEntry]) {
+    pub(in super::super) fn compare(
+        &self,
+        record: &Record,
+        entries: &[StoredEntry],
+        branches: &[BranchRecord],
+    ) {
         let found: BTreeMap<_, _> =
             entries.iter().map(|entry| (entry.seq, (entry.payload.clone(), entry.mark))).collect();
         assert_eq!(found, self.lines);
@@ -198,6 +258,7 @@ impl Model {
             (self.newest, self.version, self.next_seq)
         );
         assert!(record.open.is_empty());
+        self.follows(entries, branches);
         self.keeps_what_was_acknowledged();
     }
 
@@ -209,8 +270,13 @@ impl Model {
     }
 }
 
+/// Whether a begin waits for nobody but those who wait.
+fn is_parallel(begin: &Begin) -> bool {
+    matches!(begin.policy, BusyPolicy::Parallel(_))
+}
+
 /// The name of a refusal in [`Model::verdict`].
-fn kind(refusal: &BeginRefusal) -> &'static str {
+pub(super) fn kind(refusal: &BeginRefusal) -> &'static str {
     match refusal {
         BeginRefusal::Left(_) | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
         BeginRefusal::Draining => "draining",
@@ -218,11 +284,11 @@ fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::QueueFull { .. } => "full",
         BeginRefusal::Conflict { .. } => "conflict",
         BeginRefusal::TimedOut { .. } => "timed out",
-        BeginRefusal::Moved
-        | BeginRefusal::TooManyBranches { .. }
-        | BeginRefusal::AskAgain(_)
-        | BeginRefusal::Repeated { .. }
-        | BeginRefusal::Steered { .. } => "special",
+        BeginRefusal::Moved => "moved",
+        BeginRefusal::TooManyBranches { .. } => "branches",
+        BeginRefusal::AskAgain(_) => "ask again",
+        BeginRefusal::Repeated { .. } => "repeated",
+        BeginRefusal::Steered { .. } => "steered",
         BeginRefusal::Cancelled(_) => "cancelled",
         BeginRefusal::Store(_) => "store",
     }

@@ -1,0 +1,172 @@
+//! How each phase of the table is reached.
+
+use super::super::{
+    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, interrupt, record, unavailable,
+};
+use super::NAME;
+
+pub(super) fn idle() -> Rig {
+    Rig::new()
+}
+
+pub(super) fn starting() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, BusyPolicy::Reject);
+    rig.send();
+    rig
+}
+
+pub(super) fn cancelling() -> Rig {
+    let mut rig = Rig::running();
+    rig.stop(1, 5);
+    rig
+}
+
+pub(super) fn cancelling_while_starting() -> Rig {
+    let mut rig = starting();
+    rig.stop(1, 5);
+    rig
+}
+
+pub(super) fn queued() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, QUEUE);
+    rig
+}
+
+pub(super) fn interrupting() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, interrupt(5));
+    rig
+}
+
+pub(super) fn parallel() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, PARALLEL);
+    rig.begin(2, PARALLEL);
+    rig.flush();
+    rig
+}
+
+pub(super) fn fenced() -> Rig {
+    let mut rig = Rig::running();
+    rig.stop(1, 0);
+    rig.begin(2, BusyPolicy::Reject);
+    rig.flush();
+    rig
+}
+
+pub(super) fn committing() -> Rig {
+    let mut rig = Rig::running();
+    rig.commit(1, 1);
+    rig.send();
+    rig
+}
+
+pub(super) fn settling() -> Rig {
+    let mut rig = Rig::running();
+    rig.fail(1, InputFate::Keep, 1);
+    rig.send();
+    rig
+}
+
+pub(super) fn stale() -> Rig {
+    Rig::load(&record(&[3]))
+}
+
+pub(super) fn steering() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, STEER);
+    rig
+}
+
+pub(super) fn steered() -> Rig {
+    let mut rig = steering();
+    rig.take(1);
+    rig.send();
+    rig
+}
+
+pub(super) fn named_running() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin_named(1, BusyPolicy::Reject, NAME);
+    rig.ok();
+    rig
+}
+
+pub(super) fn echo_starting() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin_named(1, BusyPolicy::Reject, NAME);
+    rig.send();
+    rig.begin_named(3, BusyPolicy::Reject, NAME);
+    rig
+}
+
+pub(super) fn echo_queued() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin_named(2, QUEUE, NAME);
+    rig.begin_named(3, QUEUE, NAME);
+    rig
+}
+
+pub(super) fn branch() -> Rig {
+    let mut rig = Rig::new();
+    rig.begin(1, BRANCH);
+    rig.flush();
+    rig
+}
+
+pub(super) fn branches() -> Rig {
+    let mut rig = branch();
+    rig.begin(2, BRANCH);
+    rig.begin(3, BRANCH);
+    rig.flush();
+    rig
+}
+
+pub(super) fn piece() -> Rig {
+    let mut rig = Rig::running();
+    rig.say(1, "one");
+    rig.say(1, "two");
+    rig.send();
+    rig
+}
+
+pub(super) fn last_piece() -> Rig {
+    let mut rig = piece();
+    rig.say(1, "three");
+    rig.drop_turn(1);
+    rig
+}
+
+pub(super) fn closing() -> Rig {
+    let mut rig = Rig::running();
+    rig.delete(1);
+    rig.send();
+    rig
+}
+
+pub(super) fn closing_failed() -> Rig {
+    let mut rig = closing();
+    rig.stored(Err(unavailable()));
+    rig
+}
+
+pub(super) fn closing_behind() -> Rig {
+    let mut rig = starting();
+    rig.delete(1);
+    rig
+}
+
+pub(super) fn gone() -> Rig {
+    let mut rig = closing();
+    rig.ok();
+    rig
+}
+
+pub(super) fn left() -> Rig {
+    let mut rig = Rig::running();
+    rig.append(1);
+    rig.stored(Err(unavailable()));
+    rig
+}

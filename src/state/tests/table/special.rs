@@ -1,0 +1,326 @@
+//! The rows of a live session with inputs, names, branches and replies on their way.
+
+/// Turn 1 runs, and the begin 2 waits to be handed to it. Whoever comes behind it is not handed anything yet.
+pub(super) const STEERING: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q1)
+queue parallel steer branch named named-other: steerable(~1) => live t1r q2 q9
+queue-full: refused(b9 full t1 running q1)
+interrupt-0: steerable(~1) alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) alarm(102) tell(~2 preempted) => live t2c q9 !1 | settle1:cancelled_preempted/keep begin2#2
+interrupt-5: steerable(~1) alarm(105) alarm(107) tell(~1 preempted) => live t1c q2 q9
+draining: refused(b9 draining)
+leave-queue: refused(b2 timeout t1 running) => live t1r
+commit-1: opened(t2) => live t2s | commit1#2v1 begin2#3
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: opened(t2) => live t2s | settle1:failed/keep begin2#2
+fail-drop: opened(t2) => live t2s | settle1:failed/drop begin2#2
+drop: opened(t2) => live t2s | settle1:abandoned/keep begin2#2
+panic: opened(t2) => live t2s | settle1:panicked/keep begin2#2
+cancel-1: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c q2
+cancel-77: cancelled(none)
+cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 cancelled stopped) => live t1c
+append: => live t1r q2 | change:append#2v1
+data: => live t1r q2 | change:data-v1
+label: => live t1r q2 | change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
+await-delete: deleted(d9 left)
+alarm-early alarm-abort alarm-late leave-echo keep-77 take-77 ok unavailable unknown no-such-life:
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+keep-1: => live t1r q2 | partial1~1+1
+take-1: => live t1r | steer1#2
+clear-1: settled(s9 failed)
+clear-77: => live t1r q2 | settle77:interrupted/keep
+unload unload-used:
+";
+
+/// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
+pub(super) const STEERED: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q0)
+queue named named-other: => live t1r q9 | *steer1
+queue-full: refused(b9 full t1 running q0)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s !1 | *steer1 settle1:cancelled_preempted/keep begin2#3
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9 | *steer1
+parallel: opened(t2) => live t1r p2s | *steer1 begin2#3
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late leave-echo keep-77 take-1 take-77:
+commit-1: => live | *steer1 commit1#3v1
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: => live | *steer1 settle1:failed/keep
+fail-drop: => live | *steer1 settle1:failed/drop
+drop: => live | *steer1 settle1:abandoned/keep
+panic: => live | *steer1 settle1:panicked/keep
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c | *steer1
+cancel-77: cancelled(none)
+append: => live t1r | *steer1 change:append#3v1
+data: => live t1r | *steer1 change:data-v1
+label: => live t1r | *steer1 change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *steer1 delete
+await-delete: deleted(d9 left)
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c | *steer1
+steer: steerable(~1) => live t1r q9 | *steer1
+branch: opened(t2) => live t1r b2s | *steer1 begin2#3^0
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+keep-1: => live t1r | *steer1 partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1r | *steer1 settle77:interrupted/keep
+ok: steered(b2 t1 #2) => live t1r
+unavailable: refused(b2 unavailable) fence(~1 store_failed) end(~1 interrupted) leave => left !1
+unknown: refused(b2 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left !1
+no-such-life: refused(b2 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left !1
+unload unload-used:
+";
+
+/// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
+pub(super) const NAMED: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q0)
+queue: => live t1r q9
+queue-full: refused(b9 full t1 running q0)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s !1 | settle1:cancelled_preempted/keep begin2#2
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9
+parallel: opened(t2) => live t1r p2s | begin2#2
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late leave-echo keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+commit-1: => live | commit1#2v1
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: => live | settle1:failed/keep
+fail-drop: => live | settle1:failed/drop
+drop: => live | settle1:abandoned/keep
+panic: => live | settle1:panicked/keep
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c
+cancel-77: cancelled(none)
+append: => live t1r | change:append#2v1
+data: => live t1r | change:data-v1
+label: => live t1r | change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
+await-delete: deleted(d9 left)
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c
+steer: steerable(~1) => live t1r q9
+branch: opened(t2) => live t1r b2s | begin2#2^0
+named: refused(b9 repeats t1 same)
+named-other: refused(b9 repeats t1 other)
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+keep-1: => live t1r | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1r | settle77:interrupted/keep
+unload unload-used:
+";
+
+/// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
+/// answers, whatever has become of the turn.
+pub(super) const ECHO_STARTING: &str = "
+reject wrong-version redo: refused(b9 busy t1 starting q0)
+queue steer: => live t1s q9 e3 | *begin1
+queue-full: refused(b9 full t1 starting q0)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s e3 | *begin1 settle1:cancelled_preempted/keep begin2#2
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9 e3 | *begin1
+parallel: opened(t2) => live t1s p2s e3 | *begin1 begin2#2
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late look look-act keep-77 take-1 take-77:
+commit-1: => live e3 | *begin1 commit1#2v1
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: => live e3 | *begin1 settle1:failed/keep
+fail-drop: => live e3 | *begin1 settle1:failed/drop
+drop: => live e3 | *begin1 settle1:abandoned/keep
+panic: => live e3 | *begin1 settle1:panicked/keep
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c e3 | *begin1
+cancel-77: cancelled(none)
+append: => live t1s e3 | *begin1 change:append#2v1
+data: => live t1s e3 | *begin1 change:data-v1
+label: => live t1s e3 | *begin1 change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 e3 | *begin1 delete
+await-delete: deleted(d9 left)
+branch: opened(t2) => live t1s b2s e3 | *begin1 begin2#2^0
+named named-other: => live t1s e3 e9 | *begin1
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+leave-echo: refused(b3 timeout t1 starting) => live t1s | *begin1
+keep-1: => live t1s e3 | *begin1 partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1s e3 | *begin1 settle77:interrupted/keep
+ok: refused(b3 repeats t1 same) begun(b1 t1 ~1) => live t1r
+unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) refused(b3 unavailable) leave => left
+unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) refused(b3 unknown) leave => left
+no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) refused(b3 no-such-life) leave => left
+unload unload-used:
+";
+
+/// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
+/// the other. A leave takes the one who leaves, and the echo with the begin that it repeats.
+pub(super) const ECHO_QUEUED: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q1)
+queue parallel steer branch: => live t1r q2 q9 e3
+queue-full: refused(b9 full t1 running q1)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) alarm(102) tell(~2 preempted) => live t2c q9 e3 !1 | settle1:cancelled_preempted/keep begin2#2(a name)
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q2 q9 e3
+draining: refused(b9 draining)
+leave-queue: refused(b3 timeout t1 running) refused(b2 timeout t1 running) => live t1r
+commit-1: opened(t2) => live t2s e3 | commit1#2v1 begin2#3(a name)
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: opened(t2) => live t2s e3 | settle1:failed/keep begin2#2(a name)
+fail-drop: opened(t2) => live t2s e3 | settle1:failed/drop begin2#2(a name)
+drop: opened(t2) => live t2s e3 | settle1:abandoned/keep begin2#2(a name)
+panic: opened(t2) => live t2s e3 | settle1:panicked/keep begin2#2(a name)
+cancel-1: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c q2 e3
+cancel-77: cancelled(none)
+cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b3 cancelled stopped) refused(b2 cancelled stopped) => live t1c
+append: => live t1r q2 e3 | change:append#2v1
+data: => live t1r q2 e3 | change:data-v1
+label: => live t1r q2 e3 | change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b3 closing) refused(b2 closing) => closing d9 !1 | delete
+await-delete: deleted(d9 left)
+alarm-early alarm-abort alarm-late keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2 e3
+named named-other: => live t1r q2 e3 e9
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+leave-echo: refused(b3 timeout t1 running) => live t1r q2
+keep-1: => live t1r q2 e3 | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live t1r q2 e3 | settle77:interrupted/keep
+unload unload-used:
+";
+
+/// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
+/// under, at the start.
+pub(super) const BRANCH: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q0)
+queue named named-other: => live b1r q9
+queue-full: refused(b9 full t1 running q0)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s !1 | settle1:cancelled_preempted/keep begin2#2
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live b1c q9
+parallel: opened(t2) => live b1r p2s | begin2#2^0
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late leave-echo keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+commit-1: => live | commit1#2v1
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: => live | settle1:failed/keep
+fail-drop: => live | settle1:failed/drop
+drop: => live | settle1:abandoned/keep
+panic: => live | settle1:panicked/keep
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live b1c
+cancel-77: cancelled(none)
+append: => live b1r | change:append#2v1
+data: => live b1r | change:data-v1
+label: => live b1r | change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
+await-delete: deleted(d9 left)
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live b1c
+steer: steerable(~1) => live b1r q9
+branch: opened(t2) => live b1r b2s | begin2#2^0
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+keep-1: => live b1r | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live b1r | settle77:interrupted/keep
+unload unload-used:
+";
+
+/// Turns 1 to 3 stand beside each other, and no more may.
+pub(super) const BRANCHES: &str = "
+reject wrong-version redo: refused(b9 busy t3 running q0)
+queue named named-other: => live b1r b2r b3r q9
+queue-full: refused(b9 full t3 running q0)
+interrupt-0: alarm(102) tell(~1 preempted) alarm(102) tell(~2 preempted) alarm(102) tell(~3 preempted) fence(~1 preempted) fence(~2 preempted) fence(~3 preempted) opened(t4) => live t4s !1 !2 !3 | settle1:cancelled_preempted/keep settle2:cancelled_preempted/keep settle3:cancelled_preempted/keep begin4#4
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) alarm(105) alarm(107) tell(~2 preempted) alarm(105) alarm(107) tell(~3 preempted) => live b1c b2c b3c q9
+parallel: opened(t4) => live b1r b2r b3r p4s | begin4#4^0
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late leave-echo keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+commit-1: => live b2r b3r | commit1#4v1
+commit-2: => live b1r b3r | commit2#4v1
+commit-77: settled(s9 stale store_failed)
+fail-keep: => live b2r b3r | settle1:failed/keep
+fail-drop: => live b2r b3r | settle1:failed/drop
+drop: => live b2r b3r | settle1:abandoned/keep
+panic: => live b2r b3r | settle1:panicked/keep
+cancel-1: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live b1c b2r b3r
+cancel-77: cancelled(none)
+cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2 stopped) alarm(105) alarm(107) tell(~3 stopped) cancelled([1, 2, 3]) => live b1c b2c b3c
+append: => live b1r b2r b3r | change:append#4v1
+data: => live b1r b2r b3r | change:data-v1
+label: => live b1r b2r b3r | change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) fence(~3 deleted) end(~3 cancelled_deleted) => closing d9 !1 !2 !3 | delete
+await-delete: deleted(d9 left)
+look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) alarm(105) alarm(107) tell(~2 stalled) alarm(105) alarm(107) tell(~3 stalled) => live b1c b2c b3c
+steer: steerable(~1) steerable(~2) steerable(~3) => live b1r b2r b3r q9
+branch: refused(b9 branches under #0)
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+keep-1: => live b1r b2r b3r | partial1~1+1
+clear-1: settled(s9 failed)
+clear-77: => live b1r b2r b3r | settle77:interrupted/keep
+unload unload-used:
+";
+
+/// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
+/// next piece waits until that is known.
+pub(super) const PIECE: &str = "
+reject wrong-version redo: refused(b9 busy t1 running q0)
+queue named named-other: => live t1r q9 | *partial1
+queue-full: refused(b9 full t1 running q0)
+interrupt-0: alarm(102) tell(~1 preempted) fence(~1 preempted) opened(t2) => live t2s !1 | *partial1 settle1:cancelled_preempted/keep begin2#2
+interrupt-5: alarm(105) alarm(107) tell(~1 preempted) => live t1c q9 | *partial1
+parallel: opened(t2) => live t1r p2s | *partial1 begin2#2
+draining: refused(b9 draining)
+leave-queue alarm-early alarm-abort alarm-late leave-echo keep-1 keep-77 take-1 take-77:
+commit-1: => live | *partial1 commit1#2v1
+commit-2 commit-77: settled(s9 stale store_failed)
+fail-keep: => live | *partial1 settle1:failed/keep
+fail-drop: => live | *partial1 settle1:failed/drop
+drop: => live | *partial1 settle1:abandoned/keep
+panic: => live | *partial1 settle1:panicked/keep
+cancel-1 cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) => live t1c | *partial1
+cancel-77: cancelled(none)
+append: => live t1r | *partial1 change:append#2v1
+data: => live t1r | *partial1 change:data-v1
+label: => live t1r | *partial1 change:label
+delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *partial1 delete
+await-delete: deleted(d9 left)
+look: stalled(~1 model 2/2 silence)
+look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c | *partial1
+steer: steerable(~1) => live t1r q9 | *partial1
+branch: opened(t2) => live t1r b2s | *partial1 begin2#2^0
+named-stale: refused(b9 ask again)
+take-back: changed(c9 busy)
+clear-1: settled(s9 failed)
+clear-77: => live t1r | *partial1 settle77:interrupted/keep
+ok unavailable unknown no-such-life: => live t1r
+unload unload-used:
+";
+
+/// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
+/// has them as well, and if nobody knows, nothing.
+pub(super) const LAST_PIECE: &str = "
+reject queue queue-full interrupt-0 interrupt-5 steer: opened(t2) => live t2s | *partial1 settle1:abandoned/keep~3+1 begin2#2
+parallel: opened(t2) => live p2s | *partial1 settle1:abandoned/keep~3+1 begin2#2
+draining: refused(b9 draining)
+wrong-version: refused(b9 conflict v0)
+leave-queue drop panic alarm-early alarm-abort alarm-late leave-echo keep-1 keep-77 take-1 take-77:
+commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
+cancel-1 cancel-77 cancel-all: cancelled(none)
+append: => live | *partial1 settle1:abandoned/keep~3+1 change:append#2v1
+data: => live | *partial1 settle1:abandoned/keep~3+1 change:data-v1
+label: => live | *partial1 settle1:abandoned/keep~3+1 change:label
+delete: => closing d9 | *partial1 settle1:abandoned/keep~3+1 delete
+await-delete: deleted(d9 left)
+look look-act: unwatch
+branch: opened(t2) => live b2s | *partial1 settle1:abandoned/keep~3+1 begin2#2^1
+named named-other: opened(t2) => live t2s | *partial1 settle1:abandoned/keep~3+1 begin2#2(a name)
+named-stale: refused(b9 ask again)
+redo: refused(b9 moved)
+take-back: changed(c9 moved)
+clear-1: settled(s9 failed)
+clear-77: => live | *partial1 settle1:abandoned/keep~3+1 settle77:interrupted/keep
+ok: => live | settle1:abandoned/keep~3+1
+unavailable: => live | settle1:abandoned/keep~1+3
+unknown no-such-life: => live | settle1:abandoned/keep
+unload unload-used:
+";
