@@ -160,7 +160,7 @@ impl Incarnation {
 }
 
 /// The number of a turn within one [`Incarnation`], from 1. Grows with every turn that is admitted;
-/// some are skipped when a session is loaded, so it does not count turns.
+/// some may be skipped when a session is loaded, so it does not count turns.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

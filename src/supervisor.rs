@@ -113,7 +113,8 @@ impl<E> Supervisor<E> {
         &self.recovery
     }
 
-    /// Looks up `id`: live, gone or unknown, in one answer. Creates nothing, counts as no use.
+    /// Looks up `id`: live, gone or unknown, in one answer. Creates nothing, counts as no use;
+    /// a session that has left memory is loaded for its handle.
     ///
     /// Waits only for a delete under way, so that nobody is told "gone" before it is durable.
     ///
