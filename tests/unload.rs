@@ -347,6 +347,31 @@ everywhere! {
         assert!(supervisor.loaded() <= 2 && supervisor.in_flight() == 0);
     }
 
+    // A12, X13: it left and came back while its key was being bound anew
+    async fn a_reset_fences_the_turns_of_a_session_that_left_and_came_back_meanwhile(stage) {
+        let supervisor = stage.start_with(cap(1)).await;
+        let other = supervisor.create(NewSession::new()).await.unwrap();
+        let session = supervisor.open(&key("#rust")).await.unwrap();
+        quiet(&supervisor, &session).await;
+        let gate = Gate::new();
+        stage.store.fail_next_of(StoreCall::Create, Fault::HeldBefore(gate.clone()));
+        let resetting = tokio::spawn({
+            let supervisor = supervisor.clone();
+            async move { supervisor.reset(&key("#rust"), NewSession::new()).await }
+        });
+        gate.wait_until_reached().await;
+        supervisor.look_up(other.id()).await.unwrap().live().unwrap();
+        assert!(!session.status().loaded);
+        let turn = session.begin(&user("one"), ()).await.unwrap();
+        gate.open();
+        let opened = resetting.await.unwrap().unwrap();
+        assert_eq!(opened.previous.as_ref(), Some(session.id()));
+        assert_eq!(turn.cancelled().await, CancelReason::Reset);
+        let late = commit(turn, "late").await;
+        assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Reset });
+        settled(&supervisor).await;
+    }
+
     // X13, X15, M4: everybody needs what everybody else makes leave
     async fn those_who_use_more_sessions_than_may_be_loaded_lose_nothing(stage) {
         let supervisor = stage.start_with(cap(2)).await;

@@ -9,6 +9,7 @@ mod admission;
 mod audit;
 mod branches;
 mod closing;
+mod idle;
 mod partials;
 mod property;
 mod redo;
