@@ -27,6 +27,22 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// The moment `duration` earlier, if there was one.
+    pub(crate) fn minus(self, duration: Duration) -> Option<Self> {
+        let nanos = u64::try_from(duration.as_nanos()).ok()?;
+        self.0.checked_sub(nanos).map(Self)
+    }
+
+    /// How many whole spans of `width` have passed.
+    pub(crate) fn spans(self, width: Duration) -> u64 {
+        self.0 / u64::try_from(width.as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The moment when `spans` whole spans of `width` have passed; saturates.
+    pub(crate) fn after_spans(spans: u64, width: Duration) -> Self {
+        Self(spans.saturating_mul(u64::try_from(width.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

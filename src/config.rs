@@ -1,5 +1,6 @@
 //! Every setting: its default, its unit, its bounds. Checked once, at the start.
 
+mod idle;
 mod stored;
 mod streams;
 mod turns;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::idle::IdleConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
@@ -31,6 +33,8 @@ pub struct Config {
     pub turns: TurnConfig,
     /// Turns that are stuck.
     pub stalls: StallConfig,
+    /// Sessions that are not used.
+    pub idle: IdleConfig,
     /// Streams.
     pub streams: StreamConfig,
     /// Replies that are being said.
@@ -63,6 +67,7 @@ impl Default for Config {
             unknown: UnknownPolicy::NotFound,
             turns: TurnConfig::default(),
             stalls: StallConfig::default(),
+            idle: IdleConfig::default(),
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
@@ -113,6 +118,12 @@ impl Config {
         budget("stalls.total", self.stalls.total)?;
         let (every, rule) = (self.stalls.check_every, "it must be between 10ms and 1h");
         span("stalls.check_every", every, Duration::from_millis(10), HOUR, rule)?;
+        let (unload, rule) = (self.idle.unload_after, "it must be 0, or between 1s and 100 years");
+        if !unload.is_zero() {
+            span("idle.unload_after", unload, SECOND, AGES, rule)?;
+        }
+        let (every, rule) = (self.idle.check_every, "it must be between 10ms and 1h");
+        span("idle.check_every", every, Duration::from_millis(10), HOUR, rule)?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
         positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
@@ -172,6 +183,15 @@ mod tests {
         assert_eq!(config.tombstones, TombstoneConfig::default());
     }
 
+    // X2
+    #[test]
+    fn unloading_and_the_cap_can_be_switched_off() {
+        let text = "[idle]\nunload_after = \"0s\"\nmax_live = 0";
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!((config.idle.unload_after, config.idle.max_live), (Duration::ZERO, 0));
+    }
+
     #[test]
     fn what_is_written_reads_back() {
         let text = toml::to_string(&Config::default()).unwrap();
@@ -185,6 +205,7 @@ mod tests {
             ("tombstone = 3", "tombstone"),
             ("[tombstones]\nkeep_fro = \"1h\"", "keep_fro"),
             ("[turns]\ncancel_grace = \"-5s\"", "cancel_grace"),
+            ("[idle]\nmax_live = -1", "max_live"),
             ("[stalls]\nhuman = \"5m\"", "human"),
             ("[stalls]\naction = \"panic\"", "panic"),
             ("busy = \"sometimes\"", "sometimes"),
@@ -202,6 +223,10 @@ mod tests {
             ("[stalls]\nmodel = \"200years\"", "stalls.model"),
             ("[stalls]\ntool = \"200years\"", "stalls.tool"),
             ("[stalls]\ntotal = \"200years\"", "stalls.total"),
+            ("[idle]\nunload_after = \"999ms\"", "idle.unload_after"),
+            ("[idle]\nunload_after = \"200years\"", "idle.unload_after"),
+            ("[idle]\ncheck_every = \"9ms\"", "idle.check_every"),
+            ("[idle]\ncheck_every = \"2h\"", "idle.check_every"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

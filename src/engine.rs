@@ -9,6 +9,7 @@ use crate::clock::{Clock, Moment, Now};
 use crate::config::Config;
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
+use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
 use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
@@ -38,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) tasks: TaskTracker,
     /// The streams of turns that are over.
     pub(crate) shelf: Shelf,
+    /// Where the numbers of turns go on in sessions that are loaded.
+    pub(crate) numbers: Numbers,
     /// Counts everything that happens.
     pub(crate) counts: Counts,
     /// Whether nothing new is admitted.
@@ -80,6 +83,7 @@ impl Engine {
             spawner,
             tasks: TaskTracker::new(),
             shelf,
+            numbers: Numbers::new(),
             counts: Counts::default(),
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),

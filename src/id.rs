@@ -160,7 +160,7 @@ impl Incarnation {
 }
 
 /// The number of a turn within one [`Incarnation`], from 1. Grows with every turn that is admitted;
-/// some are skipped when a session is loaded, so it does not count turns.
+/// some may be skipped when a session is loaded, so it does not count turns.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -180,12 +180,7 @@ impl Generation {
 
     /// The one after it.
     pub(crate) const fn next(self) -> Self {
-        self.skip(1)
-    }
-
-    /// The one so many after it.
-    pub(crate) const fn skip(self, turns: u64) -> Self {
-        Self(self.0.saturating_add(turns))
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -85,6 +85,7 @@ mod flight;
 mod id;
 mod key;
 pub mod metrics;
+mod numbers;
 mod outcome;
 mod partial;
 mod policy;
@@ -106,8 +107,8 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, KeepConfig, LimitConfig, PartialConfig, StallAction, StallConfig,
-    StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig, StallAction,
+    StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use id::{
@@ -131,7 +132,7 @@ pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, ResumeError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, Inspection, Lookup, NewSession, OpenError, Opened, ReadError,
+    AuditReport, CreateError, Inspection, KeptBy, Lookup, NewSession, OpenError, Opened, ReadError,
     RecoveryReport, SettledTurn, ShutdownReport, StartError, Supervisor, SupervisorBuilder,
 };
 pub use tombstone::{GoneReason, Tombstone};

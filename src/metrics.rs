@@ -8,9 +8,11 @@
 //! | --- | --- | --- | --- |
 //! | `session_created_total` | sessions | when the store has the new record | |
 //! | `session_loaded_total` | sessions | when a slot is published: after a create, or a load from the store | = `session_live` + `session_unloaded_total` + `session_deleted_total` |
-//! | `session_unloaded_total` | sessions | when a slot is taken off and the session lives on: its store had failed | see above |
+//! | `session_unloaded_total{reason}` | sessions | when a slot is taken off and the session lives on: `idle` and `cap` as the settings say, `store_failed` | see above |
 //! | `session_deleted_total` | sessions | when the store has the tombstone | see above |
 //! | `session_live` | sessions, gauge | with the three above | |
+//! | `session_live_max` | sessions, gauge | at the start: `idle.max_live`; 0 is any number | |
+//! | `session_live_exceeded_total` | sessions | when one is loaded and none of the others that were looked at could leave, so that there are more than the cap | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
@@ -38,7 +40,7 @@ use metrics::{counter, gauge, histogram};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::WorkPhase;
 use crate::rt::{AtomicU64, Ordering};
-use crate::state::Budget;
+use crate::state::{Budget, LeaveReason};
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ pub(crate) struct Counts {
     created: Tally,
     loaded: Tally,
     unloaded: Tally,
+    shed: Tally,
+    exceeded: Tally,
     deleted: Tally,
     gone_hits: Tally,
     begun: Tally,
@@ -91,6 +95,8 @@ pub struct CountsSnapshot {
     pub created: u64,
     pub loaded: u64,
     pub unloaded: u64,
+    pub unloaded_for_cap: u64,
+    pub live_exceeded: u64,
     pub deleted: u64,
     pub gone_hits: u64,
     pub turns_begun: u64,
@@ -118,6 +124,8 @@ impl Counts {
             created: self.created.get(),
             loaded: self.loaded.get(),
             unloaded: self.unloaded.get(),
+            unloaded_for_cap: self.shed.get(),
+            live_exceeded: self.exceeded.get(),
             deleted: self.deleted.get(),
             gone_hits: self.gone_hits.get(),
             turns_begun: self.begun.get(),
@@ -150,10 +158,25 @@ impl Counts {
         gauge!("session_live").increment(1);
     }
 
-    pub(crate) fn unloaded(&self) {
+    pub(crate) fn unloaded(&self, reason: LeaveReason) {
         self.unloaded.add();
-        counter!("session_unloaded_total").increment(1);
+        if reason == LeaveReason::Cap {
+            self.shed.add();
+        }
+        counter!("session_unloaded_total", "reason" => reason.as_str()).increment(1);
         gauge!("session_live").decrement(1);
+    }
+
+    /// Tells the cap of loaded sessions; its count is there from the start.
+    pub(crate) fn max_live(max: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        gauge!("session_live_max").set(max as f64);
+        counter!("session_live_exceeded_total").increment(0);
+    }
+
+    pub(crate) fn exceeded(&self) {
+        self.exceeded.add();
+        counter!("session_live_exceeded_total").increment(1);
     }
 
     pub(crate) fn deleted(&self) {

@@ -23,6 +23,8 @@ pub(crate) struct Registry {
     buried: Mutex<VecDeque<(SessionId, Moment)>>,
     /// How many places hold a tombstone. Changed under the shard of the place.
     graves: AtomicUsize,
+    /// How many places hold a session. Changed under the shard of the place.
+    live: AtomicUsize,
     /// The most tombstones that are held.
     max_tombstones: usize,
     /// Slots that were taken out while turns of theirs still ran, under their ids: such a turn pins
@@ -69,6 +71,7 @@ impl Registry {
             places: ShardedMap::new(),
             buried: Mutex::new(VecDeque::new()),
             graves: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
             max_tombstones,
             ghosts: ShardedMap::new(),
         }
@@ -94,6 +97,9 @@ impl Registry {
             }
             if matches!(place, Some(Place::Gone(_))) {
                 self.graves.fetch_sub(1, Ordering::Relaxed);
+            }
+            if !matches!(place, Some(Place::Live(_))) {
+                self.live.fetch_add(1, Ordering::Relaxed);
             }
             *place = Some(Place::Live(slot.clone()));
             Published::New
@@ -121,6 +127,9 @@ impl Registry {
             if !newer {
                 if !matches!(place, Some(Place::Gone(_))) {
                     self.graves.fetch_add(1, Ordering::Relaxed);
+                }
+                if matches!(place, Some(Place::Live(_))) {
+                    self.live.fetch_sub(1, Ordering::Relaxed);
                 }
                 *place = Some(Place::Gone(Grave { tombstone, until, pins }));
             }
@@ -198,10 +207,15 @@ impl Registry {
                 ghosts.push(Arc::downgrade(slot));
             });
         }
-        self.places.remove_if(&slot.id, |place| match place {
-            Place::Live(there) => Arc::ptr_eq(there, slot),
-            Place::Gone(_) => false,
+        let removed = self.places.remove_if(&slot.id, |place| match place {
+            Place::Live(there) if Arc::ptr_eq(there, slot) => {
+                self.live.fetch_sub(1, Ordering::Relaxed);
+                true
+            }
+            Place::Live(_) | Place::Gone(_) => false,
         });
+        // What it held may be the last of it, and is not dropped under the shard.
+        drop(removed);
     }
 
     /// Every loaded session.
@@ -212,6 +226,11 @@ impl Registry {
         })
     }
 
+    /// How many sessions are loaded.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
     /// How many tombstones are held.
     pub(crate) fn tombstones(&self) -> usize {
         self.graves.load(Ordering::Relaxed)
@@ -220,7 +239,11 @@ impl Registry {
     /// Every rule that is broken.
     pub(crate) fn audit(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        for slot in self.slots() {
+        let slots = self.slots();
+        if slots.len() != self.live() {
+            broken.push("the loaded sessions are not as many as were counted".to_owned());
+        }
+        for slot in slots {
             broken.extend(slot.audit());
             match slot.standing() {
                 Standing::Live | Standing::Closing => {}

@@ -90,7 +90,6 @@ pub(crate) async fn wait<T>(changed: &Notify, look: impl Fn() -> Option<T>) -> T
 }
 
 /// Lets the other tasks of this thread run once.
-#[cfg(any(test, feature = "testing"))]
 pub(crate) async fn yield_now() {
     tokio::task::yield_now().await;
 }

@@ -36,6 +36,9 @@ use crate::turn::CancelOutcome;
 
 /// The handle to one conversation. Clones name the same one.
 ///
+/// It goes on working whether the session is in memory or has left it (see
+/// [`IdleConfig`](crate::IdleConfig)): what changes something loads it again; what only looks does not.
+///
 /// # Examples
 ///
 /// ```
@@ -108,7 +111,8 @@ impl<E> Session<E> {
         self.slot.created_at
     }
 
-    /// What is happening in it now. Never waits, never counts as use.
+    /// What is happening in it now. Never waits, never counts as use, and does not load it: where it is not
+    /// in memory, this says so, and what was known of it last.
     pub fn status(&self) -> SessionStatus {
         let current = self.current();
         let mut status = SessionStatus::of(&current);

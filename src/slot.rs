@@ -13,6 +13,7 @@ pub(crate) mod actor;
 pub(crate) mod answer;
 pub(crate) mod hold;
 pub(crate) mod house;
+pub(crate) mod idle;
 mod perform;
 mod pump;
 
@@ -114,7 +115,7 @@ impl Slot {
         house: Weak<dyn House>,
     ) -> Arc<Self> {
         let partials = engine.config.partials.interrupted;
-        let (at, instance) = (engine.now().wall, engine.instance);
+        let (at, instance) = (engine.now(), engine.instance);
         let max_branches = engine.config.limits.max_branches;
         let settings = Settings { at, instance, partials, max_branches };
         let state = SessionState::load(&record, said, settings);

@@ -25,6 +25,7 @@ mod branch;
 mod cancel;
 mod change;
 mod close;
+mod idle;
 mod outbox;
 mod partial;
 mod protocol;
@@ -50,6 +51,8 @@ use crate::tombstone::Tombstone;
 
 use branch::Siblings;
 pub(crate) use close::Deletion;
+pub use idle::KeptBy;
+pub(crate) use idle::LeaveReason;
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
@@ -87,6 +90,8 @@ pub(crate) struct SessionState<P: Ports> {
     tip: u64,
     /// When the session was last used, for people.
     last_active_at: Timestamp,
+    /// When its last work ended, by the clock that does not jump.
+    used_at: Moment,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
     /// The turns that run, oldest first. One, unless some are parallel.
@@ -109,6 +114,8 @@ pub(crate) struct SessionState<P: Ports> {
     partials: PartialPolicy,
     /// How many turns may stand beside each other.
     max_branches: usize,
+    /// How many are about to use it, and have waited for it to be loaded.
+    guests: u32,
     /// The turns that were ended over their holder's head. A holder that reports is taken off.
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
 }
@@ -117,7 +124,7 @@ pub(crate) struct SessionState<P: Ports> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// When: turns that are settled by it are settled then.
-    pub(crate) at: Timestamp,
+    pub(crate) at: Now,
     /// This run of the process.
     pub(crate) instance: InstanceId,
     /// What becomes of replies that are not finished.
@@ -248,11 +255,13 @@ impl<P: Ports> SessionState<P> {
             outbox: Outbox::default(),
             writing: false,
             last_active_at: record.last_active_at,
+            used_at: at.moment,
+            guests: 0,
             watched: false,
         };
         let mut said = said.into_iter();
         for marker in &record.open {
-            state.repair(marker.generation, said.next(), at, None);
+            state.repair(marker.generation, said.next(), at.wall, None);
         }
         state
     }
@@ -282,6 +291,7 @@ impl<P: Ports> SessionState<P> {
             Input::AwaitDelete { port } => self.await_delete(port, step),
             Input::Alarm => self.escalate(step),
             Input::Look { rule } => self.look(&rule, step),
+            Input::Unload { unused_since, reason } => self.unload(unused_since, reason, step),
             Input::Stored { result } => self.stored(result, step),
         }
     }
@@ -349,6 +359,8 @@ impl<P: Ports> SessionState<P> {
             unwritten: self.outbox.len(),
             version: self.version,
             last_active_at: self.last_active_at,
+            idle_for: self.idle_for(now.moment),
+            kept_by: self.keepers().collect(),
             generation: self.generation,
         }
     }

@@ -4,6 +4,7 @@ mod actor;
 mod audit;
 mod builder;
 mod error;
+mod idle;
 mod open;
 mod recovery;
 mod seed;
@@ -23,6 +24,7 @@ pub use self::open::Opened;
 pub use self::recovery::{RecoveryReport, SettledTurn};
 pub use self::seed::NewSession;
 pub use self::shutdown::ShutdownReport;
+pub use crate::state::KeptBy;
 
 use self::shared::{Located, Shared};
 use crate::clock::Timestamp;
@@ -111,7 +113,8 @@ impl<E> Supervisor<E> {
         &self.recovery
     }
 
-    /// Looks up `id`: live, gone or unknown, in one answer. Creates nothing, counts as no use.
+    /// Looks up `id`: live, gone or unknown, in one answer. Creates nothing, counts as no use;
+    /// a session that has left memory is loaded for its handle.
     ///
     /// Waits only for a delete under way, so that nobody is told "gone" before it is durable.
     ///

@@ -13,8 +13,8 @@ pub struct LimitConfig {
     pub max_entry_bytes: usize,
     /// The largest datum, encoded, in bytes. Default: 65,536. At least 1.
     pub max_datum_bytes: usize,
-    /// How many turns of [`Parallel::Branch`](crate::Parallel::Branch) may stand under one entry.
-    /// Default: 64. At least 1.
+    /// How many turns of [`Parallel::Branch`](crate::Parallel::Branch) may stand under one entry,
+    /// counted from when the session was loaded. Default: 64. At least 1.
     pub max_branches: usize,
     /// How many turns may be taken back or done over at once. Default: 32. At least 1.
     pub max_take_back: usize,

@@ -10,9 +10,9 @@ use super::error::BeginError;
 use super::wait::{Again, admitted};
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
-use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
+use crate::slot::idle::Stay;
 use crate::state::{Asked, BeginRefusal, BeginRequest, Redo, Special};
 use crate::store::{FenceReason, Request, StoreError};
 use crate::turn::{BeginOptions, Running, Turn};
@@ -108,9 +108,9 @@ impl<E: Content> Session<E> {
         Encoded { mut input, named, redo }: Encoded,
         options: &BeginOptions,
     ) -> Result<Option<Hold>, BeginError> {
-        let mut loaded: Option<Arc<Slot>> = None;
+        let mut loaded: Option<Stay> = None;
         loop {
-            let slot = loaded.as_ref().unwrap_or(&self.slot);
+            let slot = loaded.as_deref().unwrap_or(&self.slot);
             let engine = &slot.engine;
             let asked = match &named {
                 Some(request) => Some(self.ask(slot, request).await?),
@@ -149,7 +149,7 @@ impl<E: Content> Session<E> {
             }
             let (id, instance) = (slot.id.clone(), slot.engine.instance);
             loaded = match self.again().await {
-                Ok(Again::Live(slot)) => Some(slot),
+                Ok(Again::Live(stay)) => Some(stay),
                 Ok(Again::Gone(tombstone)) => {
                     return Err(BeginError::Gone { id, tombstone, instance });
                 }

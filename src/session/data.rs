@@ -8,6 +8,7 @@ use super::Session;
 use super::error::SessionError;
 use super::wait::{Again, answer};
 use crate::entry::{check_name, decode, encode};
+use crate::slot::idle::Stay;
 use crate::state::{Change, ChangeRefusal, Changed};
 use crate::store::DataChange;
 
@@ -97,20 +98,21 @@ impl<E> Session<E> {
         &self,
         change: Change,
     ) -> Result<Option<Changed>, SessionError> {
-        let mut slot = self.slot.clone();
+        let mut loaded: Option<Stay> = None;
         loop {
+            let slot = loaded.as_deref().unwrap_or(&self.slot);
             let refusal = match answer(slot.change(change.clone())).await {
                 Ok(changed) => return Ok(Some(changed)),
                 Err(ChangeRefusal::Moved) => return Ok(None),
                 Err(refusal) => refusal,
             };
-            if let Some(error) = SessionError::from_refusal(refusal, &slot) {
+            if let Some(error) = SessionError::from_refusal(refusal, slot) {
                 return Err(error);
             }
             let (id, instance) = (slot.id.clone(), slot.engine.instance);
             let again = self.again().await;
-            slot = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
-                Again::Live(slot) => slot,
+            loaded = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
+                Again::Live(stay) => Some(stay),
                 Again::Gone(tombstone) => {
                     return Err(SessionError::Gone { id, tombstone, instance });
                 }

@@ -19,6 +19,10 @@ pub struct SessionStatus {
     pub gone: Option<Tombstone>,
     /// Whether it is being deleted.
     pub closing: bool,
+    /// Whether it is in memory. If not, nothing runs and nothing waits, and the version, the newest turn and
+    /// the last use are those of when this handle had it loaded last. They may be older than what is stored,
+    /// if it was used since through other handles; [`Session::record`](crate::Session::record) says.
+    pub loaded: bool,
     /// The turns that run, oldest first.
     pub turns: Vec<TurnStatus>,
     /// How many begins wait.
@@ -68,6 +72,7 @@ impl SessionStatus {
                 Standing::Live | Standing::Closing | Standing::Left => None,
             },
             closing: standing == Standing::Closing,
+            loaded: matches!(standing, Standing::Live | Standing::Closing),
             turns: snapshot.turns.iter().map(turn).collect(),
             queued: snapshot.queued,
             fenced: snapshot.fenced,

@@ -8,14 +8,15 @@ use crate::slot::Slot;
 use crate::slot::answer::{Answered, FromOver};
 use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
+use crate::slot::idle::Stay;
 use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
 use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// Which life to ask again.
 pub(super) enum Again {
-    /// This one.
-    Live(Arc<Slot>),
+    /// This one. It stays loaded until this is dropped, which is to be after it was used.
+    Live(Stay),
     /// It is over.
     Gone(Tombstone),
     /// It is over, and not remembered.
@@ -80,7 +81,7 @@ pub(super) async fn answer<T, R: FromOver>(
 /// The slot that holds the same life as `slot` now.
 pub(super) async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
     Ok(match house.reload(&slot.id, slot.incarnation).await? {
-        Reloaded::Live(slot) => Again::Live(slot),
+        Reloaded::Live(stay) => Again::Live(stay),
         Reloaded::Gone(tombstone) => Again::Gone(tombstone),
         Reloaded::Unknown => Again::Unknown,
     })
@@ -93,6 +94,7 @@ pub(crate) async fn delete(
 ) -> Result<DeleteOutcome, DeleteError> {
     let id = &slot.id;
     let mut slot = slot.clone();
+    let mut _stay = None;
     loop {
         match answer(slot.delete(GoneReason::Deleted)).await {
             Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
@@ -113,7 +115,11 @@ pub(crate) async fn delete(
         }
         let now = again(&slot, house).await;
         slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
-            Again::Live(slot) => slot,
+            Again::Live(stay) => {
+                let slot = stay.clone();
+                _stay = Some(stay);
+                slot
+            }
             Again::Gone(tombstone) => return Ok(DeleteOutcome::AlreadyGone(tombstone)),
             Again::Unknown => return Ok(DeleteOutcome::Unknown),
         };

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::Slot;
+use super::idle::Stay;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, Weak};
 use crate::store::{Found, Record, StoreError};
@@ -33,7 +34,7 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot that holds this life of the session, if it is loaded.
     fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
 
-    /// The slot that holds this life of the session, loaded if it is not.
+    /// The slot that holds this life of the session, loaded if it is not, and kept so.
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
@@ -56,8 +57,8 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
 /// What is under an id whose slot was left.
 #[derive(Debug)]
 pub(crate) enum Reloaded {
-    /// The same life, in a new slot.
-    Live(Arc<Slot>),
+    /// The same life, in a slot that can be used.
+    Live(Stay),
     /// That life is over.
     Gone(Tombstone),
     /// That life is over, and it is not known since when.

@@ -11,7 +11,7 @@ use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::House;
-use crate::state::{BeginRefusal, Effect, Input, Settlement, Stall};
+use crate::state::{BeginRefusal, Effect, Input, LeaveReason, Settlement, Stall};
 use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
 
@@ -74,7 +74,7 @@ impl Slot {
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Bury { tombstone } => self.bury(tombstone),
-                Effect::Leave => self.leave(),
+                Effect::Leave { reason } => self.leave(reason),
             }
         }
         if self.engine.is_draining() {
@@ -145,10 +145,15 @@ impl Slot {
     }
 
     /// This state is over, and the session is not.
-    fn leave(self: &Arc<Self>) {
-        tracing::warn!(session = %self.id, reason = "the store failed", from = "live", to = "left",
-            "a session is loaded anew on the next use");
-        self.engine.counts.unloaded();
+    fn leave(self: &Arc<Self>, reason: LeaveReason) {
+        if reason == LeaveReason::StoreFailed {
+            tracing::warn!(session = %self.id, reason = "the store failed", from = "live", to = "left",
+                "a session is loaded anew on the next use");
+        } else {
+            tracing::debug!(session = %self.id, reason = reason.as_str(), from = "live", to = "stored",
+                "a session leaves memory");
+        }
+        self.engine.counts.unloaded(reason);
         self.with_house(|house, slot| house.leave(slot));
         actor::retire(self);
     }

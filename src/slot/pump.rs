@@ -35,6 +35,10 @@ impl Slot {
             self.shelve(stream, errand.now);
         }
         let stored = matches!(input, Input::Stored { .. });
+        if matches!(input, Input::Stored { result: Err(_) }) {
+            // Before anybody can load the session anew: it may have begun turns that the store never heard of.
+            self.engine.numbers.move_on();
+        }
         state.apply(input, errand.now, &mut errand.effects);
         let write = state.next_write();
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));

@@ -126,7 +126,7 @@ impl<P: Ports> SessionState<P> {
         let beside = extra.as_ref().is_some_and(|extra| extra.parent.is_some());
         self.siblings = siblings.ok().flatten().unwrap_or(self.siblings);
         let input = request.input.map(|input| (self.take_seqs(1), input));
-        self.last_active_at = step.now.wall;
+        self.touch(step.now);
         self.turns.push(OpenTurn {
             generation,
             stream: stream.clone(),

@@ -34,7 +34,7 @@ impl<P: Ports> SessionState<P> {
             Change::TakeBack(redo) => Write::TakeBack { from: self.take_back(redo), at },
             Change::Label(label) => Write::Label { label },
         };
-        self.last_active_at = at;
+        self.touch(step.now);
         let (version, last_seq) = (self.version, self.next_seq - 1);
         self.outbox.push_back(Pending::Change { write: Some(write), port, version, last_seq });
     }

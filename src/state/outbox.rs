@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    BeginRefusal, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Settlement, Step,
+    BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState,
+    Settlement, Step,
 };
 use crate::clock::Timestamp;
 use crate::id::Generation;
@@ -208,6 +209,9 @@ impl<P: Ports> SessionState<P> {
     pub(super) fn stored(&mut self, result: Result<(), StoreError>, step: &mut Step<'_, P>) {
         self.writing = false;
         let Some(pending) = self.outbox.pop_front() else { return };
+        if !matches!(*pending, Pending::Settle { stream: None, .. }) {
+            self.used_at = step.now.moment; // Repairs are nobody's work.
+        }
         match (*pending, result) {
             (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
                 self.requests += u64::from(named.is_some());
@@ -316,7 +320,7 @@ impl<P: Ports> SessionState<P> {
         self.refuse_all_echoes(&BeginRefusal::Store(error.clone()), step);
         if matches!(self.phase, Phase::Live) {
             self.phase = Phase::Left;
-            step.effects.push(Effect::Leave);
+            step.effects.push(Effect::Leave { reason: LeaveReason::StoreFailed });
         }
     }
 

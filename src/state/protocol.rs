@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::close::Deletion;
+use super::idle::{KeptBy, LeaveReason};
 use super::partial::Spoken;
 use super::stalls::{Stall, StallRule};
 use crate::clock::{Moment, Timestamp};
@@ -124,6 +125,8 @@ pub(crate) enum Input<P: Ports> {
     /// From the watch that [`Effect::Watch`] asked for: the open turns are looked at. Never counts as
     /// use.
     Look { rule: StallRule },
+    /// From the supervisor: leave memory, unless there is something to do or it was used after that.
+    Unload { unused_since: Moment, reason: LeaveReason },
     /// From the shell: what became of the write at the front.
     Stored { result: Result<(), StoreError> },
 }
@@ -192,7 +195,7 @@ pub(crate) enum Effect<P: Ports> {
     /// The session is gone: its slot becomes the tombstone.
     Bury { tombstone: Tombstone },
     /// This state is over: its slot is taken off.
-    Leave,
+    Leave { reason: LeaveReason },
 }
 
 /// Effects in the order of their causes.
@@ -315,6 +318,10 @@ pub(crate) struct Snapshot {
     pub(crate) version: u64,
     /// When it was last used.
     pub(crate) last_active_at: Timestamp,
+    /// How long nothing has happened in it.
+    pub(crate) idle_for: Duration,
+    /// What keeps it in memory.
+    pub(crate) kept_by: SmallVec<[KeptBy; 4]>,
     /// The newest turn.
     pub(crate) generation: Generation,
 }

@@ -51,7 +51,7 @@ impl<P: Ports> SessionState<P> {
         let Some(first) = self.queue.pop_front() else { return };
         let Some(input) = first.request.input else { return };
         let (seq, at) = (self.take_seqs(1), step.now.wall);
-        self.last_active_at = at;
+        self.touch(step.now);
         let Some(turn) = self.turns.get_mut(place) else { return };
         (turn.last_seq, turn.steered) = (seq, true);
         let stream = turn.stream.clone();

@@ -9,6 +9,7 @@ mod admission;
 mod audit;
 mod branches;
 mod closing;
+mod idle;
 mod partials;
 mod property;
 mod redo;
@@ -92,7 +93,7 @@ impl Spoken for u32 {
 
 /// What sessions under test are loaded with, in the run `instance`.
 fn settings(instance: u128, partials: PartialPolicy) -> Settings {
-    let (at, instance) = (at(START).wall, InstanceId::from_random(instance));
+    let (at, instance) = (at(START), InstanceId::from_random(instance));
     Settings { at, instance, partials, max_branches: 3 }
 }
 

@@ -39,7 +39,7 @@ impl<P: Ports> SessionState<P> {
             self.last_commit = Some(generation);
             let nothing = entries.is_empty();
             self.tip = if nothing { self.tip.max(turn.last_seq) } else { self.next_seq - 1 };
-            self.last_active_at = step.now.wall;
+            self.touch(step.now);
             let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
             let (version, at) = (self.version, step.now.wall);
             let write = Write::Commit { generation, first_seq, entries, data, version, at };
@@ -116,7 +116,7 @@ impl<P: Ports> SessionState<P> {
         then: Option<(P::Settle, Settlement)>,
         now: Now,
     ) {
-        self.last_active_at = now.wall;
+        self.touch(now);
         let generation = turn.generation;
         // A dropped input leaves what was said to the turn later.
         let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
-use super::watch;
+use super::{idle, watch};
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -47,12 +47,15 @@ pub(super) struct SupervisorState {
     clock: JoinHandle<()>,
     /// Looks at open turns; ends with the supervisor.
     watch: JoinHandle<()>,
+    /// Lets sessions leave that are not used; ends with the supervisor.
+    idle: JoinHandle<()>,
 }
 
 impl Drop for SupervisorState {
     fn drop(&mut self) {
         self.clock.abort();
         self.watch.abort();
+        self.idle.abort();
     }
 }
 
@@ -78,7 +81,8 @@ impl Actor for SupervisorActor {
             }
         });
         let watch = strong.engine.spawner.spawn(watch::run(strong.watch.clone(), shared.clone()));
-        Ok(SupervisorState { shared, clock, watch })
+        let idle = strong.engine.spawner.spawn(idle::run(strong.idle.clone(), shared.clone()));
+        Ok(SupervisorState { shared, clock, watch, idle })
     }
 
     async fn handle(

@@ -1,11 +1,14 @@
 //! Looking at everything at once, for tests and for people.
 
+use std::time::Duration;
+
 use super::Supervisor;
 use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
 use crate::session::{Session, SessionStatus};
+use crate::state::KeptBy;
 
 /// Which rules between the structures are broken; none, if all is well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,24 +41,35 @@ pub struct Inspection {
     pub created_at: Timestamp,
     /// What is happening in it.
     pub status: SessionStatus,
+    /// How long nothing has happened in it; zero while something keeps it loaded.
+    pub idle_for: Duration,
+    /// What keeps it loaded, whatever `idle.unload_after` says.
+    pub kept_by: Vec<KeptBy>,
 }
 
 impl<E> Supervisor<E> {
     /// Checks the rules that hold between the structures: no slot without a session, no queue
     /// without a turn that drains it, no write that nobody sees through, no key that leads to a
-    /// session that is over.
+    /// session that is over, no loaded session that would never be found idle.
     ///
     /// Looks at one session at a time and stops nobody, so that a rule may seem broken while
     /// something is changing; what is quiet must be clean.
     pub fn audit(&self) -> AuditReport {
         let shared = &self.shared;
         let mut broken = shared.registry.audit();
+        let slots = shared.registry.slots();
+        for slot in shared.idle.missing(&slots) {
+            broken.push(format!("session {}: nobody looks whether it is idle", slot.id));
+        }
+        if shared.idle.is_littered(slots.len()) {
+            broken.push("more is looked at for being idle than is loaded".to_owned());
+        }
         for (key, slot) in shared.keys.collect(|key, slot| Some((key.clone(), slot.clone()))) {
             if shared.loaded(&slot.id).is_none_or(|there| !crate::rt::Arc::ptr_eq(&there, &slot)) {
                 broken.push(format!("key {key}: leads to a slot of {} that is over", slot.id));
             }
         }
-        AuditReport { broken, sessions: shared.registry.slots().len() }
+        AuditReport { broken, sessions: slots.len() }
     }
 
     /// Checks that the counts balance, which they do when nothing is changing; a line for each that
@@ -97,12 +111,15 @@ impl<E> Supervisor<E> {
     pub fn inspect(&self, id: &SessionId) -> Option<Inspection> {
         let slot = self.shared.loaded(id)?;
         let session: Session<E> = self.session(slot.clone());
+        let snapshot = slot.snapshot(self.shared.engine.now());
         Some(Inspection {
             id: slot.id.clone(),
             incarnation: slot.incarnation,
             key: slot.key.clone(),
             created_at: slot.created_at,
             status: session.status(),
+            idle_for: snapshot.idle_for,
+            kept_by: snapshot.kept_by.to_vec(),
         })
     }
 
@@ -118,6 +135,6 @@ impl<E> Supervisor<E> {
 
     /// How many sessions are loaded.
     pub fn loaded(&self) -> usize {
-        self.shared.registry.slots().len()
+        self.shared.registry.live()
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::entry::{ChatMessage, Content};
 use crate::id::{IdSource, RandomIds};
+use crate::metrics::Counts;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
 use crate::rt::{Arc, Spawner};
@@ -137,6 +138,7 @@ impl<E> SupervisorBuilder<E> {
         let engine = Engine::new(parts, spawner);
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
+        Counts::max_live(engine.config.idle.max_live);
         let shared = Shared::new(engine);
         let started = Actor::spawn(None, SupervisorActor, Arc::downgrade(&shared)).await;
         let (actor, _ended) =

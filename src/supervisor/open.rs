@@ -130,6 +130,9 @@ impl<E: Content> Supervisor<E> {
             let Some(slot) = shared.attempt_key(binding, &seed).await? else { continue };
             if let Some(old) = old {
                 let at_once = std::time::Duration::ZERO;
+                // Where it is loaded by now: it may have been left and used since.
+                let now = shared.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
+                let old = now.unwrap_or(old);
                 old.cancel(Target::Everything, CancelReason::Reset, at_once);
             }
             let session = self.session(slot);

@@ -74,7 +74,7 @@ pub(super) async fn settle_one(
 ) -> Result<(), StoreError> {
     let said = engine.said(record).await?;
     let settings = Settings {
-        at: engine.now().wall,
+        at: engine.now(),
         instance: engine.instance,
         partials: engine.config.partials.interrupted,
         max_branches: engine.config.limits.max_branches,

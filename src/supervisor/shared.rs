@@ -7,29 +7,19 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
+use super::idle::Idle;
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::flight::Flights;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
-use crate::rt::{self, Arc, Mutex, Notify, ShardedMap, Weak};
+use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
 use crate::slot::house::{House, Reloaded};
+use crate::slot::idle::Stay;
 use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
-
-/// How many turns' numbers are skipped when a session is loaded from the store.
-///
-/// Turns whose begins the store never heard of, because it failed or the process died, had numbers,
-/// too, and somebody may have seen one start. Those are not given again, so that a late cancel of
-/// such a turn hits nobody. Nothing that is stored says how far the numbers had come, in this process
-/// or in an earlier one, so each load starts at a place of its own: a random one out of 2^40, more
-/// than a million numbers away from the last that is stored. The numbers last for 16 million loads.
-fn unheard_turns() -> u64 {
-    let random = u64::try_from(rt::random_u128() >> 88).unwrap_or_default();
-    (1 << 20) + random
-}
 
 /// What the handles of one supervisor share. Dropped with the last of them.
 #[derive(Debug)]
@@ -49,6 +39,8 @@ pub(crate) struct Shared {
     pub(super) actor: Mutex<Option<ActorRef<SupervisorMessage>>>,
     /// The sessions whose turns are looked at.
     pub(super) watch: Arc<Watch>,
+    /// The loaded sessions by their last use.
+    pub(super) idle: Arc<Idle>,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
     /// Itself, for the slots.
@@ -71,6 +63,7 @@ impl Shared {
     pub(super) fn new(engine: Arc<Engine>) -> Arc<Self> {
         Arc::new_cyclic(|myself| Self {
             registry: Registry::new(engine.config.tombstones.max_in_memory),
+            idle: Arc::new(Idle::new(engine.config.idle.clone())),
             engine,
             keys: ShardedMap::new(),
             key_flights: Flights::new(),
@@ -155,7 +148,7 @@ impl Shared {
         let found = self.engine.store.look_up(id, self.engine.now().wall).await;
         match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
             Found::Live(mut record) => {
-                record.generation = record.generation.skip(unheard_turns());
+                record.generation = self.engine.numbers.go_on(record.generation);
                 let said = self.engine.said(&record).await;
                 let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
                 Ok(match self.publish(record, said) {
@@ -179,6 +172,7 @@ impl Shared {
                 self.engine.counts.loaded();
                 tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
+                self.note_loaded(&slot);
                 Ok(slot)
             }
             Published::Existing(slot) => Ok(slot),
@@ -229,11 +223,17 @@ impl House for Shared {
         incarnation: Incarnation,
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
         Box::pin(async move {
-            Ok(match self.locate(id).await? {
-                Located::Live(slot) if slot.incarnation == incarnation => Reloaded::Live(slot),
-                Located::Gone(tombstone) => Reloaded::Gone(tombstone),
-                Located::Live(_) | Located::Unknown => Reloaded::Unknown,
-            })
+            loop {
+                return Ok(match self.locate(id).await? {
+                    Located::Live(slot) if slot.incarnation == incarnation => {
+                        // In this very moment it may have been left again.
+                        let Some(stay) = Stay::take(&slot) else { continue };
+                        Reloaded::Live(stay)
+                    }
+                    Located::Gone(tombstone) => Reloaded::Gone(tombstone),
+                    Located::Live(_) | Located::Unknown => Reloaded::Unknown,
+                });
+            }
         })
     }
 

@@ -14,6 +14,7 @@ use super::recovery;
 use super::shared::Shared;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::rt::Arc;
+use crate::slot::idle::Stay;
 use crate::slot::{Slot, Standing};
 use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
 
@@ -31,7 +32,10 @@ impl Shared {
             Found::Live(record) => record,
             over @ (Found::Gone(_) | Found::Unknown) => return Ok(over),
         };
-        match self.in_use(&record) {
+        let slot = self.in_use(&record);
+        // It stays while it is asked, unless it has left just now.
+        let stay = slot.as_ref().and_then(Stay::take);
+        match slot.filter(|slot| stay.is_some() || slot.standing() != Standing::Left) {
             Some(slot) => {
                 for marker in record.open.iter().filter(|it| dead.contains(&it.generation)) {
                     slot.clear(marker.generation).get().await?;

@@ -64,6 +64,10 @@ enum Step {
     Flush,
     /// The session is loaded again, if it was left.
     Reload,
+    /// It leaves memory, if nothing has happened for so long.
+    Unload {
+        unused_for: Duration,
+    },
 }
 
 /// What is found out beforehand, and what is said.
@@ -143,7 +147,8 @@ fn step(bits: u32, faults: bool) -> Step {
         164..172 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
         172..195 => Step::Send(fault(a, faults)),
         195..222 => Step::Answer,
-        222..249 => Step::Flush,
+        222..244 => Step::Flush,
+        244..249 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
         _ => Step::Reload,
     }
 }

@@ -4,8 +4,8 @@
 //! delete, `#1` the number of an entry, `v1` a version.
 
 use super::super::{
-    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, OpenTurn, Pending, Phase,
-    SessionState, Settlement, Stall,
+    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaveReason, OpenTurn, Pending,
+    Phase, SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;
@@ -74,7 +74,10 @@ fn effect(effect: &Effect<Test>) -> String {
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
         Effect::Bury { .. } => "bury".to_owned(),
-        Effect::Leave => "leave".to_owned(),
+        Effect::Leave { reason } => {
+            let told = *reason != LeaveReason::StoreFailed;
+            if told { format!("leave({})", reason.as_str()) } else { "leave".to_owned() }
+        }
     }
 }
 

@@ -16,13 +16,15 @@ use bytes::Bytes;
 
 use super::{
     BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
-    Redo, Rig, START, STEER, StallRule, Target, Test, begin, begin_with, cancel, commit, delete,
-    grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say, unavailable,
+    Redo, Rig, START, STEER, StallRule, Target, Test, at, begin, begin_with, cancel, commit,
+    delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
+    unavailable,
 };
+use crate::state::LeaveReason;
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 47] = [
+const INPUTS: [&str; 49] = [
     "reject",
     "queue",
     "queue-full",
@@ -52,6 +54,8 @@ const INPUTS: [&str; 47] = [
     "alarm-late",
     "look",
     "look-act",
+    "unload",
+    "unload-used",
     "steer",
     "branch",
     "named",
@@ -141,6 +145,10 @@ fn after_two_seconds(act: Option<Grace>) -> StallRule {
 /// The input that is called `name`.
 fn input(name: &str) -> Input<Test> {
     let first = Generation::new(1);
+    let unload = |second| {
+        let unused_since = at(second).moment;
+        Input::Unload { unused_since, reason: LeaveReason::Idle }
+    };
     let change = |change| Input::Change { change, port: 9 };
     match name {
         "reject" => begin(9, BusyPolicy::Reject),
@@ -172,6 +180,8 @@ fn input(name: &str) -> Input<Test> {
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,
         "look" => Input::Look { rule: after_two_seconds(None) },
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
+        "unload" => unload(START + 1),
+        "unload-used" => unload(START - 1),
         "steer" => begin(9, STEER),
         "branch" => begin(9, BRANCH),
         "named" => named(9, QUEUE, NAME, 0),
@@ -254,12 +264,13 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Alarm => 9,
         Input::Stored { .. } => 10,
         Input::Look { .. } => 11,
-        Input::Take { .. } => 12,
-        Input::Keep { .. } => 13,
-        Input::Clear { .. } => 14,
+        Input::Unload { .. } => 12,
+        Input::Take { .. } => 13,
+        Input::Keep { .. } => 14,
+        Input::Clear { .. } => 15,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=14).collect());
+    assert_eq!(kinds, (0..=15).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

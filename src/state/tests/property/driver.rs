@@ -19,7 +19,7 @@ use super::{Fault, Step};
 use crate::clock::Now;
 use crate::policy::Grace;
 use crate::pulse::WorkPhase;
-use crate::state::{Effect, Pending};
+use crate::state::{Effect, LeaveReason, Pending};
 use crate::store::{
     BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
     StoredEntry,
@@ -49,6 +49,8 @@ pub(super) struct Driver {
     asked: BTreeMap<u8, u64>,
     /// What was found out about the last turns.
     found: Option<Last>,
+    /// When a turn was opened or ended last, or a change was told.
+    last_work: Option<Duration>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
 }
@@ -81,6 +83,7 @@ impl Driver {
             partials,
             asked: BTreeMap::new(),
             found: None,
+            last_work: None,
             deleted_unknown: false,
         }
     }
@@ -110,6 +113,12 @@ impl Driver {
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
+            if matches!(
+                effect,
+                Effect::Opened { .. } | Effect::End { .. } | Effect::Changed { answer: Ok(_), .. }
+            ) {
+                self.last_work = Some(self.clock);
+            }
             if let Effect::Begun { generation, .. } = effect {
                 self.held.push(generation);
             }
@@ -182,6 +191,7 @@ impl Driver {
                 }
             }
             Step::Reload => self.reload(),
+            Step::Unload { unused_for } => self.unload(unused_for),
         }
     }
 
@@ -284,6 +294,24 @@ impl Driver {
         let Some((result, _)) = self.in_flight.clone() else { return };
         self.apply(Input::Stored { result });
         self.in_flight = None;
+    }
+
+    /// Lets the session leave, if it may; then the record says what it knew.
+    fn unload(&mut self, unused_for: Duration) {
+        let unused_since = Moment::after_start(self.clock.saturating_sub(unused_for));
+        let was_live = matches!(self.state.phase, Phase::Live);
+        self.apply(Input::Unload { unused_since, reason: LeaveReason::Idle });
+        if !was_live || matches!(self.state.phase, Phase::Live) {
+            return;
+        }
+        assert!(self.held.is_empty() && self.in_flight.is_none(), "somebody was not done");
+        assert!(self.last_work.is_none_or(|at| at + unused_for <= self.clock), "it was used since");
+        let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
+        let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
+        let known = self.state.snapshot(self.now());
+        assert_eq!((record.version, record.generation), (known.version, known.generation));
+        assert_eq!(record.next_seq, self.state.next_seq);
+        assert!(record.open.is_empty());
     }
 
     /// Loads the session again after it was left; what its turns report later goes to the old state.

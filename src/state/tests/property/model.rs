@@ -332,7 +332,7 @@ impl Model {
                 self.settles.insert(*port, Settlement::Failed);
             }
             Input::LeaveQueue { ticket } => self.leaving = u32::try_from(ticket.0).ok(),
-            Input::Cancel { .. } | Input::Alarm | Input::Keep { .. } => {}
+            Input::Cancel { .. } | Input::Alarm | Input::Keep { .. } | Input::Unload { .. } => {}
         }
     }
 

@@ -26,6 +26,8 @@ take-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live | settle1:interrupted/keep
 clear-77: => live | settle77:interrupted/keep
+unload: leave(idle) => left
+unload-used:
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -66,6 +68,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1s | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1s | *begin1 settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -104,6 +107,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -138,6 +142,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -175,4 +180,5 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c | *begin1 settle77:interrupted/keep
+unload unload-used:
 ";

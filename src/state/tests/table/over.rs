@@ -19,6 +19,7 @@ steer branch named named-other named-stale redo: refused(b9 closing)
 take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
+unload unload-used:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -39,6 +40,7 @@ steer branch named named-other named-stale redo: refused(b9 closing)
 take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
+unload unload-used:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -58,6 +60,7 @@ steer branch named named-other named-stale redo: refused(b9 closing)
 take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
+unload unload-used:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -76,6 +79,7 @@ steer branch named named-other named-stale redo: refused(b9 gone)
 take-back: changed(c9 gone)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
+unload unload-used:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -94,4 +98,5 @@ steer branch named named-other named-stale redo: refused(b9 left)
 take-back: changed(c9 left)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
+unload unload-used:
 ";

@@ -36,6 +36,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1r q2 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -71,6 +72,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c q2 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c q2 | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -111,6 +113,7 @@ leave-echo keep-77 take-1 take-77:
 keep-1: => live p1r p2r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live p1r p2r | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -147,6 +150,7 @@ take-back: changed(c9 busy)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live t2r !1 | settle1:interrupted/keep
 clear-77: => live t2r !1 | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -178,6 +182,7 @@ take-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *commit1 settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -208,6 +213,7 @@ take-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *settle1:failed settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -236,4 +242,5 @@ take-back: => live | settle3:interrupted/keep change:back#1v1
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live | settle3:interrupted/keep settle1:interrupted/keep
 clear-77: => live | settle3:interrupted/keep settle77:interrupted/keep
+unload unload-used:
 ";

@@ -32,6 +32,7 @@ keep-1: => live t1r q2 | partial1~1+1
 take-1: => live t1r | steer1#2
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
@@ -70,6 +71,7 @@ ok: steered(b2 t1 #2) => live t1r
 unavailable: refused(b2 unavailable) fence(~1 store_failed) end(~1 interrupted) leave => left !1
 unknown: refused(b2 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left !1
 no-such-life: refused(b2 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left !1
+unload unload-used:
 ";
 
 /// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
@@ -106,6 +108,7 @@ take-back: changed(c9 busy)
 keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
@@ -144,6 +147,7 @@ ok: refused(b3 repeats t1 same) begun(b1 t1 ~1) => live t1r
 unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) refused(b3 unavailable) leave => left
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) refused(b3 unknown) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) refused(b3 no-such-life) leave => left
+unload unload-used:
 ";
 
 /// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
@@ -180,6 +184,7 @@ leave-echo: refused(b3 timeout t1 running) => live t1r q2
 keep-1: => live t1r q2 e3 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 e3 | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
@@ -215,6 +220,7 @@ take-back: changed(c9 busy)
 keep-1: => live b1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turns 1 to 3 stand beside each other, and no more may.
@@ -251,6 +257,7 @@ take-back: changed(c9 busy)
 keep-1: => live b1r b2r b3r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r b2r b3r | settle77:interrupted/keep
+unload unload-used:
 ";
 
 /// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
@@ -286,6 +293,7 @@ take-back: changed(c9 busy)
 clear-1: settled(s9 failed)
 clear-77: => live t1r | *partial1 settle77:interrupted/keep
 ok unavailable unknown no-such-life: => live t1r
+unload unload-used:
 ";
 
 /// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
@@ -314,4 +322,5 @@ clear-77: => live | *partial1 settle1:abandoned/keep~3+1 settle77:interrupted/ke
 ok: => live | settle1:abandoned/keep~3+1
 unavailable: => live | settle1:abandoned/keep~1+3
 unknown no-such-life: => live | settle1:abandoned/keep
+unload unload-used:
 ";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::super::{BRANCH, BusyPolicy, Generation, InputFate, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::state::{BeginRefusal, ChangeRefusal, Deletion, Effect};
+use crate::state::{BeginRefusal, ChangeRefusal, Deletion, Effect, LeaveReason};
 use crate::store::{BranchRecord, EntryMark, StoredEntry};
 
 impl Model {
@@ -56,7 +56,13 @@ impl Model {
             Effect::Fence { stream, reason } => self.fence(stream, reason),
             Effect::End { stream, outcome } => self.ended(stream, outcome),
             Effect::Bury { .. } => assert!(self.over),
-            Effect::Leave => assert!(self.failing && !self.over),
+            Effect::Leave { reason } => {
+                assert!(!self.over);
+                match reason {
+                    LeaveReason::StoreFailed => assert!(self.failing),
+                    LeaveReason::Idle | LeaveReason::Cap => self.settled(),
+                }
+            }
             Effect::Steered { port, generation, seq, stream, input } => {
                 assert_eq!(self.streams.get(&generation), Some(&stream));
                 self.steered(port, (generation, seq), &input);
