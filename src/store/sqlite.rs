@@ -26,6 +26,7 @@ mod ownership;
 mod partial;
 mod query;
 mod queue;
+mod range;
 mod reader;
 mod request;
 mod revision;

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Setback;
 use super::life::{Life, OpenTurn};
-use super::revision::{self, Interval, Range};
+use super::range::Range;
+use super::revision::{self, Interval};
 use super::{binding, branch, datum, entry, partial, request, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};

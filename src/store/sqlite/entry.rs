@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::revision::Range;
+use super::range::Range;
 use super::row::{self, Table, number};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation};

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::entry;
-use super::revision::Range;
+use super::range::Range;
 use super::row::{self, Table, number};
 use crate::id::{Generation, Incarnation};
 use crate::store::{PartialPiece, StoredPartial};

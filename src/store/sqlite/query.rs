@@ -9,7 +9,8 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::failure::Setback;
 use super::life::Life;
-use super::revision::{self, Range};
+use super::range::Range;
+use super::revision;
 use super::row::{self, Table};
 use super::{branch, datum, entry, partial, request, tombstone, turn};
 use crate::clock::Timestamp;
