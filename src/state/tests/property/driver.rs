@@ -10,9 +10,9 @@ use bytes::Bytes;
 use self::finding::Last;
 use super::super::{
     ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
-    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Special,
-    StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown, settings,
-    unavailable,
+    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Settings,
+    Special, StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown,
+    settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -331,7 +331,9 @@ impl Driver {
         let said: Vec<_> = record.open.iter().map(|it| self.partial(it.generation)).collect();
         let entries = matches!(self.partials, PartialPolicy::Entry);
         let for_state = if entries { said.clone() } else { Vec::new() };
-        self.state = SessionState::load(&record, for_state, settings(3, self.partials));
+        // From when on it is idle.
+        let settings = Settings { at: self.now(), ..settings(3, self.partials) };
+        self.state = SessionState::load(&record, for_state, settings);
         self.model.reload(&record, &self.entries(), self.partials, &said);
         self.model.stood(&self.branches());
         // Whoever asked before asks again.
