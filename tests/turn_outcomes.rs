@@ -29,7 +29,7 @@ use session_supervisor::{
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
-    settled, texts, user,
+    settled, texts, until, user,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -345,6 +345,8 @@ everywhere! {
             async || ((), begin(&session, "question", BusyPolicy::Reject)),
             async |(), output| {
                 drop(output);
+                // A turn that comes when nobody waits any more is let go by whoever brings it, in a moment.
+                until("nobody has the turn", || !session.status().is_busy()).await;
                 quiet(&supervisor, &session).await;
                 committed(session.begin(&user("next"), BusyPolicy::Reject).await.unwrap(), "-").await;
             },

@@ -556,21 +556,6 @@ in_paused_time! {
         settled(&supervisor).await;
     }
 
-    // X11, X12: what is deleted leaves nothing to look at for long
-    async fn sessions_that_come_and_go_leave_nothing_to_look_at(stage) {
-        let supervisor = stage.start_with(|_| {}).await;
-        for _ in 0..20 {
-            for _ in 0..500 {
-                let session = supervisor.create(NewSession::new()).await.unwrap();
-                session.delete().await.unwrap();
-            }
-            pass(1).await;
-        }
-        // Which is a rule that the audit checks.
-        settled(&supervisor).await;
-        assert_eq!(supervisor.loaded(), 0);
-    }
-
     // X11, X12: as many as there are, at once
     async fn ten_thousand_that_are_due_at_once_leave(stage) {
         let supervisor = stage.start_with(after_ten_seconds).await;

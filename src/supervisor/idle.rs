@@ -104,7 +104,7 @@ impl Idle {
     }
 
     /// Whether more entries of sessions that are over stand than may, if `live` are loaded.
-    pub(super) fn is_littered(&self, live: usize) -> bool {
+    fn is_littered(&self, live: usize) -> bool {
         Self::are_litter(self.entries.lock().len(), live)
     }
 
@@ -257,5 +257,33 @@ pub(super) async fn run(idle: Arc<Idle>, shared: Weak<Shared>) {
         let spawner = shared.engine.spawner.clone();
         drop(spawner.spawn(async move { shared.look_for_idle().await }).await);
         rt::sleep(idle.config.check_every).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Supervisor;
+    use super::*;
+    use crate::supervisor::NewSession;
+    use crate::testing::PausedClock;
+
+    // X11, X12, M4: what is deleted leaves nothing to look at for long
+    #[tokio::test(start_paused = true)]
+    async fn sessions_that_come_and_go_leave_nothing_to_look_at() {
+        let builder = Supervisor::builder().clock(PausedClock::new());
+        let supervisor: Supervisor = builder.start().await.unwrap();
+        let idle = &supervisor.shared.idle;
+        let kept = supervisor.create(NewSession::new()).await.unwrap();
+        for _ in 0..20 {
+            for _ in 0..2_000 {
+                let session = supervisor.create(NewSession::new()).await.unwrap();
+                session.delete().await.unwrap();
+            }
+            rt::sleep(Duration::from_secs(3)).await;
+            let entries = idle.entries.lock().len();
+            assert!(entries <= SPARE + 1, "{entries} are looked at for one");
+        }
+        assert!(kept.status().loaded);
+        assert!(idle.missing(&supervisor.shared.registry.slots()).is_empty());
     }
 }
