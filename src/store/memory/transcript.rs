@@ -7,8 +7,9 @@ use crate::store::{EntryMark, StoredEntry};
 /// The fewest entries that a part has room for.
 const LEAST: usize = 4;
 
-/// The most entries that a part has room for: what a removal moves.
-const MOST: usize = 256;
+/// The most entries that a part has room for: what a removal moves. Small, because a part of many pages
+/// is memory that nobody has touched yet, and adding to a long conversation would cost that.
+const MOST: usize = 16;
 
 /// Entries in the order of their numbers.
 #[derive(Debug, Default)]
