@@ -183,7 +183,9 @@ impl<E> Session<E> {
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
         let found = match engine.store.look_up(&slot.id, engine.now().wall).await {
-            Ok(Found::Live(record)) if !record.open.is_empty() => self.house.fresh(record).await,
+            Ok(Found::Live(record)) if !record.open.is_empty() => {
+                Ok(self.house.freshest(record).await)
+            }
             found => found,
         };
         let found = match found {

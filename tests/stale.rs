@@ -54,6 +54,18 @@ async fn left_open(stage: &Stage, supervisor: &Supervisor) -> (Session, Turn, St
     (session, turn, stream)
 }
 
+/// Opens a turn in the store, behind the back of the session.
+async fn open_behind(stage: &Stage, session: &Session) -> StreamId {
+    until("it is stored", || session.status().unwritten == 0).await;
+    let record = stored(stage, session).await;
+    let generation = Generation::new(record.generation.get() + 1);
+    let at = record.last_active_at;
+    let marker = TurnMarker { generation, instance: InstanceId::from_random(7), began_at: at };
+    let write = Write::Begin { marker, input: None, extra: None, at };
+    stage.behind.write(session.id(), record.incarnation, write).await.unwrap();
+    StreamId::new(record.incarnation, generation)
+}
+
 /// The ways in which somebody reads metadata.
 const READERS: [&str; 5] = ["session", "supervisor", "list", "clear", "old view"];
 
@@ -281,17 +293,7 @@ fn a_loaded_session_clears_what_its_state_does_not_know() {
             turn.commit(&reply("done")).await.unwrap(),
             CommitOutcome::Committed { .. }
         ));
-        let record = stored(&stage, &session).await;
-        let generation = Generation::new(record.generation.get() + 1);
-        let marker = TurnMarker {
-            generation,
-            instance: InstanceId::from_random(7),
-            began_at: record.last_active_at,
-        };
-        let at = record.last_active_at;
-        let write = Write::Begin { marker, input: None, extra: None, at };
-        stage.behind.write(session.id(), record.incarnation, write).await.unwrap();
-        let stream = StreamId::new(record.incarnation, generation);
+        let stream = open_behind(&stage, &session).await;
         assert_eq!(stored(&stage, &session).await.active_stream(), Some(stream));
         let fresh = live(supervisor.record(session.id()).await.unwrap());
         assert_eq!(fresh.active_stream(), None);
@@ -299,6 +301,55 @@ fn a_loaded_session_clears_what_its_state_does_not_know() {
         assert_eq!(supervisor.counts().unloaded, 0, "the session goes on");
         assert_clean(&supervisor).await;
     });
+}
+
+// G12, B14: a store that can be read and not written, such as a full disk.
+#[test]
+fn what_cannot_be_cleared_can_be_read_all_the_same() {
+    everywhere(|stage| async move {
+        let supervisor = stage.start().await;
+        let (session, _dead, stream) = left_open(&stage, &supervisor).await;
+        let view = stored(&stage, &session).await;
+        stage.faults.fail_every_of(StoreCall::Settle, Fault::Full);
+        let listed = supervisor.list(RecordFilter::default(), None, 9).await.unwrap().records;
+        let told = live(supervisor.record(session.id()).await.unwrap());
+        let own = session.record().await.unwrap();
+        for record in listed.into_iter().chain([told, own]) {
+            assert_eq!(record.active_stream(), Some(stream), "it is not cleared, and told so");
+        }
+        // Whoever asks for the clearing itself is told why it was not done.
+        supervisor.clear_stale(&view).await.unwrap_err();
+        stage.faults.heal();
+        assert_eq!(session.record().await.unwrap().active_stream(), None);
+        assert_clean(&supervisor).await;
+    });
+}
+
+// C9, G11
+#[test]
+fn a_turn_that_nobody_holds_is_not_in_the_way_of_a_retry_or_a_rollback() {
+    for retries in [true, false] {
+        everywhere(move |stage| async move {
+            let supervisor = stage.start().await;
+            let session = supervisor.open(&key("a")).await.unwrap();
+            let turn = session.begin(&user("one"), ()).await.unwrap();
+            assert!(matches!(
+                turn.commit(&reply("done")).await.unwrap(),
+                CommitOutcome::Committed { .. }
+            ));
+            open_behind(&stage, &session).await;
+            if retries {
+                // The number of its turn was taken behind its back, which the store refuses, once.
+                session.retry(1, ()).await.unwrap_err();
+                drop(session.retry(1, ()).await.unwrap());
+            } else {
+                session.rollback(1).await.unwrap();
+            }
+            until("it is stored", || session.status().unwritten == 0).await;
+            assert_eq!(stored(&stage, &session).await.active_stream(), None);
+            assert_clean(&supervisor).await;
+        });
+    }
 }
 
 // G11: two clear at once, or the turn is cleared behind the session's back.

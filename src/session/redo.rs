@@ -203,9 +203,12 @@ impl<E: Content> Session<E> {
         let (store, most) = (&slot.engine.store, slot.engine.config.limits.max_take_back);
         // What is on its way to the store may still change what the last turns are.
         slot.all_stored().await;
-        let found =
-            store.look_up(&slot.id, slot.engine.now().wall).await.map_err(Missing::Store)?;
-        let record = match found {
+        let found = match store.look_up(&slot.id, slot.engine.now().wall).await {
+            // One that nobody holds would be in the way for ever.
+            Ok(Found::Live(record)) if !record.open.is_empty() => self.house.fresh(record).await,
+            found => found,
+        };
+        let record = match found.map_err(Missing::Store)? {
             Found::Live(record) if record.incarnation == slot.incarnation => record,
             Found::Live(_) | Found::Gone(_) | Found::Unknown => {
                 let reason = crate::store::FenceReason::NoSuchLife;

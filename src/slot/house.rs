@@ -41,6 +41,10 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         incarnation: Incarnation,
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
 
+    /// `record`, or what there is by now if it called a turn open that nobody holds; as it is, if the store
+    /// cannot clear that.
+    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
+
     /// `record`, or what there is by now if it called a turn open that nobody holds.
     fn fresh(
         &self,

@@ -237,6 +237,10 @@ impl House for Shared {
         })
     }
 
+    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
+        Box::pin(self.freshest(record))
+    }
+
     fn fresh(
         &self,
         record: Record,

@@ -46,6 +46,19 @@ impl Shared {
         self.read(&id).await
     }
 
+    /// As [`fresh`](Self::fresh); if the store cannot clear it, `record` as it is. A store that can be read
+    /// and not written, such as a full disk, is to be read all the same.
+    pub(super) async fn freshest(&self, record: Record) -> Found {
+        if record.open.is_empty() {
+            return Found::Live(record);
+        }
+        self.fresh(record.clone()).await.unwrap_or_else(|error| {
+            self.engine.counts.store_failed("clear");
+            tracing::warn!(session = %record.id, %error, "a turn that nobody holds is not cleared");
+            Found::Live(record)
+        })
+    }
+
     /// A page of records that match, none of which calls a turn open that nobody holds.
     pub(super) async fn list(
         &self,
@@ -55,7 +68,7 @@ impl Shared {
     ) -> Result<RecordPage, StoreError> {
         let mut page = self.engine.store.list(filter.clone(), after, limit).await?;
         for record in std::mem::take(&mut page.records) {
-            if let Found::Live(record) = self.fresh(record).await?
+            if let Found::Live(record) = self.freshest(record).await
                 && filter.matches(&record)
             {
                 page.records.push(record);
@@ -87,7 +100,8 @@ impl Shared {
 
 impl<E> Supervisor<E> {
     /// The metadata of the session `id`, as the store has it: loads nothing, wakes nothing, counts as no
-    /// use. A turn that it calls open runs; one that does not run any more is cleared on the way.
+    /// use. A turn that it calls open runs; one that does not run any more is cleared on the way, unless the
+    /// store cannot be written.
     ///
     /// # Errors
     ///
@@ -97,11 +111,10 @@ impl<E> Supervisor<E> {
     ///
     /// Cancel safe: what was cleared stays cleared.
     pub async fn record(&self, id: &SessionId) -> Result<Found, ReadError> {
-        let found = match self.shared.read(id).await {
-            Ok(Found::Live(record)) => self.shared.fresh(record).await,
-            found => found,
-        };
-        found.map_err(|source| self.read_failed(source))
+        match self.shared.read(id).await {
+            Ok(Found::Live(record)) => Ok(self.shared.freshest(record).await),
+            found => found.map_err(|source| self.read_failed(source)),
+        }
     }
 
     /// Clears the turns that `record` calls open and that nobody holds: each is settled as interrupted,
@@ -113,7 +126,7 @@ impl<E> Supervisor<E> {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the store failed.
+    /// [`ReadError`] if the store failed, also if it could be read and did not clear them.
     ///
     /// # Cancel safety
     ///
