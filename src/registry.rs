@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::id::SessionId;
 use crate::rt::{Arc, AtomicUsize, Mutex, Ordering, ShardedMap, Weak};
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::tombstone::Tombstone;
 
 /// Every loaded session and every tombstone that is held in memory.
@@ -245,12 +245,12 @@ impl Registry {
         }
         for slot in slots {
             broken.extend(slot.audit());
-            match slot.standing() {
-                Standing::Live | Standing::Closing => {}
-                Standing::Gone(_) => {
+            match slot.presence() {
+                Presence::Live | Presence::Closing => {}
+                Presence::Gone(_) => {
                     broken.push(format!("session {}: gone, and its slot stands", slot.id));
                 }
-                Standing::Left => {
+                Presence::Left => {
                     broken.push(format!("session {}: left, and its slot stands", slot.id));
                 }
             }

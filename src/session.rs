@@ -28,7 +28,7 @@ use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::slot::house::House;
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::state::Target;
 use crate::store::{FenceReason, Found, Record, StoreError};
 use crate::tombstone::Tombstone;
@@ -116,7 +116,7 @@ impl<E> Session<E> {
     pub fn status(&self) -> SessionStatus {
         let current = self.current();
         let mut status = SessionStatus::of(&current);
-        if current.standing() == Standing::Left {
+        if current.presence() == Presence::Left {
             status.gone = self.house.tombstone(&current.id, current.incarnation);
         }
         status
@@ -202,7 +202,7 @@ impl<E> Session<E> {
 
     /// The slot that holds this life now, or the last that did.
     fn current(&self) -> Arc<Slot> {
-        let left = self.slot.standing() == Standing::Left;
+        let left = self.slot.presence() == Presence::Left;
         let now = left.then(|| self.house.loaded(&self.slot.id, self.slot.incarnation)).flatten();
         now.unwrap_or_else(|| self.slot.clone())
     }

@@ -269,19 +269,19 @@ impl Slot {
     }
 
     /// What is to be seen of it, and whether it can be used, at one instant.
-    pub(crate) fn view(&self) -> (Snapshot, Standing) {
+    pub(crate) fn view(&self) -> (Snapshot, Presence) {
         // Only the ages of turns depend on the time, and most sessions have no turn.
         let view = |now| {
             let state = self.state.lock();
-            (state.snapshot(now), Standing::of(&state))
+            (state.snapshot(now), Presence::of(&state))
         };
         let idle = view(Now::default());
         if idle.0.turns.is_empty() { idle } else { view(self.engine.now()) }
     }
 
     /// Whether it can be used.
-    pub(crate) fn standing(&self) -> Standing {
-        Standing::of(&self.state.lock())
+    pub(crate) fn presence(&self) -> Presence {
+        Presence::of(&self.state.lock())
     }
 
     /// Whether a turn of this life still has a holder.
@@ -383,7 +383,7 @@ impl fmt::Debug for Slot {
 
 /// Whether a slot can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Presence {
     /// It can.
     Live,
     /// It is being deleted.
@@ -394,7 +394,7 @@ pub(crate) enum Standing {
     Left,
 }
 
-impl Standing {
+impl Presence {
     /// That of a session in `state`.
     fn of(state: &SessionState<Callers>) -> Self {
         match state.phase() {

@@ -7,7 +7,7 @@ use crate::id::{Generation, StreamId};
 use crate::policy::TurnPhase;
 use crate::pulse::WorkPhase;
 use crate::rt::Arc;
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::state::TurnView;
 use crate::tombstone::Tombstone;
 
@@ -61,18 +61,18 @@ pub struct TurnStatus {
 impl SessionStatus {
     /// Of what is in `slot`.
     pub(super) fn of(slot: &Arc<Slot>) -> Self {
-        let (snapshot, standing) = slot.view();
+        let (snapshot, presence) = slot.view();
         let turn = |turn: &TurnView| {
             let TurnView { stream, phase, age, work, silent_for } = *turn;
             TurnStatus { stream, phase, age, work, silent_for }
         };
         Self {
-            gone: match standing {
-                Standing::Gone(tombstone) => Some(tombstone),
-                Standing::Live | Standing::Closing | Standing::Left => None,
+            gone: match presence {
+                Presence::Gone(tombstone) => Some(tombstone),
+                Presence::Live | Presence::Closing | Presence::Left => None,
             },
-            closing: standing == Standing::Closing,
-            loaded: matches!(standing, Standing::Live | Standing::Closing),
+            closing: presence == Presence::Closing,
+            loaded: matches!(presence, Presence::Live | Presence::Closing),
             turns: snapshot.turns.iter().map(turn).collect(),
             queued: snapshot.queued,
             fenced: snapshot.fenced,

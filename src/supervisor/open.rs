@@ -11,7 +11,7 @@ use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
@@ -253,14 +253,14 @@ impl Shared {
     fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
         self.keys.insert(key.clone(), slot.clone());
         // A slot takes itself out when it is over, which it may have tried before it was in.
-        if matches!(slot.standing(), Standing::Gone(_) | Standing::Left) {
+        if matches!(slot.presence(), Presence::Gone(_) | Presence::Left) {
             self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
         }
     }
 
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
-        self.keys.get(key).filter(|slot| slot.standing() == Standing::Live)
+        self.keys.get(key).filter(|slot| slot.presence() == Presence::Live)
     }
 
     /// Whether `key` is bound to a session, as far as one can know without following it.

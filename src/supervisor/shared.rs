@@ -17,7 +17,7 @@ use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -80,14 +80,14 @@ impl Shared {
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
         loop {
-            match self.standing(id) {
-                Some((slot, Standing::Live)) => return Ok(Located::Live(slot)),
-                Some((slot, Standing::Closing)) => {
+            match self.presence(id) {
+                Some((slot, Presence::Live)) => return Ok(Located::Live(slot)),
+                Some((slot, Presence::Closing)) => {
                     self.wait_gone(&slot).await?;
                     continue;
                 }
-                Some((_, Standing::Gone(tombstone))) => return Ok(self.gone(tombstone)),
-                Some((slot, Standing::Left)) => self.registry.remove(&slot),
+                Some((_, Presence::Gone(tombstone))) => return Ok(self.gone(tombstone)),
+                Some((slot, Presence::Left)) => self.registry.remove(&slot),
                 None => {}
             }
             if let Some(grave) = self.grave(id) {
@@ -100,19 +100,19 @@ impl Shared {
     }
 
     /// The slot under `id`, if there is one.
-    fn standing(&self, id: &SessionId) -> Option<(Arc<Slot>, Standing)> {
+    fn presence(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
         match self.registry.get(id)? {
             Place::Live(slot) => {
-                let standing = slot.standing();
-                Some((slot, standing))
+                let presence = slot.presence();
+                Some((slot, presence))
             }
             Place::Gone(_) => None,
         }
     }
 
-    /// The slot under `id`, whatever its standing.
+    /// The slot under `id`, whatever its presence.
     pub(crate) fn loaded(&self, id: &SessionId) -> Option<Arc<Slot>> {
-        self.standing(id).map(|(slot, _)| slot)
+        self.presence(id).map(|(slot, _)| slot)
     }
 
     /// The tombstone under `id`, if it stands.
@@ -142,7 +142,7 @@ impl Shared {
     /// Asks the store for `id`, one at a time; `None` if something is there by now.
     async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
         let _flight = self.id_flights.join(id).await;
-        if self.standing(id).is_some() || self.grave(id).is_some() {
+        if self.presence(id).is_some() || self.grave(id).is_some() {
             return Ok(None);
         }
         let found = self.engine.store.look_up(id, self.engine.now().wall).await;

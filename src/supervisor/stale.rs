@@ -15,7 +15,7 @@ use super::shared::Shared;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::rt::Arc;
 use crate::slot::idle::Stay;
-use crate::slot::{Slot, Standing};
+use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
 
 impl Shared {
@@ -35,7 +35,7 @@ impl Shared {
         let slot = self.in_use(&record);
         // It stays while it is asked, unless it has left just now.
         let stay = slot.as_ref().and_then(Stay::take);
-        match slot.filter(|slot| stay.is_some() || slot.standing() != Standing::Left) {
+        match slot.filter(|slot| stay.is_some() || slot.presence() != Presence::Left) {
             Some(slot) => {
                 for marker in record.open.iter().filter(|it| dead.contains(&it.generation)) {
                     slot.clear(marker.generation).get().await?;
@@ -88,7 +88,7 @@ impl Shared {
     /// The slot that holds the life that `record` is of, if that is loaded.
     fn in_use(&self, record: &Record) -> Option<Arc<Slot>> {
         let slot = self.loaded(&record.id)?;
-        let holds = slot.incarnation == record.incarnation && slot.standing() != Standing::Left;
+        let holds = slot.incarnation == record.incarnation && slot.presence() != Presence::Left;
         holds.then_some(slot)
     }
 
