@@ -1,19 +1,24 @@
 //! Every setting: its default, its unit, its bounds. Checked once, at the start.
 
+mod ending;
 mod idle;
 mod stored;
 mod streams;
 mod turns;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
 
+use crate::expiry::ExpiryRules;
 use crate::policy::BusyPolicy;
 
 /// The settings of a supervisor. Every field has a default; a file needs only what differs.
@@ -35,6 +40,14 @@ pub struct Config {
     pub stalls: StallConfig,
     /// Sessions that are not used.
     pub idle: IdleConfig,
+    /// When conversations end by themselves. Default: 90 days after they were last used; they are archived
+    /// then.
+    pub expiry: ExpiryRules,
+    /// What is different for one kind of conversation; see
+    /// [`NewSession::class`](crate::NewSession::class).
+    pub classes: BTreeMap<String, ClassConfig>,
+    /// The pass that ends conversations whose time is over.
+    pub prune: PruneConfig,
     /// Streams.
     pub streams: StreamConfig,
     /// Replies that are being said.
@@ -68,6 +81,9 @@ impl Default for Config {
             turns: TurnConfig::default(),
             stalls: StallConfig::default(),
             idle: IdleConfig::default(),
+            expiry: ending::default_expiry(),
+            classes: BTreeMap::new(),
+            prune: PruneConfig::default(),
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
@@ -82,7 +98,7 @@ impl Default for Config {
 #[error("setting `{field}` is {value}, but {rule}")]
 pub struct ConfigError {
     /// Which setting, with dots.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// Its value.
     pub value: String,
     /// What it must be.
@@ -124,6 +140,20 @@ impl Config {
         }
         let (every, rule) = (self.idle.check_every, "it must be between 10ms and 1h");
         span("idle.check_every", every, Duration::from_millis(10), HOUR, rule)?;
+        self.expiry.validate("expiry")?;
+        for (class, config) in &self.classes {
+            config.expiry.validate(&format!("classes.{class}.expiry"))?;
+        }
+        let ages = "it must be 0, or between 1s and 100 years";
+        let or_never = |field, value: Duration| {
+            if value.is_zero() { Ok(()) } else { span(field, value, SECOND, AGES, ages) }
+        };
+        or_never("prune.every", self.prune.every)?;
+        or_never("prune.delete_closed_after", self.prune.delete_closed_after)?;
+        let (timeout, rule) = (self.prune.hook_timeout, "it must be between 1ms and 1h");
+        span("prune.hook_timeout", timeout, Duration::from_millis(1), HOUR, rule)?;
+        let attempts = self.prune.finalize_attempts;
+        refuse(attempts < 1, "prune.finalize_attempts", attempts, at_least_one)?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
         positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
@@ -154,7 +184,28 @@ fn refuse(
     value: impl std::fmt::Display,
     rule: &'static str,
 ) -> Result<(), ConfigError> {
-    if wrong { Err(ConfigError { field, value: value.to_string(), rule }) } else { Ok(()) }
+    if wrong {
+        Err(ConfigError { field: Cow::Borrowed(field), value: value.to_string(), rule })
+    } else {
+        Ok(())
+    }
+}
+
+impl ExpiryRules {
+    /// Checks every bound; `whose` are they, with dots.
+    fn validate(&self, whose: &str) -> Result<(), ConfigError> {
+        const AGES: Duration = Duration::from_secs(100 * 366 * 24 * 3_600);
+        for (clock, after) in [("idle", self.idle), ("age", self.age)] {
+            let after = after.unwrap_or_default();
+            if !after.is_zero() && (after < Duration::from_secs(1) || after > AGES) {
+                let field = Cow::Owned(format!("{whose}.{clock}"));
+                let value = humantime::format_duration(after).to_string();
+                let rule = "it must be 0, or between 1s and 100 years";
+                return Err(ConfigError { field, value, rule });
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +243,23 @@ mod tests {
         assert_eq!((config.idle.unload_after, config.idle.max_live), (Duration::ZERO, 0));
     }
 
+    // X1, X2
+    #[test]
+    fn expiry_is_set_for_all_and_for_classes() {
+        let text = "[expiry]\nidle = \"0s\"\ncalendar = \"04:00 Europe/Berlin\"\naction = \"delete\"\n\
+                    [classes.discord.expiry]\nage = \"30d\"\ncalendar = \"never\"";
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.expiry.idle, Some(Duration::ZERO));
+        assert_eq!(config.expiry.action, Some(crate::ExpiryAction::Delete));
+        let discord = &config.classes["discord"].expiry;
+        assert_eq!(discord.age, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(discord.calendar, Some(crate::Calendar::NEVER));
+        assert_eq!(discord.idle, None);
+        let written = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<Config>(&written).unwrap(), config);
+    }
+
     #[test]
     fn what_is_written_reads_back() {
         let text = toml::to_string(&Config::default()).unwrap();
@@ -209,6 +277,10 @@ mod tests {
             ("[stalls]\nhuman = \"5m\"", "human"),
             ("[stalls]\naction = \"panic\"", "panic"),
             ("busy = \"sometimes\"", "sometimes"),
+            ("[expiry]\ncalendar = \"25:00 UTC\"", "25:00"),
+            ("[expiry]\ncalendar = \"04:00 Atlantis\"", "Atlantis"),
+            ("[expiry]\naction = \"explode\"", "explode"),
+            ("[classes.night]\nexpire = \"1h\"", "expire"),
         ] {
             let error = toml::from_str::<Config>(text).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
@@ -227,6 +299,13 @@ mod tests {
             ("[idle]\nunload_after = \"200years\"", "idle.unload_after"),
             ("[idle]\ncheck_every = \"9ms\"", "idle.check_every"),
             ("[idle]\ncheck_every = \"2h\"", "idle.check_every"),
+            ("[expiry]\nidle = \"1ms\"", "expiry.idle"),
+            ("[expiry]\nage = \"200years\"", "expiry.age"),
+            ("[classes.night.expiry]\nidle = \"1ms\"", "classes.night.expiry.idle"),
+            ("[prune]\nevery = \"1ms\"", "prune.every"),
+            ("[prune]\nhook_timeout = \"0s\"", "prune.hook_timeout"),
+            ("[prune]\nfinalize_attempts = 0", "prune.finalize_attempts"),
+            ("[prune]\ndelete_closed_after = \"1ms\"", "prune.delete_closed_after"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

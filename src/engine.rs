@@ -7,12 +7,13 @@ use bytes::Bytes;
 use crate::admission::{Admission, AdmissionRequest, Denial};
 use crate::clock::{Clock, Moment, Now};
 use crate::config::Config;
+use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryTable};
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
 use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
-use crate::rt::{Arc, AtomicBool, CancellationToken, Ordering, Spawner, TaskTracker};
+use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner, TaskTracker};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
 
@@ -41,6 +42,10 @@ pub(crate) struct Engine {
     pub(crate) shelf: Shelf,
     /// Where the numbers of turns go on in sessions that are loaded.
     pub(crate) numbers: Numbers,
+    /// When conversations end by themselves.
+    expiry: ExpiryTable,
+    /// The jumps of the wall clock.
+    drift: Mutex<Drift>,
     /// Counts everything that happens.
     pub(crate) counts: Counts,
     /// Whether nothing new is admitted.
@@ -68,12 +73,20 @@ pub(crate) struct Parts {
 
 impl Engine {
     /// The engine of a new supervisor.
-    pub(crate) fn new(parts: Parts, spawner: Spawner) -> Arc<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`CalendarError`] if a time zone of the settings is not known on this machine.
+    pub(crate) fn new(parts: Parts, spawner: Spawner) -> Result<Arc<Self>, CalendarError> {
         let Parts { store, config, clock, ids, admission, partial_entry } = parts;
+        let classes = config.classes.iter().map(|(class, config)| (class, &config.expiry));
+        let expiry = ExpiryTable::new(&config.expiry, classes)?;
         let streams = &config.streams;
         let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             instance: InstanceId::from_random(ids.draw()),
+            expiry,
+            drift: Mutex::new(Drift::new(clock.now())),
             store,
             config,
             clock,
@@ -87,7 +100,25 @@ impl Engine {
             counts: Counts::default(),
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),
-        })
+        }))
+    }
+
+    /// When a session that is stored so ends by itself.
+    pub(crate) fn expiry(&self, record: &Record) -> Arc<Expiry> {
+        self.expiry.of(record.class_name(), record.expiry.as_deref())
+    }
+
+    /// How old a session is that is stored so.
+    pub(crate) fn ages(&self, record: &Record, now: Now) -> Ages {
+        let mut drift = self.drift.lock();
+        if let Some(ahead) = drift.observe(now) {
+            tracing::warn!(?ahead, "the wall clock has jumped; it counts as nobody's age");
+        }
+        Ages {
+            active_at: record.last_active_at,
+            idle: drift.age(record.last_active_at, now.wall),
+            age: drift.age(record.created_at, now.wall),
+        }
     }
 
     /// Both clocks.

@@ -81,6 +81,7 @@ mod clock;
 mod config;
 mod engine;
 mod entry;
+mod expiry;
 mod flight;
 mod id;
 mod key;
@@ -94,6 +95,7 @@ mod registry;
 mod rt;
 mod session;
 mod slot;
+mod standing;
 mod state;
 pub mod store;
 mod stream;
@@ -107,10 +109,12 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig, StallAction,
-    StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
+    PruneConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig,
+    UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
+pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
 pub use id::{
     Generation, IdError, IdSource, Incarnation, InstanceId, MAX_SESSION_ID_BYTES, RandomIds,
     SessionId, StreamId,
@@ -127,6 +131,7 @@ pub use session::{
     BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
     TakenBack, TurnStatus,
 };
+pub use standing::{EndReason, ExpiryClock, Standing, SuspendReason};
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};

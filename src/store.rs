@@ -16,6 +16,7 @@
 //! - Each life of an id has its own entries and data; a later life never sees an earlier one's.
 
 mod error;
+mod lane;
 mod memory;
 mod record;
 #[cfg(feature = "sqlite")]
@@ -30,7 +31,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 pub use error::{FenceReason, StoreError};
+pub(crate) use lane::lane;
+pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;
+pub(crate) use record::class_name;
 pub use record::{
     BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
     Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
@@ -39,7 +43,7 @@ pub use record::{
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
     BeginExtra, Binding, Created, DataChange, InputFate, NewRecord, PartialFate, PartialPiece,
-    Request, TakeBack, Write,
+    RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;
@@ -121,6 +125,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: Option<Incarnation>,
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>>;
+
+    /// The lanes in which sessions stand, and perhaps some in which none does any more, in no order. A
+    /// name that is no lane is left out.
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>>;
+
+    /// Up to `limit` sessions of a lane that are old enough. The answer costs what it holds, and not what
+    /// the store holds; only by [`DueBy::Created`] it may cost what was created up to then.
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>>;
 
     /// What is kept of the reply of turn `generation`; `None` if nothing is. [`StoreError::Damaged`] if
     /// a piece of it is damaged or missing.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
+use crate::standing::ExpiryClock;
 
 /// An id that was deleted: when, why, and until when the id answers so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,12 +30,45 @@ pub struct Tombstone {
 pub enum GoneReason {
     /// Somebody deleted it.
     Deleted,
+    /// Its time was over, by this clock.
+    Expired(ExpiryClock),
+    /// It was archived, or had ended, and its time to be kept was over.
+    Purged,
+}
+
+impl GoneReason {
+    /// Its name in stores, logs and metrics; stable.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired(ExpiryClock::Idle) => "expired_idle",
+            Self::Expired(ExpiryClock::Age) => "expired_age",
+            Self::Expired(ExpiryClock::Calendar) => "expired_calendar",
+            Self::Purged => "purged",
+        }
+    }
+
+    /// Every reason there is, in a fixed order.
+    pub const ALL: [Self; 5] = [
+        Self::Deleted,
+        Self::Expired(ExpiryClock::Idle),
+        Self::Expired(ExpiryClock::Age),
+        Self::Expired(ExpiryClock::Calendar),
+        Self::Purged,
+    ];
+
+    /// The reason that [`as_str`](Self::as_str) names so; for stores.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 }
 
 impl fmt::Display for GoneReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deleted => "deleted",
-        })
+        match self {
+            Self::Deleted => f.write_str("deleted"),
+            Self::Expired(clock) => write!(f, "expired: {clock}"),
+            Self::Purged => f.write_str("purged: it was kept for as long as it was to be"),
+        }
     }
 }

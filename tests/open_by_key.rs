@@ -201,7 +201,7 @@ everywhere! {
         let (entries, data) = (Vec::new(), Vec::new());
         let at = supervisor.now();
         let new =
-            NewRecord { id: id.clone(), allow_reuse: false, binding, label: None, entries, data, at };
+            NewRecord { binding, entries, data, ..NewRecord::new(id.clone(), at) };
         assert!(matches!(stage.store.create(new).await, Ok(Created::Created(_))));
         gate.open();
         let opened = ours.await.unwrap().unwrap();

@@ -52,15 +52,7 @@ async fn open(path: &Path) -> SqliteStore {
 }
 
 fn new_record(name: &str) -> NewRecord {
-    NewRecord {
-        id: id(name),
-        allow_reuse: false,
-        binding: None,
-        label: None,
-        entries: Vec::new(),
-        data: Vec::new(),
-        at: at(1),
-    }
+    NewRecord::new(id(name), at(1))
 }
 
 fn bound(name: &str, to: &str) -> NewRecord {

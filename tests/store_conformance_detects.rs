@@ -17,9 +17,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DataChange, EntryMark, Forget, Found, InputFate, MemoryStore, NewRecord,
-    PartialFate, Record, RecordFilter, RecordPage, RequestRecord, Revision, Store, StoreError,
-    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found, InputFate,
+    Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage, RequestRecord,
+    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -403,6 +403,14 @@ impl Store for Broken {
             page
         });
         StoreFuture::ready(page)
+    }
+
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
+        self.inner.lanes()
+    }
+
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>> {
+        self.inner.due(query, limit)
     }
 
     fn partial(

@@ -22,8 +22,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, FenceReason, Forget, Found, NewRecord, RequestRecord, Revision, Store,
-    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane, NewRecord,
+    RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial,
+    TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
@@ -479,6 +480,12 @@ impl Store for PanickingStore {
         limit: usize,
     ) -> Answer<RecordPage> {
         self.inner.list(filter, after, limit)
+    }
+    fn lanes(&self) -> Answer<Vec<Lane>> {
+        self.inner.lanes()
+    }
+    fn due(&self, query: DueQuery, limit: usize) -> Answer<DuePage> {
+        self.inner.due(query, limit)
     }
     fn partial(
         &self,

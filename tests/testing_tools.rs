@@ -24,15 +24,7 @@ use tokio::task::yield_now;
 
 /// A session without anything in it.
 fn new(name: &str) -> NewRecord {
-    NewRecord {
-        id: SessionId::new(name).unwrap(),
-        allow_reuse: false,
-        binding: None,
-        label: None,
-        entries: Vec::new(),
-        data: Vec::new(),
-        at: Timestamp::default(),
-    }
+    NewRecord::new(SessionId::new(name).unwrap(), Timestamp::default())
 }
 
 /// A faulty store with one session in it, and that session.

@@ -95,13 +95,12 @@ async fn fill(path: &Path, count: usize) {
     for some in numbers.chunks(1_024) {
         let create = |&number: &usize| {
             store.create(NewRecord {
-                id: SessionId::from_random(0x5EED << 64 | number as u128),
-                allow_reuse: false,
                 binding: Some(Binding { key: world::key(number), expected: None }),
-                label: None,
                 entries: entries.clone(),
-                data: Vec::new(),
-                at: Timestamp::from_millis(1_790_000_000_000),
+                ..NewRecord::new(
+                    SessionId::from_random(0x5EED << 64 | number as u128),
+                    Timestamp::from_millis(1_790_000_000_000),
+                )
             })
         };
         let handed_over: Vec<_> = some.iter().map(create).collect();

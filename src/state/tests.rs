@@ -166,6 +166,11 @@ fn record(markers: &[u64]) -> Record {
         next_seq: 1 + markers.len() as u64,
         entries: markers.len() as u64,
         open: markers.iter().map(marker).collect(),
+        class: None,
+        standing: crate::standing::Standing::Active,
+        expiry: None,
+        pinned: false,
+        crashes: 0,
     }
 }
 

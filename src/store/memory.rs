@@ -4,6 +4,7 @@
 mod aging;
 mod extras;
 mod index;
+mod lanes;
 mod life;
 mod transcript;
 
@@ -14,6 +15,7 @@ use self::aging::Aging;
 use self::index::Index;
 use self::life::Life;
 use super::error::{FenceReason, StoreError};
+use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
     BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
     StoredEntry, StoredPartial, TurnRecord,
@@ -24,6 +26,7 @@ use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
+use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -88,13 +91,16 @@ impl LifeWriter for Cell {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        if let Write::Delete { tombstone } = write {
-            let whose = {
+        if matches!(write, Write::Delete { .. } | Write::Standing { .. } | Write::Patch { .. }) {
+            let (id, incarnation) = {
                 let life = self.life.lock();
                 (life.record.id.clone(), life.record.incarnation)
             };
             let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-            return shared.delete(&whose.0, whose.1, tombstone);
+            return match write {
+                Write::Delete { tombstone } => shared.delete(&id, incarnation, tombstone),
+                write => shared.refile(&id, incarnation, write),
+            };
         }
         let mut life = self.life.lock();
         if life.over {
@@ -179,12 +185,10 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
-        self.answer(|shared| {
-            if let Write::Delete { tombstone } = write {
-                shared.delete(id, incarnation, tombstone)
-            } else {
-                shared.with_life(id, incarnation, |life| shared.apply(life, write))
-            }
+        self.answer(|shared| match write {
+            Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
+            Write::Standing { .. } | Write::Patch { .. } => shared.refile(id, incarnation, write),
+            _ => shared.with_life(id, incarnation, |life| shared.apply(life, write)),
         })
     }
 
@@ -246,6 +250,14 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.answer(|shared| Ok(shared.list(&filter, after, limit)))
+    }
+
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
+        self.answer(|shared| Ok(shared.index.lock().lanes.names()))
+    }
+
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>> {
+        self.answer(|shared| Ok(shared.due(&query, limit)))
     }
 
     fn partial(
@@ -328,9 +340,15 @@ impl Shared {
             next_seq: 1,
             entries: 0,
             open: Vec::new(),
+            class: new.class,
+            standing: Standing::Active,
+            expiry: new.expiry,
+            pinned: false,
+            crashes: 0,
         };
+        let filed = index.lanes.enter(&record);
         let data = new.data.into_iter().collect();
-        let mut life = Life::new(record, data, keys);
+        let mut life = Life::new(record, data, keys, filed);
         life.push(new.entries, None, false, new.at);
         debug_assert_eq!(life.record.entries, count);
         let record = life.record();

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::expiry::ExpiryRules;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
+use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 /// The metadata of one life of a session. Its entries and data are read apart.
@@ -50,13 +52,37 @@ pub struct Record {
     pub entries: u64,
     /// The turns that were begun and not settled, oldest first.
     pub open: Vec<TurnMarker>,
+    /// What kind of conversation it is, for settings; `None` is the platform of its key.
+    pub class: Option<String>,
+    /// Whether it takes turns.
+    pub standing: Standing,
+    /// When it ends by itself, as far as that was said for it alone.
+    pub expiry: Option<Box<ExpiryRules>>,
+    /// Whether it never ends by itself.
+    pub pinned: bool,
+    /// How many starts in a row, the last ones, have found it with an open turn. A commit makes it 0.
+    pub crashes: u32,
 }
 
+/// The class of a session that has none and no key.
+pub(crate) const DEFAULT_CLASS: &str = "default";
+
 impl Record {
+    /// What kind of conversation it is: its class, or the platform of the key that it was created under, or
+    /// `default`.
+    pub fn class_name(&self) -> &str {
+        class_name(self.class.as_deref(), self.key.as_ref())
+    }
+
     /// The stream of the turn that was begun last and is not settled.
     pub fn active_stream(&self) -> Option<StreamId> {
         self.open.last().map(|marker| StreamId::new(self.incarnation, marker.generation))
     }
+}
+
+/// What kind of conversation one of that class and that key is.
+pub(crate) fn class_name<'a>(class: Option<&'a str>, key: Option<&'a SessionKey>) -> &'a str {
+    class.or_else(|| key.map(SessionKey::platform)).unwrap_or(DEFAULT_CLASS)
 }
 
 /// A turn that was begun and not settled. Without a live turn behind it, it is stale.
@@ -198,6 +224,9 @@ pub struct RecordFilter {
     pub active_since: Option<Timestamp>,
     /// Only those with an open turn (`true`), or without one (`false`).
     pub replying: Option<bool>,
+    /// Only those that keys can lead to (`true`): active and suspended ones; or that none can lead to
+    /// (`false`): archived ones and those that have ended.
+    pub routable: Option<bool>,
 }
 
 impl RecordFilter {
@@ -222,6 +251,13 @@ impl RecordFilter {
         self
     }
 
+    /// Also only those that keys can lead to (`true`), or that none can lead to (`false`).
+    #[must_use]
+    pub fn routable(mut self, routable: bool) -> Self {
+        self.routable = Some(routable);
+        self
+    }
+
     /// Whether `record` is shown.
     pub fn matches(&self, record: &Record) -> bool {
         let platform = self
@@ -230,7 +266,8 @@ impl RecordFilter {
             .is_none_or(|wanted| record.key.as_ref().is_some_and(|key| key.platform() == wanted));
         let active = self.active_since.is_none_or(|since| record.last_active_at >= since);
         let replying = self.replying.is_none_or(|wanted| wanted != record.open.is_empty());
-        platform && active && replying
+        let routable = self.routable.is_none_or(|wanted| wanted == record.standing.is_routable());
+        platform && active && replying && routable
     }
 }
 

@@ -10,7 +10,7 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`]; [`change`] and [`query`] put them together.
+//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -32,7 +32,9 @@ mod request;
 mod revision;
 mod row;
 mod schema;
+mod standing;
 mod tombstone;
+mod traits;
 mod turn;
 mod writer;
 
@@ -52,8 +54,9 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    BranchRecord, Created, Forget, Found, NewRecord, RecordFilter, RecordPage, RequestRecord,
-    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
+    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -259,6 +262,16 @@ impl Store for SqliteStore {
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.ask("listing sessions".to_owned(), move |connection| {
             query::list(connection, &filter, after, limit)
+        })
+    }
+
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
+        self.ask("listing lanes".to_owned(), standing::lanes)
+    }
+
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>> {
+        self.ask("looking for what is due".to_owned(), move |connection| {
+            standing::due(connection, &query, limit)
         })
     }
 

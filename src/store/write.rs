@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::expiry::ExpiryRules;
 use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
+use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 use super::record::{Record, TurnMarker};
@@ -21,12 +23,33 @@ pub struct NewRecord {
     pub binding: Option<Binding>,
     /// A line for people.
     pub label: Option<String>,
+    /// What kind of conversation it is.
+    pub class: Option<String>,
+    /// When it ends by itself, if that is said for it alone.
+    pub expiry: Option<Box<ExpiryRules>>,
     /// Its first entries, encoded.
     pub entries: Vec<Bytes>,
     /// Its first data, encoded.
     pub data: Vec<(String, Bytes)>,
     /// When.
     pub at: Timestamp,
+}
+
+impl NewRecord {
+    /// A session with nothing in it.
+    pub const fn new(id: SessionId, at: Timestamp) -> Self {
+        Self {
+            id,
+            allow_reuse: false,
+            binding: None,
+            label: None,
+            class: None,
+            expiry: None,
+            entries: Vec::new(),
+            data: Vec::new(),
+            at,
+        }
+    }
 }
 
 /// A key to be bound, by compare-and-set.
@@ -171,6 +194,19 @@ pub enum Write {
         /// The new one.
         label: Option<String>,
     },
+    /// Changes whether the session takes turns. Unbinds every key that points to this life, if keys may not
+    /// lead to it from then on.
+    ///
+    /// Fenced if a turn is open.
+    Standing {
+        /// The new one.
+        standing: Standing,
+    },
+    /// Changes metadata. Not a use, but for what it says of one.
+    Patch {
+        /// What.
+        patch: RecordPatch,
+    },
     /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
     /// replies, branches and requests. Unbinds every key that still points to this
     /// life, and leaves the tombstone.
@@ -193,9 +229,25 @@ impl Write {
             Self::PutData { .. } => "put_data",
             Self::TakeBack { .. } => "take_back",
             Self::Label { .. } => "label",
+            Self::Standing { .. } => "standing",
+            Self::Patch { .. } => "patch",
             Self::Delete { .. } => "delete",
         }
     }
+}
+
+/// A change of metadata; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordPatch {
+    /// Whether it never ends by itself.
+    pub pinned: Option<bool>,
+    /// When it ends by itself; `Some(None)` takes back what was said for it alone.
+    pub expiry: Option<Option<Box<ExpiryRules>>>,
+    /// How many starts in a row have found it with an open turn.
+    pub crashes: Option<u32>,
+    /// When it was last used, if that is later than what is stored.
+    pub touched_at: Option<Timestamp>,
 }
 
 /// What only some begins do.

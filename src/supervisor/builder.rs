@@ -135,7 +135,7 @@ impl<E> SupervisorBuilder<E> {
             return Err(StartError::NoPartialEntry);
         }
         let parts = Parts { store, config, clock, ids, admission, partial_entry };
-        let engine = Engine::new(parts, spawner);
+        let engine = Engine::new(parts, spawner)?;
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
         Counts::max_live(engine.config.idle.max_live);

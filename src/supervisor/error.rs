@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::entry::EntryError;
+use crate::expiry::CalendarError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::store::StoreError;
@@ -14,6 +15,9 @@ pub enum StartError {
     /// A setting is out of its bounds.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A time zone of the settings is not known on this machine.
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
     /// Partial replies are to become entries, and nobody said how.
     #[error(
         "`partials.interrupted` is `entry`: say with `SupervisorBuilder::partial_entry` what a partial \

@@ -337,6 +337,8 @@ impl Shared {
             allow_reuse: seed.allow_reuse,
             binding,
             label: seed.label.clone(),
+            class: seed.class.clone(),
+            expiry: seed.expiry.clone(),
             entries: seed.entries.clone(),
             data: seed.data.clone(),
             at: self.engine.now().wall,

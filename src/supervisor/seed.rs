@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::config::LimitConfig;
 use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
+use crate::expiry::ExpiryRules;
 
 /// What a new session starts with.
 #[derive(Debug)]
@@ -12,6 +13,10 @@ use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
 pub struct NewSession<E = ChatMessage> {
     /// A line for people.
     label: Option<String>,
+    /// What kind of conversation it is.
+    class: Option<String>,
+    /// When it ends by itself.
+    expiry: Option<Box<ExpiryRules>>,
     /// The first entries.
     entries: Vec<E>,
     /// The first data.
@@ -22,7 +27,14 @@ pub struct NewSession<E = ChatMessage> {
 
 impl<E> Default for NewSession<E> {
     fn default() -> Self {
-        Self { label: None, entries: Vec::new(), data: Vec::new(), allow_reuse: false }
+        Self {
+            label: None,
+            class: None,
+            expiry: None,
+            entries: Vec::new(),
+            data: Vec::new(),
+            allow_reuse: false,
+        }
     }
 }
 
@@ -50,6 +62,19 @@ impl<E> NewSession<E> {
         self
     }
 
+    /// Says what kind of conversation it is: which of `classes` in the settings counts for it. Without it
+    /// that is the platform of its key. There should be few of them: one for each kind, not for each user.
+    pub fn class(mut self, class: &str) -> Self {
+        self.class = Some(class.to_owned());
+        self
+    }
+
+    /// Says when it ends by itself, for it alone; what is `None` in `rules` is as for its class.
+    pub fn expiry(mut self, rules: ExpiryRules) -> Self {
+        self.expiry = Some(Box::new(rules));
+        self
+    }
+
     /// Lets the id be one that was deleted. The new life starts empty and is another one: nothing
     /// that was meant for the old one reaches it.
     pub fn allow_reuse(mut self) -> Self {
@@ -63,6 +88,10 @@ impl<E> NewSession<E> {
 pub(super) struct Seed {
     /// A line for people.
     pub(super) label: Option<String>,
+    /// What kind of conversation it is.
+    pub(super) class: Option<String>,
+    /// When it ends by itself.
+    pub(super) expiry: Option<Box<ExpiryRules>>,
     /// The first entries.
     pub(super) entries: Vec<Bytes>,
     /// The first data.
@@ -77,6 +106,9 @@ impl<E: Content> NewSession<E> {
         if let Some(label) = &self.label {
             check_name(label, limits)?;
         }
+        if let Some(class) = &self.class {
+            check_name(class, limits)?;
+        }
         let max = limits.max_entry_bytes;
         let entries =
             self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
@@ -90,6 +122,7 @@ impl<E: Content> NewSession<E> {
             Ok((name, value.into()))
         });
         let data = data.collect::<Result<_, EntryError>>()?;
-        Ok(Seed { label: self.label, entries, data, allow_reuse: self.allow_reuse })
+        let Self { label, class, expiry, allow_reuse, .. } = self;
+        Ok(Seed { label, class, expiry, entries, data, allow_reuse })
     }
 }

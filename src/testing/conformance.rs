@@ -10,6 +10,7 @@ mod delete;
 mod differential;
 mod extras;
 mod handover;
+mod lanes;
 mod listing;
 mod partials;
 mod requests;
@@ -136,6 +137,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         content::CHECKS,
         delete::CHECKS,
         listing::CHECKS,
+        lanes::CHECKS,
         handover::CHECKS,
     ];
     parts.into_iter().flatten()

@@ -18,8 +18,9 @@ use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    BranchRecord, Created, Forget, Found, NewRecord, RecordFilter, RecordPage, RequestRecord,
-    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
+    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -279,6 +280,14 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.pass(StoreCall::List, move |inner| inner.list(filter, after, limit))
+    }
+
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
+        self.pass(StoreCall::Lanes, <dyn Store>::lanes)
+    }
+
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>> {
+        self.pass(StoreCall::Due, move |inner| inner.due(query, limit))
     }
 
     fn partial(

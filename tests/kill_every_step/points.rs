@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, BranchRecord, Created, Forget, Found, NewRecord, RequestRecord, Revision,
-    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BeginExtra, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
+    RequestRecord, Revision, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::{
     ChatMessage, Generation, Incarnation, RecordFilter, RecordPage, SessionId, SessionKey,
@@ -179,6 +179,14 @@ impl Store for MortalStore {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.inner.list(filter, after, limit)
+    }
+
+    fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
+        self.inner.lanes()
+    }
+
+    fn due(&self, query: DueQuery, limit: usize) -> StoreFuture<Result<DuePage, StoreError>> {
+        self.inner.due(query, limit)
     }
 
     fn partial(

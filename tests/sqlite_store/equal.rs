@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, Binding, Created, DataChange, Forget, Found, InputFate, MemoryStore, NewRecord,
-    PartialFate, PartialPiece, Record, RecordFilter, Request, SqliteStore, Store, StoreError,
-    TakeBack, TurnMarker, Write,
+    PartialFate, PartialPiece, Record, RecordFilter, RecordPatch, Request, SqliteStore, Store,
+    StoreError, TakeBack, TurnMarker, Write,
 };
 use session_supervisor::{
-    Generation, GoneReason, Incarnation, InstanceId, SessionId, Timestamp, Tombstone, TurnOutcome,
+    EndReason, Generation, GoneReason, Incarnation, InstanceId, SessionId, Standing, SuspendReason,
+    Timestamp, Tombstone, TurnOutcome,
 };
 
 use crate::{at, id, key, open};
@@ -201,7 +202,11 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
         70..73 => Write::TakeBack { from: take_back(random, record), at },
         73..78 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },
         78..85 => Write::PutData { changes: changes(random), version, at },
-        85..90 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
+        85..88 => Write::Patch { patch: patch(random) },
+        88..90 => {
+            Write::Standing { standing: STANDINGS[usize::try_from(random.below(4)).unwrap()] }
+        }
+        90..93 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
         _ => Write::Delete {
             tombstone: Tombstone {
                 incarnation: record.incarnation,
@@ -211,6 +216,21 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
             },
         },
     }
+}
+
+const STANDINGS: [Standing; 4] = [
+    Standing::Active,
+    Standing::Active,
+    Standing::Suspended { reason: SuspendReason::Requested, at: Timestamp::from_millis(5) },
+    Standing::Archived { reason: EndReason::Requested, at: Timestamp::from_millis(6) },
+];
+
+fn patch(random: &mut Random) -> RecordPatch {
+    let mut patch = RecordPatch::default();
+    patch.pinned = random.chance(50).then(|| random.chance(50));
+    patch.crashes = random.chance(50).then(|| u32::try_from(random.below(3)).unwrap());
+    patch.touched_at = random.chance(50).then(|| random.time());
+    patch
 }
 
 fn take_back(random: &mut Random, record: &Record) -> TakeBack {
@@ -279,13 +299,12 @@ async fn it_answers_as_the_memory_store_does() {
                     let bound_to = pair.memory.bound_to(&key).await.unwrap();
                     let expected = if random.chance(80) { bound_to } else { Some(random.id()) };
                     let new = NewRecord {
-                        id,
                         allow_reuse: random.chance(30),
                         binding: random.chance(70).then_some(Binding { key, expected }),
                         label: random.chance(50).then(|| "line".to_owned()),
                         entries: random.payloads(3),
                         data: vec![("d1".to_owned(), "0".into()), ("d1".to_owned(), "1".into())],
-                        at: random.time(),
+                        ..NewRecord::new(id, random.time())
                     };
                     pair.create(new).await;
                 }

@@ -234,6 +234,8 @@ fn details(write: &Write) -> String {
         Write::PutData { version, .. } => format!(":data-v{version}"),
         Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
         Write::Label { .. } => ":label".to_owned(),
+        Write::Standing { standing } => format!(":{}", standing.as_str()),
+        Write::Patch { .. } => ":patch".to_owned(),
         Write::Delete { .. } => String::new(),
     }
 }

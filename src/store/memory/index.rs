@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::lanes::Lanes;
 use super::{Entry, Shared};
 use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
@@ -25,6 +26,19 @@ pub(super) struct Index {
     pub(super) order: BTreeMap<Incarnation, SessionId>,
     /// The tombstones that stand, by when they end. An id has one at most.
     pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
+    /// Those whose time may be over.
+    pub(super) lanes: Lanes,
+}
+
+impl Index {
+    /// Unbinds those of `keys` that still point to the life `incarnation`.
+    pub(super) fn unbind(&mut self, keys: &[SessionKey], incarnation: Incarnation) {
+        for key in keys {
+            if self.bindings.get(key).is_some_and(|(_, bound)| *bound == incarnation) {
+                self.bindings.remove(key);
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -36,15 +50,12 @@ impl Shared {
         tombstone: Tombstone,
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
-        let keys = self.with_life(id, incarnation, |life| {
+        let (keys, filed) = self.with_life(id, incarnation, |life| {
             life.over = true;
-            Ok(std::mem::take(&mut life.keys))
+            Ok((std::mem::take(&mut life.keys), life.filed.take()))
         })?;
-        for key in keys {
-            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
-                index.bindings.remove(&key);
-            }
-        }
+        index.unbind(&keys, incarnation);
+        index.lanes.leave(filed, incarnation);
         index.order.remove(&incarnation);
         self.lives.insert(id.clone(), Entry::Gone(tombstone));
         index.tombstones.insert((tombstone.until, id.clone()));

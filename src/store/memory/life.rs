@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::extras::Extras;
+use super::lanes::Filed;
 use super::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::id::Generation;
@@ -13,7 +14,7 @@ use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::store::{
     BeginExtra, DataChange, EntryMark, FenceReason, InputFate, PartialFate, PartialPiece, Record,
-    StoreError, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    RecordPatch, StoreError, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
 
 /// An open turn.
@@ -47,6 +48,8 @@ pub(super) struct Life {
     turns: Vec<TurnRecord>,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
+    /// Where it stands among those whose time may be over.
+    pub(super) filed: Option<Filed>,
 }
 
 impl Life {
@@ -55,9 +58,11 @@ impl Life {
         record: Record,
         data: BTreeMap<String, Bytes>,
         keys: SmallVec<[SessionKey; 1]>,
+        filed: Option<Filed>,
     ) -> Self {
         let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Vec::new());
-        Self { record, open, entries, data, turns, extras: Extras::default(), keys, over: false }
+        let extras = Extras::default();
+        Self { record, open, entries, data, turns, extras, keys, over: false, filed }
     }
 
     /// Its metadata, with the open turns.
@@ -103,6 +108,7 @@ impl Life {
                 self.push(entries, Some(generation), false, at);
                 self.change(data);
                 self.touch(version, at);
+                self.record.crashes = 0;
             }
             Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
                 self.check_settle(generation, &partial, next_seq)?;
@@ -131,6 +137,11 @@ impl Life {
                 self.touch(version, at);
             }
             Write::Label { label } => self.record.label = label,
+            Write::Standing { standing } if self.open.is_empty() => {
+                self.record.standing = standing;
+            }
+            Write::Standing { .. } => return Err(StoreError::fenced(FenceReason::TurnOpen)),
+            Write::Patch { patch } => self.patch(patch),
             Write::Delete { .. } => unreachable!("a delete goes through the index"),
         }
         Ok(())
@@ -314,6 +325,18 @@ impl Life {
                 None => self.data.remove(&change.name),
             };
         }
+    }
+
+    /// [`Write::Patch`].
+    fn patch(&mut self, RecordPatch { pinned, expiry, crashes, touched_at }: RecordPatch) {
+        let record = &mut self.record;
+        record.pinned = pinned.unwrap_or(record.pinned);
+        record.crashes = crashes.unwrap_or(record.crashes);
+        if let Some(expiry) = expiry {
+            record.expiry = expiry;
+        }
+        let active_at = record.last_active_at;
+        record.last_active_at = touched_at.map_or(active_at, |at| at.max(active_at));
     }
 
     /// Takes over the counters of a write.

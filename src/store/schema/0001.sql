@@ -13,11 +13,16 @@ CREATE TABLE sessions (
     next_seq    INTEGER NOT NULL,
     entries     INTEGER NOT NULL,
     open        BLOB,                              -- open turns, 56 bytes each (see `life.rs`)
+    traits      TEXT,                              -- what most have none of, JSON (see `traits.rs`)
     crc         INTEGER NOT NULL,
+    lane        TEXT,                              -- where it is found when its time may be over,
+    lane_at     INTEGER,                           -- which follows from the rest (see `lane.rs`)
     platform    TEXT GENERATED ALWAYS AS (substr(key, 1, instr(key || '/', '/') - 1)) VIRTUAL
 ) STRICT;
 CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_platform ON sessions (platform);
+CREATE INDEX sessions_by_rest ON sessions (lane, lane_at) WHERE lane IS NOT NULL;
+CREATE INDEX sessions_by_age ON sessions (lane, created_at) WHERE lane IS NOT NULL;
 CREATE INDEX sessions_replying ON sessions (incarnation) WHERE open IS NOT NULL;
 
 -- In order of arrival: a batch for many sessions fills one page, not a page of each.

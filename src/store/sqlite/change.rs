@@ -10,7 +10,7 @@ use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
 use super::revision::{self, Interval};
-use super::{binding, branch, datum, entry, partial, request, tombstone, turn};
+use super::{binding, branch, datum, entry, partial, request, standing, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
@@ -103,6 +103,7 @@ pub(super) fn apply(
             push(connection, &mut life, entries, (Some(*generation), false), *at)?;
             put_data(connection, &life, data)?;
             touch(&mut life, *version, *at);
+            life.forgive_crashes()?;
         }
         Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
             check_settle(&mut life, *generation, partial, *next_seq)?;
@@ -129,6 +130,8 @@ pub(super) fn apply(
             life.active_at = *at;
         }
         Write::Label { label } => life.label.clone_from(label),
+        Write::Standing { standing } => standing::change(connection, &mut life, *standing)?,
+        Write::Patch { patch } => standing::patch(&mut life, patch)?,
         Write::Delete { tombstone } => return delete(connection, id, incarnation, tombstone),
     }
     Ok(life.update(connection)?)

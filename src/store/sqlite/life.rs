@@ -5,10 +5,11 @@ use rusqlite::{Connection, Params, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table, number, optional_text, text};
+use super::traits::Traits;
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
-use crate::store::{FenceReason, NewRecord, Record, TurnMarker};
+use crate::store::{Bucket, FenceReason, Lane, NewRecord, Record, TurnMarker, class_name, lane};
 
 /// How many bytes an [`OpenTurn`] takes in its column.
 const OPEN_TURN_BYTES: usize = 56;
@@ -38,6 +39,10 @@ pub(super) struct Life {
     pub(super) entries: u64,
     /// The open turns, oldest first.
     pub(super) open: Vec<OpenTurn>,
+    /// What most have none of, as its column has it.
+    traits: Option<String>,
+    /// Since when it rests, as far as its lane knows; `None` if it has to be filed anew.
+    filed: Option<Bucket>,
 }
 
 /// An open turn, and what its end has to look for: most have one input and no pieces, and a statement
@@ -69,6 +74,13 @@ impl Life {
             next_seq: 1,
             entries: 0,
             open: Vec::new(),
+            traits: Traits {
+                class: new.class.clone(),
+                expiry: new.expiry.clone(),
+                ..Traits::default()
+            }
+            .encode(),
+            filed: None,
         }
     }
 
@@ -80,7 +92,7 @@ impl Life {
     ) -> Result<Self, Setback> {
         let mut select = connection.prepare_cached(
             "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
-             next_seq, entries, open, crc FROM sessions WHERE incarnation = ?1",
+             next_seq, entries, open, traits, crc FROM sessions WHERE incarnation = ?1",
         )?;
         let mut rows = select.query([incarnation.get().cast_signed()])?;
         let row = rows.next()?.ok_or(Setback::fenced(FenceReason::NoSuchLife))?;
@@ -99,13 +111,14 @@ impl Life {
     pub(super) fn read(row: &Row<'_>) -> Option<Self> {
         row::read(Table::Sessions, row, |row| {
             let time = |column| row::get_number(row, column).map(Timestamp::from_millis);
+            let active_at = time(5)?;
             Some(Self {
                 incarnation: Incarnation::new(row::get_number(row, 0)?),
                 id: row::get_text(row, 1)?.to_owned(),
                 key: row::get_optional_text(row, 2)?.map(str::to_owned),
                 label: row::get_optional_text(row, 3)?.map(str::to_owned),
                 created_at: time(4)?,
-                active_at: time(5)?,
+                active_at,
                 generation: Generation::new(row::get_number(row, 6)?),
                 version: row::get_number(row, 7)?,
                 next_seq: row::get_number(row, 8)?,
@@ -114,6 +127,8 @@ impl Life {
                     Some(blob) => decode_open(blob)?,
                     None => Vec::new(),
                 },
+                traits: row::get_optional_text(row, 11)?.map(str::to_owned),
+                filed: Some(Bucket::of(active_at)),
             })
         })
     }
@@ -122,19 +137,65 @@ impl Life {
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut insert = connection.prepare_cached(
             "INSERT INTO sessions (incarnation, id, key, label, created_at, active_at, \
-             generation, version, next_seq, entries, open, crc) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             generation, version, next_seq, entries, open, traits, crc) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?;
-        insert.execute(self.seal(&encode_open(&self.open))).map(drop)
+        insert.execute(self.seal(&encode_open(&self.open)))?;
+        self.file(connection)
     }
 
     /// Writes what can change of the row.
     pub(super) fn update(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut update = connection.prepare_cached(
             "UPDATE sessions SET label = ?4, active_at = ?6, generation = ?7, version = ?8, \
-             next_seq = ?9, entries = ?10, open = ?11, crc = ?12 WHERE incarnation = ?1",
+             next_seq = ?9, entries = ?10, open = ?11, traits = ?12, crc = ?13 \
+             WHERE incarnation = ?1",
         )?;
-        update.execute(self.seal(&encode_open(&self.open))).map(drop)
+        update.execute(self.seal(&encode_open(&self.open)))?;
+        // A session that is used all the time stays where it is for a quarter of an hour.
+        if self.filed == Some(Bucket::of(self.active_at)) { Ok(()) } else { self.file(connection) }
+    }
+
+    /// Files it where it is found when its time may be over.
+    fn file(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (lane, bucket) = self.lane().map(|(lane, bucket)| (lane.name(), bucket.get())).unzip();
+        let mut update = connection
+            .prepare_cached("UPDATE sessions SET lane = ?2, lane_at = ?3 WHERE incarnation = ?1")?;
+        let bucket = bucket.map(u64::cast_signed);
+        update.execute((self.incarnation.get().cast_signed(), lane, bucket)).map(drop)
+    }
+
+    /// Where it stands; nowhere, if it is damaged.
+    pub(super) fn lane(&self) -> Option<(Lane, Bucket)> {
+        let traits = Traits::decode(self.traits.as_deref()).filter(|traits| !traits.pinned)?;
+        let key = self.key.as_ref().and_then(|key| key.parse::<SessionKey>().ok());
+        let class = class_name(traits.class.as_deref(), key.as_ref());
+        lane(class, traits.standing, traits.expiry.as_deref(), self.active_at)
+    }
+
+    /// What most have none of.
+    pub(super) fn traits(&self) -> Result<Traits, Setback> {
+        Traits::decode(self.traits.as_deref()).ok_or_else(|| {
+            let which = format_args!("{} (life {})", self.id, self.incarnation.get());
+            Setback::Refused(Table::Sessions.damaged(which))
+        })
+    }
+
+    /// Changes what most have none of, and files it anew.
+    pub(super) fn set_traits(&mut self, traits: &Traits) {
+        self.traits = traits.encode();
+        self.filed = None;
+    }
+
+    /// A turn has committed: whatever crashed before does not any more.
+    pub(super) fn forgive_crashes(&mut self) -> Result<(), Setback> {
+        if self.traits.is_some() {
+            let traits = self.traits()?;
+            if traits.crashes > 0 {
+                self.set_traits(&Traits { crashes: 0, ..traits });
+            }
+        }
+        Ok(())
     }
 
     /// The row's columns and their checksum.
@@ -151,12 +212,15 @@ impl Life {
             number(self.next_seq),
             number(self.entries),
             if open.is_empty() { ValueRef::Null } else { ValueRef::Blob(open) },
+            optional_text(self.traits.as_deref()),
         ];
         row::seal(Table::Sessions, columns)
     }
 
-    /// What the library makes of it; `None` if its id or its key is not one, which is damage.
+    /// What the library makes of it; `None` if its id, its key or its traits are none, which is damage.
     pub(super) fn into_record(self) -> Option<Record> {
+        let Traits { class, standing, expiry, pinned, crashes } =
+            Traits::decode(self.traits.as_deref())?;
         Some(Record {
             id: SessionId::new(&self.id).ok()?,
             incarnation: self.incarnation,
@@ -172,6 +236,11 @@ impl Life {
             next_seq: self.next_seq,
             entries: self.entries,
             open: self.open.into_iter().map(|turn| turn.marker).collect(),
+            class,
+            standing,
+            expiry,
+            pinned,
+            crashes,
         })
     }
 

@@ -29,7 +29,7 @@ pub(super) fn look_up(
     let snapshot = connection.unchecked_transaction()?;
     let mut select = snapshot.prepare_cached(
         "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
-         next_seq, entries, open, crc FROM sessions WHERE id = ?1",
+         next_seq, entries, open, traits, crc FROM sessions WHERE id = ?1",
     )?;
     let mut rows = select.query([id.to_string()])?;
     if let Some(row) = rows.next()? {
@@ -195,6 +195,12 @@ fn listing(filter: &RecordFilter, after: Option<Incarnation>) -> (String, Vec<Va
         Some(false) => sql.push_str(" AND open IS NULL"),
         None => {}
     }
+    match filter.routable {
+        // What has no lane is pinned or suspended; the rest is sorted out by `matches`.
+        Some(true) => sql.push_str(" AND (lane IS NULL OR lane < 'c' OR lane >= 'd')"),
+        Some(false) => sql.push_str(" AND (lane IS NULL OR lane >= 'c' AND lane < 'd')"),
+        None => {}
+    }
     sql.push_str(" ORDER BY incarnation");
     (sql, parameters)
 }
@@ -205,7 +211,7 @@ pub(super) fn record(row: &Row<'_>) -> Option<Record> {
 }
 
 /// A damaged row of `sessions`, by what its columns still say.
-fn name_damaged(row: &Row<'_>) -> String {
+pub(super) fn name_damaged(row: &Row<'_>) -> String {
     let id = row::get_text(row, 1).unwrap_or("of an unreadable id");
     let life = row::get_number(row, 0).unwrap_or_default();
     format!("`sessions` row {id} (life {life})")

@@ -72,7 +72,7 @@ impl Table {
         match self {
             Self::Sessions => {
                 "incarnation, id, key, label, created_at, active_at, generation, version, \
-                 next_seq, entries, open, crc"
+                 next_seq, entries, open, traits, crc"
             }
             Self::Entries => "incarnation, seq, generation, mark, at, payload, crc",
             Self::Data => "incarnation, name, value, crc",

@@ -8,9 +8,6 @@ use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
 use crate::tombstone::{GoneReason, Tombstone};
 
-/// Every reason there is; a row has its printed form.
-const REASONS: [GoneReason; 1] = [GoneReason::Deleted];
-
 /// Writes the tombstone of `id`.
 pub(super) fn insert(
     connection: &Connection,
@@ -21,11 +18,11 @@ pub(super) fn insert(
         "INSERT OR REPLACE INTO tombstones (id, incarnation, reason, at, until, crc) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let (id, reason) = (id.to_string(), tombstone.reason.to_string());
+    let id = id.to_string();
     let columns = [
         text(&id),
         number(tombstone.incarnation.get()),
-        text(&reason),
+        text(tombstone.reason.as_str()),
         number(tombstone.at.as_millis()),
         number(tombstone.until.as_millis()),
     ];
@@ -81,10 +78,9 @@ pub(super) fn forget(
 /// The tombstone in `row`; `None` if it is damaged.
 pub(super) fn read(row: &Row<'_>) -> Option<Tombstone> {
     row::read(Table::Tombstones, row, |row| {
-        let reason = row::get_text(row, 2)?;
         Some(Tombstone {
             incarnation: Incarnation::new(row::get_number(row, 1)?),
-            reason: REASONS.into_iter().find(|known| known.to_string() == reason)?,
+            reason: GoneReason::from_name(row::get_text(row, 2)?)?,
             at: Timestamp::from_millis(row::get_number(row, 3)?),
             until: Timestamp::from_millis(row::get_number(row, 4)?),
         })

@@ -134,13 +134,8 @@ mod tests {
     /// A job that creates a session.
     fn create(name: &str) -> (Job, oneshot::Receiver<Result<Answer, StoreError>>) {
         let new = NewRecord {
-            id: SessionId::new(name).unwrap(),
-            allow_reuse: false,
-            binding: None,
-            label: None,
             entries: vec!["entry".into()],
-            data: Vec::new(),
-            at: Timestamp::default(),
+            ..NewRecord::new(SessionId::new(name).unwrap(), Timestamp::default())
         };
         let (reply, answer) = oneshot::channel();
         (Job { operation: Operation::Create(Box::new(new)), reply }, answer)

@@ -52,6 +52,11 @@ async fn a_created_session_reads_back_with_every_field(rig: Rig) -> Verdict {
         next_seq: 3,
         entries: 2,
         open: Vec::new(),
+        class: None,
+        standing: crate::standing::Standing::Active,
+        expiry: None,
+        pinned: false,
+        crashes: 0,
     };
     same("the answer", &record, &expected)?;
     same("look up", &rig.found(&record.id, at(5)).await?, &Found::Live(expected.clone()))?;
@@ -207,6 +212,11 @@ fn empty_record(name: &str) -> Record {
         next_seq: 1,
         entries: 0,
         open: Vec::new(),
+        class: None,
+        standing: crate::standing::Standing::Active,
+        expiry: None,
+        pinned: false,
+        crashes: 0,
     }
 }
 

@@ -4,7 +4,8 @@ use super::rig::{
     Check, Rig, Verdict, append, at, begin, begin_bare, checks, delete, id, key_on, new, same,
 };
 use crate::id::Incarnation;
-use crate::store::{Binding, NewRecord, Record, RecordFilter};
+use crate::standing::{EndReason, Standing};
+use crate::store::{Binding, NewRecord, Record, RecordFilter, Write};
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
@@ -35,6 +36,10 @@ async fn stage(rig: &Rig) -> Result<Vec<Record>, String> {
         }
         if index == 5 {
             rig.done(life, [begin(60, 1)]).await?;
+        }
+        if index == 4 {
+            let standing = Standing::Archived { reason: EndReason::Requested, at: at(9) };
+            rig.done(life, [Write::Standing { standing }]).await?;
         }
     }
     let mut current = Vec::new();
@@ -112,14 +117,17 @@ async fn a_listing_goes_on_where_a_session_was_deleted(rig: Rig) -> Verdict {
     same("all that is left", &all.records, &rest.records)
 }
 
-/// Every combination of the three filters, with values that match some, all and none.
+/// Every combination of the four filters, with values that match some, all and none.
 fn filters() -> Vec<RecordFilter> {
     let mut filters = Vec::new();
     for platform in [None, Some("irc"), Some("irc2"), Some("ir"), Some("IRC"), Some("web")] {
         for active_since in [None, Some(at(0)), Some(at(40)), Some(at(50)), Some(at(9_000))] {
             for replying in [None, Some(true), Some(false)] {
                 let platform = platform.map(str::to_owned);
-                filters.push(RecordFilter { platform, active_since, replying });
+                for routable in [None, Some(true), Some(false)] {
+                    let platform = platform.clone();
+                    filters.push(RecordFilter { platform, active_since, replying, routable });
+                }
             }
         }
     }

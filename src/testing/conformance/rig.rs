@@ -288,15 +288,7 @@ pub(super) fn bytes(text: &str) -> Bytes {
 
 /// A session without anything in it, made at time zero.
 pub(super) fn new(name: &str) -> NewRecord {
-    NewRecord {
-        id: id(name),
-        allow_reuse: false,
-        binding: None,
-        label: None,
-        entries: Vec::new(),
-        data: Vec::new(),
-        at: at(0),
-    }
+    NewRecord::new(id(name), at(0))
 }
 
 /// The same with a key of the chat `chat`, which must be bound to `expected`.

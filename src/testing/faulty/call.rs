@@ -26,6 +26,10 @@ pub enum StoreCall {
     TakeBack,
     /// [`Write::Label`].
     Label,
+    /// [`Write::Standing`].
+    Standing,
+    /// [`Write::Patch`].
+    Patch,
     /// [`Write::Delete`].
     Delete,
     /// [`Store::look_up`](crate::store::Store::look_up).
@@ -40,6 +44,10 @@ pub enum StoreCall {
     Turn,
     /// [`Store::list`](crate::store::Store::list).
     List,
+    /// [`Store::lanes`](crate::store::Store::lanes).
+    Lanes,
+    /// [`Store::due`](crate::store::Store::due).
+    Due,
     /// [`Store::partial`](crate::store::Store::partial).
     ReadPartial,
     /// [`Store::request`](crate::store::Store::request).
@@ -73,6 +81,8 @@ impl StoreCall {
             Write::PutData { .. } => Self::PutData,
             Write::TakeBack { .. } => Self::TakeBack,
             Write::Label { .. } => Self::Label,
+            Write::Standing { .. } => Self::Standing,
+            Write::Patch { .. } => Self::Patch,
             Write::Delete { .. } => Self::Delete,
         }
     }
@@ -100,6 +110,8 @@ impl StoreCall {
                 | Self::PutData
                 | Self::TakeBack
                 | Self::Label
+                | Self::Standing
+                | Self::Patch
                 | Self::Delete
         )
     }

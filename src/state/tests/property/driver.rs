@@ -60,15 +60,7 @@ impl Driver {
         PULSES.take();
         SAID.take();
         let store = MemoryStore::new();
-        let new = NewRecord {
-            id: SessionId::from_random(1),
-            allow_reuse: false,
-            binding: None,
-            label: None,
-            entries: Vec::new(),
-            data: Vec::new(),
-            at: Timestamp::from_millis(1),
-        };
+        let new = NewRecord::new(SessionId::from_random(1), Timestamp::from_millis(1));
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {

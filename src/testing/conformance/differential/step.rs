@@ -1,16 +1,20 @@
 //! One operation of a random sequence, and how it is drawn.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::super::rig::{at, bytes, id, key, marker, new};
 use super::super::snapshot::{DATA, NAMES, REQUESTS};
 use crate::clock::Timestamp;
+use crate::expiry::ExpiryRules;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
+use crate::standing::{EndReason, Standing, SuspendReason};
 use crate::store::{
     BeginExtra, Binding, DataChange, Forget, InputFate, NewRecord, PartialFate, PartialPiece,
-    Record, RecordFilter, Request, TakeBack, Write,
+    Record, RecordFilter, RecordPatch, Request, TakeBack, Write,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -150,6 +154,7 @@ impl Step {
                     platform: random.one_in(2).then(|| "test".to_owned()),
                     active_since: random.one_in(2).then(|| at(now.saturating_sub(20))),
                     replying: random.one_in(2).then(|| random.one_in(2)),
+                    routable: random.one_in(2).then(|| random.one_in(2)),
                 };
                 Self::List { filter, after: random.one_in(2).then_some(life), limit }
             }
@@ -169,7 +174,7 @@ impl Step {
         let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
         let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
         let newest = record.generation.get();
-        let write = match random.below(22) {
+        let write = match random.below(25) {
             0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
@@ -194,6 +199,8 @@ impl Step {
             16 | 17 => Write::Partial { generation: turn, piece: random.piece(known.said) },
             18 => Write::Steer { generation: turn, seq, input: random.payload(), at },
             19 | 20 => Write::TakeBack { from: random.take_back(version, seq), at },
+            21 => Write::Standing { standing: random.pick(&STANDINGS) },
+            22 | 23 => Write::Patch { patch: random.patch(now) },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }
@@ -231,7 +238,27 @@ fn kept(change: DataChange) -> Option<(String, Bytes)> {
 #[derive(Debug)]
 pub(super) struct Random(u64);
 
+/// The standings that a random write picks from.
+const STANDINGS: [Standing; 5] = [
+    Standing::Active,
+    Standing::Active,
+    Standing::Suspended { reason: SuspendReason::Requested, at: Timestamp::from_millis(1) },
+    Standing::Archived { reason: EndReason::Requested, at: Timestamp::from_millis(2) },
+    Standing::Ended { reason: EndReason::Requested, at: Timestamp::from_millis(3) },
+];
+
 impl Random {
+    /// A change of metadata.
+    fn patch(&mut self, now: u64) -> RecordPatch {
+        let rules = ExpiryRules { idle: Some(Duration::from_secs(60)), ..ExpiryRules::default() };
+        RecordPatch {
+            pinned: self.one_in(2).then(|| self.one_in(2)),
+            expiry: self.one_in(2).then(|| self.one_in(2).then(|| Box::new(rules))),
+            crashes: self.one_in(2).then(|| u32::from(self.one_in(2))),
+            touched_at: self.one_in(2).then(|| at(now)),
+        }
+    }
+
     /// The sequence of a seed.
     pub(super) fn new(seed: u64) -> Self {
         // Zero is the one state that does not move.

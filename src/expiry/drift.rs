@@ -1,0 +1,121 @@
+//! Jumps of the wall clock.
+//!
+//! What is stored has times of the wall clock. If that jumps forward by a day, everything looks a day older,
+//! and if it jumps back, younger. The second does no harm: what is younger expires later. The first would
+//! end conversations that nobody has left. So the wall clock is compared with the one that does not jump,
+//! and what it went ahead is not counted as age of anything that was stored before.
+//!
+//! That also leaves out the time for which the machine slept. What happened before this run of the process
+//! cannot be told from time that has passed, and counts.
+
+use std::time::Duration;
+
+use crate::clock::{Now, Timestamp};
+
+/// What the two clocks may differ by without it being a jump. Clocks that are disciplined go up to 0.05 %
+/// faster or slower: a second in half an hour.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// How many jumps are remembered; older ones are added together, as if they had come later than they did.
+const REMEMBERED: usize = 32;
+
+/// The jumps that were seen.
+#[derive(Debug)]
+pub(crate) struct Drift {
+    /// What the clocks said when they were compared last.
+    seen: Now,
+    /// Each jump forward: what was stored up to then, and by how much.
+    jumps: Vec<(Timestamp, Duration)>,
+}
+
+impl Drift {
+    /// From `now` on.
+    pub(crate) const fn new(now: Now) -> Self {
+        Self { seen: now, jumps: Vec::new() }
+    }
+
+    /// Compares the clocks; answers by how much the wall clock went ahead, if it did.
+    pub(crate) fn observe(&mut self, now: Now) -> Option<Duration> {
+        let passed = now.moment.since(self.seen.moment);
+        let shown = now.wall.since(self.seen.wall);
+        // Small differences add up until they are seen: the mark stays where it was.
+        let ahead = shown.checked_sub(passed).filter(|ahead| *ahead > TOLERANCE);
+        let behind = passed.checked_sub(shown).is_some_and(|behind| behind > TOLERANCE);
+        if ahead.is_some() || behind {
+            self.seen = now;
+        }
+        let ahead = ahead?;
+        // It may have jumped at any time since; as late as possible is late for everybody.
+        self.jumps.push((now.wall.minus(ahead), ahead));
+        if self.jumps.len() > REMEMBERED {
+            let (_, oldest) = self.jumps.remove(0);
+            if let Some((_, next)) = self.jumps.first_mut() {
+                *next += oldest;
+            }
+        }
+        Some(ahead)
+    }
+
+    /// How long ago `at` was, which was stored, at `now`.
+    pub(crate) fn age(&self, at: Timestamp, now: Timestamp) -> Duration {
+        let ahead = self.jumps.iter().filter(|(until, _)| at <= *until).map(|(_, ahead)| *ahead);
+        now.since(at).saturating_sub(ahead.sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn now(passed: Duration, ahead: Duration) -> Now {
+        Now { moment: Moment::after_start(passed), wall: START.plus(passed + ahead) }
+    }
+
+    // X3
+    #[test]
+    fn what_the_wall_clock_went_ahead_is_no_age() {
+        let minute = Duration::from_secs(60);
+        let mut drift = Drift::new(now(Duration::ZERO, Duration::ZERO));
+        assert_eq!(drift.observe(now(minute, Duration::ZERO)), None);
+        assert_eq!(drift.observe(now(2 * minute, DAY)), Some(DAY));
+        let later = now(5 * minute, DAY);
+        assert_eq!(drift.observe(later), None);
+        assert_eq!(drift.age(START, later.wall), 5 * minute);
+        // Stored after the jump.
+        assert_eq!(drift.age(now(3 * minute, DAY).wall, later.wall), 2 * minute);
+        // Before this run: it counts from then, without the jump.
+        assert_eq!(drift.age(START.minus(DAY), later.wall), DAY + 5 * minute);
+    }
+
+    // X3
+    #[test]
+    fn a_clock_that_goes_back_makes_nothing_older() {
+        let hour = Duration::from_secs(3_600);
+        let mut drift = Drift::new(now(DAY, Duration::ZERO));
+        let back = Now { moment: Moment::after_start(DAY + hour), wall: START.plus(hour) };
+        assert_eq!(drift.observe(back), None);
+        assert!(drift.age(START.plus(DAY), back.wall) <= hour);
+        // Forward again: the way back is not age either.
+        let forth =
+            Now { moment: Moment::after_start(DAY + 2 * hour), wall: START.plus(DAY + 2 * hour) };
+        assert_eq!(drift.observe(forth), Some(DAY));
+        assert!(drift.age(START.plus(DAY), forth.wall) <= 2 * hour);
+    }
+
+    // X3
+    #[test]
+    fn many_jumps_are_never_counted_as_age() {
+        let step = Duration::from_secs(60);
+        let mut drift = Drift::new(now(Duration::ZERO, Duration::ZERO));
+        for jump in 1..=200_u32 {
+            drift.observe(now(step * jump, DAY * jump));
+        }
+        let last = now(step * 200, DAY * 200);
+        assert!(drift.jumps.len() <= REMEMBERED);
+        assert!(drift.age(START, last.wall) <= step * 200);
+    }
+}

@@ -1,0 +1,184 @@
+//! How those are found whose time may be over, without looking at the others.
+//!
+//! Every session that can expire stands in a *lane*, with all others that the same rules are set for, in
+//! the order of their last use. So whoever knows how long the sessions of a lane may rest finds those that
+//! have rested longer at its front. Times are rounded down there, so that a session which is used all the
+//! time seldom has to move.
+
+use crate::clock::Timestamp;
+use crate::expiry::ExpiryRules;
+use crate::id::Incarnation;
+use crate::standing::Standing;
+
+use super::record::Record;
+
+/// How many bits of a time in milliseconds are rounded off: a [`Bucket`] is about 17 minutes.
+const ROUNDED_OFF: u32 = 20;
+
+/// The sessions that the same rules are set for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Active ones.
+    Active {
+        /// Of this class; see [`Record::class_name`].
+        class: String,
+        /// With these rules of their own.
+        rules: Option<ExpiryRules>,
+    },
+    /// Those that are archived or have ended.
+    Closed {
+        /// Of this class.
+        class: String,
+    },
+}
+
+/// A time, rounded down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bucket(u64);
+
+impl Bucket {
+    /// The one that `at` is in.
+    pub const fn of(at: Timestamp) -> Self {
+        Self(at.as_millis() >> ROUNDED_OFF)
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The one of this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl Lane {
+    /// Its name in a store: two lanes have the same only if they are the same.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Active { class, rules: None } => format!("a{class}"),
+            Self::Active { class, rules: Some(rules) } => {
+                // No text of a class can be taken for the end of the rules.
+                let rules = serde_json::to_string(rules).unwrap_or_default();
+                format!("r{rules}{class}")
+            }
+            Self::Closed { class } => format!("c{class}"),
+        }
+    }
+
+    /// The lane of this name; `None` if there is none.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (kind, rest) = name.split_at_checked(1)?;
+        match kind {
+            "a" => Some(Self::Active { class: rest.to_owned(), rules: None }),
+            "r" => {
+                let mut rules = serde_json::Deserializer::from_str(rest).into_iter();
+                let found: ExpiryRules = rules.next()?.ok()?;
+                let class = rest.get(rules.byte_offset()..)?.to_owned();
+                Some(Self::Active { class, rules: Some(found) })
+            }
+            "c" => Some(Self::Closed { class: rest.to_owned() }),
+            _ => None,
+        }
+    }
+}
+
+impl Record {
+    /// Where it is found when its time may be over; `None` if it never is: it is pinned, or suspended.
+    pub fn lane(&self) -> Option<(Lane, Bucket)> {
+        let rules = self.expiry.as_deref();
+        if self.pinned {
+            None
+        } else {
+            lane(self.class_name(), self.standing, rules, self.last_active_at)
+        }
+    }
+}
+
+/// Where a session stands that is not pinned.
+pub(crate) fn lane(
+    class: &str,
+    standing: Standing,
+    rules: Option<&ExpiryRules>,
+    active_at: Timestamp,
+) -> Option<(Lane, Bucket)> {
+    let class = class.to_owned();
+    match standing {
+        Standing::Suspended { .. } => None,
+        Standing::Active => {
+            Some((Lane::Active { class, rules: rules.cloned() }, Bucket::of(active_at)))
+        }
+        Standing::Archived { at, .. } | Standing::Ended { at, .. } => {
+            Some((Lane::Closed { class }, Bucket::of(at)))
+        }
+    }
+}
+
+/// Asks for the sessions of a lane that are old enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueQuery {
+    /// Which lane.
+    pub lane: Lane,
+    /// How old they have to be.
+    pub by: DueBy,
+    /// Those behind this one in the order of the answer.
+    pub after: Option<(Bucket, Incarnation)>,
+}
+
+/// What makes a session old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DueBy {
+    /// It stands in this bucket of its lane or an earlier one. In the order of buckets, then of lives.
+    Rested(Bucket),
+    /// It was created at this time or before. In the order of lives; the bucket of `after` does not matter.
+    Created(Timestamp),
+}
+
+/// A part of the answer to a [`DueQuery`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// Rows that could not be read, each told by table and id. They are left out of `records`.
+    pub damaged: Vec<String>,
+    /// Behind which the next page starts; `None` if this was the last.
+    pub next: Option<(Bucket, Incarnation)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn lanes_have_names_of_their_own_that_read_back() {
+        let rules = ExpiryRules { idle: Some(Duration::from_secs(60)), ..ExpiryRules::default() };
+        let class = |class: &str, rules: Option<&ExpiryRules>| Lane::Active {
+            class: class.to_owned(),
+            rules: rules.cloned(),
+        };
+        let lanes = [
+            class("", None),
+            class("a", None),
+            class("c", None),
+            class("{}", None),
+            class("", Some(&rules)),
+            class("{}", Some(&rules)),
+            class("x", Some(&ExpiryRules::default())),
+            class("{}x", Some(&ExpiryRules::default())),
+            Lane::Closed { class: String::new() },
+            Lane::Closed { class: "a".to_owned() },
+        ];
+        let names: std::collections::BTreeSet<_> = lanes.iter().map(Lane::name).collect();
+        assert_eq!(names.len(), lanes.len());
+        for lane in lanes {
+            assert_eq!(Lane::from_name(&lane.name()), Some(lane));
+        }
+        for name in ["", "x", "r", "r{", "é"] {
+            assert_eq!(Lane::from_name(name), None, "{name:?}");
+        }
+    }
+}

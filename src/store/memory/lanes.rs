@@ -1,0 +1,154 @@
+//! How those are found whose time may be over.
+//!
+//! Using a session moves nothing here: it stands where it was put, at a time that is too early by then, and
+//! is put right when it is looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::index::Index;
+use super::{Life, Shared};
+use crate::id::{Incarnation, SessionId};
+use crate::rt::Arc;
+use crate::store::{Bucket, DueBy, DuePage, DueQuery, Lane, Record, StoreError, Write};
+
+/// How many sessions are looked at together, at least, while those that were used since are put right.
+const LOOKS: usize = 1_024;
+
+/// Where a session stands: its lane's name, and the time that is known there.
+pub(super) type Filed = (Arc<str>, Bucket);
+
+/// Those whose time may be over, by the name of their lane.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(BTreeMap<Arc<str>, BTreeSet<(Bucket, Incarnation)>>);
+
+impl Lanes {
+    /// Puts in a session, if its time can ever be over; answers where it stands.
+    pub(super) fn enter(&mut self, record: &Record) -> Option<Filed> {
+        let (lane, bucket) = record.lane()?;
+        let name = lane.name();
+        let known = self.0.get_key_value(name.as_str()).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| Arc::from(name));
+        self.0.entry(name.clone()).or_default().insert((bucket, record.incarnation));
+        Some((name, bucket))
+    }
+
+    /// Takes out a session that stands there.
+    pub(super) fn leave(&mut self, filed: Option<Filed>, incarnation: Incarnation) {
+        let Some((name, bucket)) = filed else { return };
+        let Some(lane) = self.0.get_mut(&name) else { return };
+        lane.remove(&(bucket, incarnation));
+        if lane.is_empty() {
+            self.0.remove(&name);
+        }
+    }
+
+    /// The lanes in which something stands.
+    pub(super) fn names(&self) -> Vec<Lane> {
+        self.0.keys().filter_map(|name| Lane::from_name(name)).collect()
+    }
+
+    /// The first of a lane behind `after` and up to `last`.
+    fn first(
+        &self,
+        lane: &str,
+        after: Option<(Bucket, Incarnation)>,
+        last: Bucket,
+    ) -> Option<(Bucket, Incarnation)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let first = self.0.get(lane)?.range((from, Bound::Unbounded)).next()?;
+        Some(*first).filter(|(bucket, _)| *bucket <= last)
+    }
+}
+
+impl Index {
+    /// Puts a session where it belongs by now.
+    fn file(&mut self, life: &mut Life) {
+        self.lanes.leave(life.filed.take(), life.record.incarnation);
+        life.filed = self.lanes.enter(&life.record);
+    }
+}
+
+impl Shared {
+    /// A write that moves a session to another lane, or may.
+    pub(super) fn refile(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> Result<(), StoreError> {
+        let mut index = self.index.lock();
+        self.with_life(id, incarnation, |life| {
+            life.apply(write)?;
+            index.file(life);
+            if !life.record.standing.is_routable() {
+                index.unbind(&life.keys, incarnation);
+            }
+            Ok(())
+        })
+    }
+
+    /// [`Store::due`](crate::store::Store::due).
+    pub(super) fn due(&self, query: &DueQuery, limit: usize) -> DuePage {
+        match query.by {
+            DueBy::Rested(last) => self.due_by_rest(query, last, limit),
+            DueBy::Created(_) => self.due_by_age(query, limit),
+        }
+    }
+
+    /// Those that have rested.
+    fn due_by_rest(&self, query: &DueQuery, last: Bucket, limit: usize) -> DuePage {
+        let (name, mut page, mut after) = (query.lane.name(), DuePage::default(), query.after);
+        let mut index = self.index.lock();
+        let mut looks = 0;
+        while let Some(filed) = index.lanes.first(&name, after, last) {
+            if page.records.len() == limit || looks > LOOKS.max(limit) {
+                page.next = after;
+                return page;
+            }
+            looks += 1;
+            let (bucket, incarnation) = filed;
+            let id = index.order.get(&incarnation).cloned();
+            let record = id.and_then(|id| {
+                let found = self.with_life(&id, incarnation, |life| {
+                    let there = life.record.lane().is_some_and(|(_, now)| now == bucket);
+                    if !there {
+                        index.file(life);
+                    }
+                    Ok(there.then(|| life.record()))
+                });
+                found.ok().flatten()
+            });
+            after = Some(filed);
+            page.records.extend(record);
+        }
+        page
+    }
+
+    /// Those that were created long ago.
+    fn due_by_age(&self, query: &DueQuery, limit: usize) -> DuePage {
+        let DueBy::Created(at) = query.by else { return DuePage::default() };
+        let after = query.after.map(|(_, incarnation)| incarnation);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (index, mut page) = (self.index.lock(), DuePage::default());
+        for (incarnation, id) in index.order.range((from, Bound::Unbounded)) {
+            let Ok(record) = self.with_life(id, *incarnation, |life| Ok(life.record())) else {
+                continue;
+            };
+            if record.created_at > at {
+                break;
+            }
+            let Some((lane, bucket)) = record.lane() else { continue };
+            if lane != query.lane {
+                continue;
+            }
+            if page.records.len() == limit {
+                let last = page.records.last();
+                page.next = last.map(|record| (bucket, record.incarnation));
+                break;
+            }
+            page.records.push(record);
+        }
+        page
+    }
+}
