@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             turn.emit(*word)?;
         }
         // The reader is back, with nothing but its token, and reads a part of what there is.
-        let mut reader = session.resume(token.parse::<Cursor>()?)?;
+        let mut reader = session.rejoin(token.parse::<Cursor>()?)?;
         let before = text.len();
         for _ in 0..spoken.len() - 1 {
             let Some(Event::Chunk { seq, chunk }) = reader.next().await else { break };
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     finish(turn).await?;
 
     // The reply is over; what the reader has not seen is still there.
-    let mut reader = session.resume(token.parse()?)?;
+    let mut reader = session.rejoin(token.parse()?)?;
     while let Some(event) = reader.next().await {
         match event {
             Event::Chunk { seq, chunk } => {
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("proof: the text as it was said: {}", text == REPLY);
 
     // A token from the very start: 20 chunks are kept, the first ones are gone.
-    let error = session.resume(first).expect_err("its place is gone");
+    let error = session.rejoin(first).expect_err("its place is gone");
     println!("\nan old token: {error}");
     println!("   go on from {:?}, the transcript is at version {}", error.go_on, error.version);
     supervisor.shutdown(std::time::Duration::from_secs(1)).await?;

@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of sessions; they hold it, it does not hold them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::admission::{Admission, AdmissionRequest, Denial};
-use crate::clock::{Clock, Moment, Now};
+use crate::clock::{Clock, Moment, Now, Timestamp};
 use crate::config::Config;
-use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryTable};
+use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryRules, ExpiryTable};
+use crate::hook::{Hook, PruneHook};
 use crate::id::{IdSource, InstanceId, SessionId};
 use crate::metrics::Counts;
 use crate::numbers::Numbers;
@@ -44,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) numbers: Numbers,
     /// When conversations end by themselves.
     expiry: ExpiryTable,
+    /// What the host says before a conversation ends by itself.
+    pub(crate) hook: Option<Hook>,
     /// The jumps of the wall clock.
     drift: Mutex<Drift>,
     /// Counts everything that happens.
@@ -55,7 +60,6 @@ pub(crate) struct Engine {
 }
 
 /// What a supervisor is built from.
-#[derive(Debug)]
 pub(crate) struct Parts {
     /// Where records live.
     pub(crate) store: Arc<dyn Store>,
@@ -69,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) admission: Arc<dyn Admission>,
     /// How a partial reply becomes an entry.
     pub(crate) partial_entry: Option<PartialEntry>,
+    /// What the host will say before a conversation ends by itself.
+    pub(crate) hook: Option<Arc<dyn PruneHook>>,
 }
 
 impl Engine {
@@ -78,7 +84,8 @@ impl Engine {
     ///
     /// [`CalendarError`] if a time zone of the settings is not known on this machine.
     pub(crate) fn new(parts: Parts, spawner: Spawner) -> Result<Arc<Self>, CalendarError> {
-        let Parts { store, config, clock, ids, admission, partial_entry } = parts;
+        let Parts { store, config, clock, ids, admission, partial_entry, hook } = parts;
+        let timeout = config.prune.hook_timeout;
         let classes = config.classes.iter().map(|(class, config)| (class, &config.expiry));
         let expiry = ExpiryTable::new(&config.expiry, classes)?;
         let streams = &config.streams;
@@ -86,6 +93,7 @@ impl Engine {
         Ok(Arc::new(Self {
             instance: InstanceId::from_random(ids.draw()),
             expiry,
+            hook: hook.map(|hook| Hook { hook, timeout }),
             drift: Mutex::new(Drift::new(clock.now())),
             store,
             config,
@@ -105,7 +113,17 @@ impl Engine {
 
     /// When a session that is stored so ends by itself.
     pub(crate) fn expiry(&self, record: &Record) -> Arc<Expiry> {
-        self.expiry.of(record.class_name(), record.expiry.as_deref())
+        self.expiry_of(record.class_name(), record.expiry.as_deref())
+    }
+
+    /// How long ago something was stored that says `at`.
+    pub(crate) fn closed_for(&self, at: Timestamp) -> Duration {
+        self.drift.lock().age(at, self.now().wall)
+    }
+
+    /// When a session of that class with those rules of its own ends by itself.
+    pub(crate) fn expiry_of(&self, class: &str, own: Option<&ExpiryRules>) -> Arc<Expiry> {
+        self.expiry.of(class, own)
     }
 
     /// How old a session is that is stored so.

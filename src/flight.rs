@@ -52,6 +52,16 @@ impl<K: Hash + Eq + Clone> Flights<K> {
         flight
     }
 
+    /// The lead at `name`, if nobody is there.
+    pub(crate) fn try_join<'a>(&'a self, name: &'a K) -> Option<Flight<'a, K>> {
+        let free = self.lines.alter(name, |line| {
+            let free = line.is_none();
+            line.get_or_insert_default();
+            free
+        });
+        free.then(|| Flight { flights: self, name, turn: None })
+    }
+
     /// How many names somebody is at.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()

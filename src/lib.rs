@@ -83,6 +83,7 @@ mod engine;
 mod entry;
 mod expiry;
 mod flight;
+mod hook;
 mod id;
 mod key;
 pub mod metrics;
@@ -115,6 +116,7 @@ pub use config::{
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
+pub use hook::{Candidate, HookError, HookFuture, PruneHook};
 pub use id::{
     Generation, IdError, IdSource, Incarnation, InstanceId, MAX_SESSION_ID_BYTES, RandomIds,
     SessionId, StreamId,
@@ -131,14 +133,15 @@ pub use session::{
     BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
     TakenBack, TurnStatus,
 };
-pub use standing::{EndReason, ExpiryClock, Standing, SuspendReason};
+pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
-pub use stream::{Chunk, Cursor, CursorError, Event, ResumeError, Subscription, Unreadable};
+pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, Inspection, KeptBy, Lookup, NewSession, OpenError, Opened, ReadError,
-    RecoveryReport, SettledTurn, ShutdownReport, StartError, Supervisor, SupervisorBuilder,
+    AuditReport, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy, Lookup,
+    NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
+    ShutdownReport, StartError, Supervisor, SupervisorBuilder,
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{

@@ -13,6 +13,11 @@
 //! | `session_live` | sessions, gauge | with the three above | |
 //! | `session_live_max` | sessions, gauge | at the start: `idle.max_live`; 0 is any number | |
 //! | `session_live_exceeded_total` | sessions | when one is loaded and none of the others that were looked at could leave, so that there are more than the cap | |
+//! | `session_standings_total{to}` | sessions | when a loaded session is suspended, archived or ended, or is active again | |
+//! | `session_expired_total{clock}` | sessions | when the store has that one was archived because its time was over | |
+//! | `session_prune_seconds` | seconds, histogram | with each pass that ends conversations | |
+//! | `session_prune_hook_errors_total{hook,how}` | answers | when a prune hook fails, panics or takes too long; the session is kept | |
+//! | `session_prune_forced_total` | sessions | when one is ended whose last rites have failed too often | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
@@ -40,6 +45,7 @@ use metrics::{counter, gauge, histogram};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::WorkPhase;
 use crate::rt::{AtomicU64, Ordering};
+use crate::standing::{ExpiryClock, Standing};
 use crate::state::{Budget, LeaveReason};
 
 /// One number that only grows, kept beside the facade.
@@ -84,6 +90,7 @@ pub(crate) struct Counts {
     actors_started: Tally,
     actors_ended: Tally,
     tombstones_evicted: Tally,
+    expired: Tally,
 }
 
 /// A reading of every count, one by one, so not of one instant. Names as in
@@ -115,6 +122,7 @@ pub struct CountsSnapshot {
     pub actors_started: u64,
     pub actors_ended: u64,
     pub tombstones_evicted: u64,
+    pub expired: u64,
 }
 
 impl Counts {
@@ -144,6 +152,7 @@ impl Counts {
             actors_started: self.actors_started.get(),
             actors_ended: self.actors_ended.get(),
             tombstones_evicted: self.tombstones_evicted.get(),
+            expired: self.expired.get(),
         }
     }
 
@@ -183,6 +192,27 @@ impl Counts {
         self.deleted.add();
         counter!("session_deleted_total").increment(1);
         gauge!("session_live").decrement(1);
+    }
+
+    pub(crate) fn stands(&self, standing: Standing) {
+        counter!("session_standings_total", "to" => standing.as_str()).increment(1);
+    }
+
+    pub(crate) fn expired(&self, clock: ExpiryClock) {
+        self.expired.add();
+        counter!("session_expired_total", "clock" => clock.as_str()).increment(1);
+    }
+
+    pub(crate) fn hook_failed(&self, hook: &'static str, how: &'static str) {
+        counter!("session_prune_hook_errors_total", "hook" => hook, "how" => how).increment(1);
+    }
+
+    pub(crate) fn forced(&self) {
+        counter!("session_prune_forced_total").increment(1);
+    }
+
+    pub(crate) fn pruned(&self, seconds: f64) {
+        histogram!("session_prune_seconds").record(seconds);
     }
 
     pub(crate) fn gone_hit(&self) {

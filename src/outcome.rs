@@ -37,6 +37,12 @@ pub enum CancelReason {
     Reset,
     /// The session was deleted.
     Deleted,
+    /// The session was suspended.
+    Suspended,
+    /// The session was archived.
+    Archived,
+    /// The session was ended.
+    Ended,
     /// The supervisor shuts down.
     Shutdown,
     /// It was stuck, and [`StallAction::Act`](crate::StallAction::Act) is set.
@@ -58,6 +64,9 @@ impl TurnOutcome {
             Self::Cancelled(CancelReason::Preempted) => "cancelled_preempted",
             Self::Cancelled(CancelReason::Reset) => "cancelled_reset",
             Self::Cancelled(CancelReason::Deleted) => "cancelled_deleted",
+            Self::Cancelled(CancelReason::Suspended) => "cancelled_suspended",
+            Self::Cancelled(CancelReason::Archived) => "cancelled_archived",
+            Self::Cancelled(CancelReason::Ended) => "cancelled_ended",
             Self::Cancelled(CancelReason::Shutdown) => "cancelled_shutdown",
             Self::Cancelled(CancelReason::Stalled) => "cancelled_stalled",
             Self::Cancelled(CancelReason::StoreFailed) => "cancelled_store_failed",
@@ -66,7 +75,7 @@ impl TurnOutcome {
     }
 
     /// Every outcome there is, in a fixed order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Committed,
         Self::Superseded,
         Self::Failed,
@@ -76,6 +85,9 @@ impl TurnOutcome {
         Self::Cancelled(CancelReason::Preempted),
         Self::Cancelled(CancelReason::Reset),
         Self::Cancelled(CancelReason::Deleted),
+        Self::Cancelled(CancelReason::Suspended),
+        Self::Cancelled(CancelReason::Archived),
+        Self::Cancelled(CancelReason::Ended),
         Self::Cancelled(CancelReason::Shutdown),
         Self::Cancelled(CancelReason::Stalled),
         Self::Cancelled(CancelReason::StoreFailed),
@@ -96,6 +108,9 @@ impl CancelReason {
             Self::Preempted => "preempted",
             Self::Reset => "reset",
             Self::Deleted => "deleted",
+            Self::Suspended => "suspended",
+            Self::Archived => "archived",
+            Self::Ended => "ended",
             Self::Shutdown => "shutdown",
             Self::Stalled => "stalled",
             Self::StoreFailed => "store_failed",
@@ -116,6 +131,9 @@ impl fmt::Display for CancelReason {
             Self::Preempted => "a newer turn interrupted it",
             Self::Reset => "its key was reset",
             Self::Deleted => "its session was deleted",
+            Self::Suspended => "its session was suspended",
+            Self::Archived => "its session was archived",
+            Self::Ended => "its session was ended",
             Self::Shutdown => "the supervisor shuts down",
             Self::Stalled => "it was stuck",
             Self::StoreFailed => "the store failed",

@@ -246,7 +246,7 @@ impl Registry {
         for slot in slots {
             broken.extend(slot.audit());
             match slot.presence() {
-                Presence::Live | Presence::Closing => {}
+                Presence::Live | Presence::Shut(_) | Presence::Due | Presence::Closing => {}
                 Presence::Gone(_) => {
                     broken.push(format!("session {}: gone, and its slot stands", slot.id));
                 }

@@ -7,6 +7,7 @@ mod begin;
 mod data;
 mod error;
 mod redo;
+mod standing;
 mod status;
 mod streams;
 mod transcript;
@@ -18,7 +19,7 @@ use std::marker::PhantomData;
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
-pub(crate) use self::wait::delete;
+pub(crate) use self::wait::{answer, delete};
 
 use self::wait::{Again, again};
 use crate::clock::Timestamp;
@@ -29,6 +30,7 @@ use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::slot::house::House;
 use crate::slot::{Presence, Slot};
+use crate::standing::Previous;
 use crate::state::Target;
 use crate::store::{FenceReason, Found, Record, StoreError};
 use crate::tombstone::Tombstone;
@@ -109,6 +111,12 @@ impl<E> Session<E> {
     /// When it was created.
     pub fn created_at(&self) -> Timestamp {
         self.slot.created_at
+    }
+
+    /// The session that its key led to before, if there was one, and why it does not any more: for a bot
+    /// that tells its user that a conversation has ended.
+    pub fn previous(&self) -> Option<&Previous> {
+        self.slot.previous.as_deref()
     }
 
     /// What is happening in it now. Never waits, never counts as use, and does not load it: where it is not

@@ -11,6 +11,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod answer;
+pub(crate) mod expiry;
 pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod idle;
@@ -34,11 +35,12 @@ use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
 use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
+use crate::standing::{Previous, Standing};
 use crate::state::{
     BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase,
     Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
 };
-use crate::store::{LifeWriter, PartialPiece, Record};
+use crate::store::{LifeWriter, PartialPiece, Record, class_name};
 use crate::stream::{PieceFate, Stream, Subscription};
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -97,6 +99,10 @@ pub(crate) struct Slot {
     pub(crate) id: SessionId,
     /// When this life began.
     pub(crate) created_at: Timestamp,
+    /// What its key led to before.
+    pub(crate) previous: Option<Box<Previous>>,
+    /// What kind of conversation it is.
+    class: Option<String>,
     /// The write that its actor is to await.
     left_for_actor: Mutex<Option<Writing>>,
     /// Its actor, if it ever needed one.
@@ -117,7 +123,8 @@ impl Slot {
         let partials = engine.config.partials.interrupted;
         let (at, instance) = (engine.now(), engine.instance);
         let max_branches = engine.config.limits.max_branches;
-        let settings = Settings { at, instance, partials, max_branches };
+        let (expiry, ages) = (engine.expiry(&record), engine.ages(&record, at));
+        let settings = Settings { at, instance, partials, max_branches, expiry, ages };
         let state = SessionState::load(&record, said, settings);
         let writer = engine.store.attach(&record.id, record.incarnation);
         Arc::new(Self {
@@ -125,6 +132,8 @@ impl Slot {
             incarnation: record.incarnation,
             key: record.key,
             created_at: record.created_at,
+            previous: record.previous,
+            class: record.class,
             engine,
             house,
             writer,
@@ -142,6 +151,11 @@ impl Slot {
         if write.is_some() {
             self.finish(&mut Errand::new(self.engine.now()), write);
         }
+    }
+
+    /// What kind of conversation it is.
+    pub(crate) fn class_name(&self) -> &str {
+        class_name(self.class.as_deref(), self.key.as_ref())
     }
 
     /// A name for a begin.
@@ -284,6 +298,12 @@ impl Slot {
         Presence::of(&self.state.lock())
     }
 
+    /// Whether it can be used at `now`.
+    pub(crate) fn presence_at(&self, now: Now) -> Presence {
+        let mut state = self.state.lock();
+        if state.due(now).is_some() { Presence::Due } else { Presence::of(&state) }
+    }
+
     /// Whether a turn of this life still has a holder.
     pub(crate) fn has_holders(&self) -> bool {
         self.state.lock().has_holders()
@@ -386,6 +406,10 @@ impl fmt::Debug for Slot {
 pub(crate) enum Presence {
     /// It can.
     Live,
+    /// It can be looked at, and it takes no turns.
+    Shut(Standing),
+    /// Its time is over, and nobody has ended it yet.
+    Due,
     /// It is being deleted.
     Closing,
     /// It was deleted.
@@ -395,10 +419,20 @@ pub(crate) enum Presence {
 }
 
 impl Presence {
+    /// Whether keys may lead to it.
+    pub(crate) const fn is_routable(self) -> bool {
+        match self {
+            Self::Live => true,
+            Self::Shut(standing) => standing.is_routable(),
+            Self::Due | Self::Closing | Self::Gone(_) | Self::Left => false,
+        }
+    }
+
     /// That of a session in `state`.
     fn of(state: &SessionState<Callers>) -> Self {
         match state.phase() {
             Phase::Live => Self::Live,
+            Phase::Shut(standing) => Self::Shut(*standing),
             Phase::Closing(_) => Self::Closing,
             Phase::Gone(tombstone) => Self::Gone(*tombstone),
             Phase::Left => Self::Left,

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::id::SessionId;
 
 /// Whether a session takes turns and changes.
 ///
@@ -150,5 +151,66 @@ impl fmt::Display for ExpiryClock {
             Self::Age => "it was created long ago",
             Self::Calendar => "its day was over",
         })
+    }
+}
+
+/// The session that a key led to before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Previous {
+    /// Which.
+    pub id: SessionId,
+    /// Why the key leads to another one.
+    pub reason: RebindReason,
+}
+
+/// Why a key was bound to another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RebindReason {
+    /// Somebody asked for a fresh one.
+    Reset,
+    /// Its time was over, by this clock.
+    Expired(ExpiryClock),
+    /// It was archived.
+    Archived,
+    /// It was ended.
+    Ended,
+    /// It was gone.
+    Gone,
+}
+
+impl Previous {
+    /// The session `id`, left for that reason.
+    pub const fn new(id: SessionId, reason: RebindReason) -> Self {
+        Self { id, reason }
+    }
+}
+
+impl RebindReason {
+    /// Why a key does not lead to a session that stands so; `None` if it does.
+    pub(crate) const fn of(standing: Standing) -> Option<Self> {
+        match standing {
+            Standing::Active | Standing::Suspended { .. } => None,
+            Standing::Archived { reason: EndReason::Expired(clock), .. }
+            | Standing::Ended { reason: EndReason::Expired(clock), .. } => {
+                Some(Self::Expired(clock))
+            }
+            Standing::Archived { reason: EndReason::Requested, .. } => Some(Self::Archived),
+            Standing::Ended { reason: EndReason::Requested, .. } => Some(Self::Ended),
+        }
+    }
+}
+
+impl fmt::Display for RebindReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reset => f.write_str("somebody asked for a fresh one"),
+            Self::Expired(clock) => clock.fmt(f),
+            Self::Archived => f.write_str("it was archived"),
+            Self::Ended => f.write_str("it was ended"),
+            Self::Gone => f.write_str("it was gone"),
+        }
     }
 }

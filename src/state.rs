@@ -25,6 +25,7 @@ mod branch;
 mod cancel;
 mod change;
 mod close;
+mod expiry;
 mod idle;
 mod outbox;
 mod partial;
@@ -33,6 +34,7 @@ mod redo;
 mod request;
 mod stale;
 mod stalls;
+mod standing;
 mod steer;
 mod turns;
 
@@ -42,15 +44,19 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
+use crate::expiry::{Ages, Expiry};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
 use crate::outcome::CancelReason;
 use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
 use crate::pulse::Pulsing;
+use crate::rt::Arc;
+use crate::standing::Standing;
 use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
 
 use branch::Siblings;
 pub(crate) use close::Deletion;
+pub(crate) use expiry::Lifespan;
 pub use idle::KeptBy;
 pub(crate) use idle::LeaveReason;
 use outbox::Outbox;
@@ -58,11 +64,12 @@ pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
     Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
-    Effects, Input, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket, TurnView,
+    Effects, Input, Patch, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket, TurnView,
 };
 use request::Echo;
 use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
+pub(crate) use standing::Verb;
 
 /// The state of one loaded session.
 ///
@@ -92,6 +99,8 @@ pub(crate) struct SessionState<P: Ports> {
     last_active_at: Timestamp,
     /// When its last work ended, by the clock that does not jump.
     used_at: Moment,
+    /// Until when its time is not over for sure.
+    fresh_until: Moment,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
     /// The turns that run, oldest first. One, unless some are parallel.
@@ -118,10 +127,12 @@ pub(crate) struct SessionState<P: Ports> {
     guests: u32,
     /// The turns that were ended over their holder's head. A holder that reports is taken off.
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
+    /// When it ends by itself.
+    lifespan: Lifespan,
 }
 
 /// What a session is loaded with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// When: turns that are settled by it are settled then.
     pub(crate) at: Now,
@@ -131,6 +142,10 @@ pub(crate) struct Settings {
     pub(crate) partials: PartialPolicy,
     /// How many turns may stand beside each other.
     pub(crate) max_branches: usize,
+    /// When it ends by itself.
+    pub(crate) expiry: Arc<Expiry>,
+    /// How old it is.
+    pub(crate) ages: Ages,
 }
 
 /// Whether a session can be used.
@@ -138,6 +153,8 @@ pub(crate) struct Settings {
 pub(crate) enum Phase<P: Ports> {
     /// It can.
     Live,
+    /// It takes no turns and no changes, for now or for good. Never [`Standing::Active`].
+    Shut(Standing),
     /// It is being deleted: nothing new is admitted, and nothing runs.
     Closing(Box<Closing<P>>),
     /// It was deleted.
@@ -234,12 +251,13 @@ impl<P: Ports> SessionState<P> {
     /// Each is settled as interrupted, ahead of anything else that will be written; `said` is what is
     /// kept of their replies, in their order, if that is to be made entries.
     pub(crate) fn load(record: &Record, said: Vec<Bytes>, settings: Settings) -> Self {
-        let Settings { at, instance, partials, max_branches } = settings;
+        let Settings { at, instance, partials, max_branches, expiry, ages } = settings;
+        let standing = record.standing;
         let mut state = Self {
             incarnation: record.incarnation,
             instance,
             partials,
-            phase: Phase::Live,
+            phase: if standing.is_active() { Phase::Live } else { Phase::Shut(standing) },
             generation: record.generation,
             version: record.version,
             next_seq: record.next_seq,
@@ -256,6 +274,8 @@ impl<P: Ports> SessionState<P> {
             writing: false,
             last_active_at: record.last_active_at,
             used_at: at.moment,
+            fresh_until: Moment::default(),
+            lifespan: Lifespan { expiry, ages, pinned: record.pinned, loaded_at: at.moment },
             guests: 0,
             watched: false,
         };
@@ -361,6 +381,7 @@ impl<P: Ports> SessionState<P> {
             last_active_at: self.last_active_at,
             idle_for: self.idle_for(now.moment),
             kept_by: self.keepers().collect(),
+            standing: self.standing(),
             generation: self.generation,
         }
     }

@@ -21,7 +21,7 @@ use std::fmt;
 pub use self::cursor::{Cursor, CursorError};
 pub(crate) use self::draft::{Draft, PieceFate};
 pub(crate) use self::shelf::Shelf;
-pub use self::subscription::{ResumeError, Subscription, Unreadable};
+pub use self::subscription::{RejoinError, Subscription, Unreadable};
 
 use bytes::Bytes;
 

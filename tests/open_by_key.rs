@@ -23,7 +23,8 @@ use session_supervisor::store::{Binding, Created, NewRecord, Store, StoreError};
 use session_supervisor::testing::{Fault, Gate, StoreCall, drop_at_every_await};
 use session_supervisor::{
     BeginError, BusyPolicy, CancelReason, ChatMessage, CommitOutcome, EntryMark, Event, Lookup,
-    NewSession, OpenError, RecordFilter, SessionId, Supervisor, TurnOutcome,
+    NewSession, OpenError, Previous, RebindReason, RecordFilter, SessionId, Supervisor,
+    TurnOutcome,
 };
 use support::{committed, everywhere, key, quiet, read_out, says, settled, texts, user};
 use tokio::sync::Barrier;
@@ -249,7 +250,8 @@ everywhere! {
         assert!(support::poll_once(&mut waiting).is_pending());
         let reset = supervisor.reset(&key("#rust"), NewSession::new().label("new")).await.unwrap();
         assert!(reset.created);
-        assert_eq!(reset.previous.as_ref(), Some(old.id()));
+        let previous = Previous::new(old.id().clone(), RebindReason::Reset);
+        assert_eq!(reset.previous, Some(previous));
         assert_ne!(reset.session.id(), old.id());
         assert_eq!(supervisor.open(&key("#rust")).await.unwrap().id(), reset.session.id());
         let refused = waiting.await.unwrap_err();
@@ -285,7 +287,7 @@ everywhere! {
         for reset in resets {
             let reset = reset.await.unwrap();
             fresh.insert(reset.session.id().clone());
-            previous.extend(reset.previous);
+            previous.extend(reset.previous.map(|previous| previous.id));
         }
         assert_eq!((fresh.len(), previous.len()), (8, 7), "each replaced another one");
         let bound = supervisor.open(&key("#rust")).await.unwrap().id().clone();

@@ -45,7 +45,7 @@ async fn rest(mut reader: Subscription) -> Vec<u64> {
 
 /// Why a cursor cannot be read on from.
 fn refused(session: &Session, cursor: Cursor) -> Unreadable {
-    session.resume(cursor).unwrap_err().reason
+    session.rejoin(cursor).unwrap_err().reason
 }
 
 everywhere! {
@@ -59,14 +59,14 @@ everywhere! {
                 turn.emit(seq.to_string()).unwrap();
             }
             let token = place.to_string();
-            let mut reader = session.resume(token.parse().unwrap()).unwrap();
+            let mut reader = session.rejoin(token.parse().unwrap()).unwrap();
             for _ in 0..7 {
                 seen.extend(number(&mut reader).await);
             }
             place = reader.cursor();
         }
         committed(turn, "thirty").await;
-        seen.extend(rest(session.resume(place).unwrap()).await);
+        seen.extend(rest(session.rejoin(place).unwrap()).await);
         assert_eq!(seen, (1..=30).collect::<Vec<_>>());
         quiet(&supervisor, &session).await;
     }
@@ -87,12 +87,12 @@ everywhere! {
         let ahead = Unreadable::Ahead { latest: 10 };
         assert_eq!(refused(&session, Cursor::after(stream, 11)), ahead);
         assert_eq!(refused(&session, Cursor::after(stream, u64::MAX)), ahead);
-        let error = session.resume(Cursor::after(stream, 2)).unwrap_err();
+        let error = session.rejoin(Cursor::after(stream, 2)).unwrap_err();
         assert_eq!(error.reason, Unreadable::Evicted { missed: 4 });
         assert_eq!((error.outcome, error.version), (None, 0));
         // Exactly what is kept can still be had.
         assert_eq!(error.go_on, Some(Cursor::after(stream, 6)));
-        let mut reader = session.resume(error.go_on.unwrap()).unwrap();
+        let mut reader = session.rejoin(error.go_on.unwrap()).unwrap();
         for seq in 7..=10 {
             assert_eq!(number(&mut reader).await, Some(seq));
         }
@@ -113,8 +113,8 @@ everywhere! {
         assert!(session.subscribe().is_none(), "no turn is open");
         assert_eq!(rest(session.subscribe_last().unwrap()).await, [1, 2]);
         assert_eq!(rest(session.subscribe_to(stream).unwrap()).await, [1, 2]);
-        assert_eq!(rest(session.resume(Cursor::after(stream, 1)).unwrap()).await, [2]);
-        assert_eq!(rest(session.resume(Cursor::after(stream, 2)).unwrap()).await, [0; 0]);
+        assert_eq!(rest(session.rejoin(Cursor::after(stream, 1)).unwrap()).await, [2]);
+        assert_eq!(rest(session.rejoin(Cursor::after(stream, 2)).unwrap()).await, [0; 0]);
         assert_eq!(texts(&session).await, ["hello", "12"]);
         quiet(&supervisor, &session).await;
     }
@@ -130,14 +130,14 @@ everywhere! {
         let commit = tokio::spawn(async move { turn.commit(&says("1")).await });
         gate.wait_until_reached().await;
         assert!(session.subscribe().is_none(), "no turn is open");
-        let mut early = session.resume(Cursor::after(stream, 0)).unwrap();
+        let mut early = session.rejoin(Cursor::after(stream, 0)).unwrap();
         assert_eq!(number(&mut early).await, Some(1));
         assert_eq!(early.outcome(), None, "nobody hears of a commit before the store has it");
         assert_eq!(session.subscribe_last().unwrap().stream(), stream);
         gate.open();
         assert!(matches!(commit.await.unwrap().unwrap(), CommitOutcome::Committed { .. }));
         assert_eq!(early.next().await, Some(Event::Ended(TurnOutcome::Committed)));
-        assert_eq!(rest(session.resume(Cursor::after(stream, 0)).unwrap()).await, [1]);
+        assert_eq!(rest(session.rejoin(Cursor::after(stream, 0)).unwrap()).await, [1]);
         quiet(&supervisor, &session).await;
     }
 
@@ -169,7 +169,7 @@ everywhere! {
         drop(running);
         for stream in streams {
             assert!(session.subscribe_to(stream).is_none(), "{stream}");
-            let error = session.resume(Cursor::after(stream, 0)).unwrap_err();
+            let error = session.rejoin(Cursor::after(stream, 0)).unwrap_err();
             assert_eq!((error.reason, error.go_on), (Unreadable::Forgotten, None));
         }
         assert!(session.subscribe_last().is_none());
@@ -224,7 +224,7 @@ fn mix(mut number: u64) -> u64 {
 async fn come_and_go(session: Session, stream: StreamId, seed: u64) -> (u64, u64) {
     let (mut place, mut seen, mut missed) = (Cursor::after(stream, 0), 0, 0);
     for round in 0.. {
-        let mut reader = match session.resume(place) {
+        let mut reader = match session.rejoin(place) {
             Ok(reader) => reader,
             Err(error) => {
                 let Unreadable::Evicted { missed: gap } = error.reason else { panic!("{error}") };

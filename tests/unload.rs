@@ -23,8 +23,8 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, Config,
-    DeleteOutcome, KeptBy, Lookup, NewSession, RecordFilter, Session, SessionError, Supervisor,
-    TurnInput,
+    DeleteOutcome, KeptBy, Lookup, NewSession, Previous, RebindReason, RecordFilter, Session,
+    SessionError, Supervisor, TurnInput,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
@@ -80,7 +80,7 @@ everywhere! {
         assert_eq!(supervisor.list(RecordFilter::default(), None, 10).await.unwrap().records.len(), 2);
         assert_eq!(read_out(session.subscribe_to(stream).unwrap()).await.0, ["re: ", "one"]);
         assert_eq!(read_out(session.subscribe_last().unwrap()).await.0.len(), 2);
-        assert!(session.resume(cursor).is_ok());
+        assert!(session.rejoin(cursor).is_ok());
         assert!(session.subscribe().is_none());
         assert!(matches!(session.cancel(stream), CancelOutcome::NotRunning));
         assert!(matches!(session.stop(), CancelOutcome::NotRunning));
@@ -342,7 +342,7 @@ everywhere! {
             assert_eq!(texts(&session).await, ["hello", "re: hello"]);
         }
         let opened = supervisor.reset(&key("#3"), NewSession::new()).await.unwrap();
-        assert_eq!(opened.previous.as_ref(), Some(&ids[3]));
+        assert_eq!(opened.previous, Some(Previous::new(ids[3].clone(), RebindReason::Reset)));
         settled(&supervisor).await;
         assert!(supervisor.loaded() <= 2 && supervisor.in_flight() == 0);
     }
@@ -365,7 +365,8 @@ everywhere! {
         let turn = session.begin(&user("one"), ()).await.unwrap();
         gate.open();
         let opened = resetting.await.unwrap().unwrap();
-        assert_eq!(opened.previous.as_ref(), Some(session.id()));
+        let previous = Previous::new(session.id().clone(), RebindReason::Reset);
+        assert_eq!(opened.previous, Some(previous));
         assert_eq!(turn.cancelled().await, CancelReason::Reset);
         let late = commit(turn, "late").await;
         assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Reset });

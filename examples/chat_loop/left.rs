@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use session_supervisor::{Cursor, ResumeError, Session, SessionId, Subscription, Unreadable};
+use session_supervisor::{Cursor, RejoinError, Session, SessionId, Subscription, Unreadable};
 
 use crate::asking::{Began, Done, Ended};
 use crate::words::{count, shorten};
@@ -33,14 +33,14 @@ impl Place {
 
     /// The rest of the reply, as far as it can be had; and what is missing before it.
     pub(crate) fn read_on(&self, session: &Session) -> (Option<Subscription>, Option<String>) {
-        let error = match session.resume(self.cursor) {
+        let error = match session.rejoin(self.cursor) {
             Ok(rest) => return (Some(rest), None),
             Err(error) => error,
         };
         let stream = self.cursor.stream();
         let rest = error.go_on.filter(|cursor| cursor.stream() == stream).and_then(|cursor| {
             // If that place is gone by now, too, its reader is told how much was missed.
-            session.resume(cursor).ok().or_else(|| session.subscribe_to(stream))
+            session.rejoin(cursor).ok().or_else(|| session.subscribe_to(stream))
         });
         (rest, self.gap(&error))
     }
@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// What is missing between this place and what can be read.
-    fn gap(&self, error: &ResumeError) -> Option<String> {
+    fn gap(&self, error: &RejoinError) -> Option<String> {
         let quoted = shorten(&self.text, QUOTED);
         match error.reason {
             Unreadable::Evicted { missed } => {

@@ -135,6 +135,13 @@ impl<E: Content> Session<E> {
                     input = asked;
                     continue;
                 }
+                Err(BeginRefusal::Due(asked)) => {
+                    input = asked;
+                    let id = &slot.id;
+                    let expired = self.house.expire(slot).await;
+                    expired.map_err(|source| BeginError::Store { id: id.clone(), source })?;
+                    continue;
+                }
                 Err(refusal) => refusal,
             };
             if let BeginRefusal::Left(asked) = &refusal {

@@ -104,6 +104,12 @@ impl<E> Session<E> {
             let refusal = match answer(slot.change(change.clone())).await {
                 Ok(changed) => return Ok(Some(changed)),
                 Err(ChangeRefusal::Moved) => return Ok(None),
+                Err(ChangeRefusal::Due) => {
+                    let id = &slot.id;
+                    let expired = self.house.expire(slot).await;
+                    expired.map_err(|source| SessionError::Store { id: id.clone(), source })?;
+                    continue;
+                }
                 Err(refusal) => refusal,
             };
             if let Some(error) = SessionError::from_refusal(refusal, slot) {

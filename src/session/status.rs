@@ -8,6 +8,7 @@ use crate::policy::TurnPhase;
 use crate::pulse::WorkPhase;
 use crate::rt::Arc;
 use crate::slot::{Presence, Slot};
+use crate::standing::Standing;
 use crate::state::TurnView;
 use crate::tombstone::Tombstone;
 
@@ -19,6 +20,9 @@ pub struct SessionStatus {
     pub gone: Option<Tombstone>,
     /// Whether it is being deleted.
     pub closing: bool,
+    /// Whether it takes turns, as far as is known here; see `loaded`. One whose time is over is archived
+    /// when it is used, and by the next pass at the latest.
+    pub standing: Standing,
     /// Whether it is in memory. If not, nothing runs and nothing waits, and the version, the newest turn and
     /// the last use are those of when this handle had it loaded last. They may be older than what is stored,
     /// if it was used since through other handles; [`Session::record`](crate::Session::record) says.
@@ -69,10 +73,12 @@ impl SessionStatus {
         Self {
             gone: match presence {
                 Presence::Gone(tombstone) => Some(tombstone),
-                Presence::Live | Presence::Closing | Presence::Left => None,
+                Presence::Live | Presence::Shut(_) | Presence::Due => None,
+                Presence::Closing | Presence::Left => None,
             },
+            standing: snapshot.standing,
             closing: presence == Presence::Closing,
-            loaded: matches!(presence, Presence::Live | Presence::Closing),
+            loaded: !matches!(presence, Presence::Gone(_) | Presence::Left),
             turns: snapshot.turns.iter().map(turn).collect(),
             queued: snapshot.queued,
             fenced: snapshot.fenced,

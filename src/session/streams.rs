@@ -4,7 +4,7 @@ use super::Session;
 use super::error::SessionError;
 use crate::id::StreamId;
 use crate::partial::Partial;
-use crate::stream::{Cursor, ResumeError, Subscription, Unreadable};
+use crate::stream::{Cursor, RejoinError, Subscription, Unreadable};
 
 impl<E> Session<E> {
     /// A reader of the open turn that was begun last; `None` if no turn is open.
@@ -58,8 +58,8 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`ResumeError`] if that cannot be done, with why, and with a place to go on from.
-    pub fn resume(&self, cursor: Cursor) -> Result<Subscription, ResumeError> {
+    /// [`RejoinError`] if that cannot be done, with why, and with a place to go on from.
+    pub fn rejoin(&self, cursor: Cursor) -> Result<Subscription, RejoinError> {
         let slot = self.current();
         let reader = if cursor.stream().incarnation() == slot.incarnation {
             let stream = slot.stream(cursor.stream()).ok_or(Unreadable::Forgotten);
@@ -69,7 +69,7 @@ impl<E> Session<E> {
         };
         reader.map_err(|reason| {
             let last = slot.last_stream();
-            ResumeError {
+            RejoinError {
                 cursor,
                 reason,
                 go_on: last.as_ref().map(Subscription::start),

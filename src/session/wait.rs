@@ -72,7 +72,7 @@ impl Drop for QueuePlace<'_> {
 }
 
 /// What comes over a channel from a slot.
-pub(super) async fn answer<T, R: FromOver>(
+pub(crate) async fn answer<T, R: FromOver>(
     receiver: oneshot::Receiver<Result<T, R>>,
 ) -> Result<T, R> {
     Answered::Later(receiver).get().await

@@ -22,6 +22,13 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot is over and its session is not: its place is freed.
     fn leave(&self, slot: &Arc<Slot>);
 
+    /// Ends the session in `slot` if its time is over and nothing keeps it; afterwards it can be asked
+    /// again.
+    fn expire<'a>(
+        &'a self,
+        slot: &'a Arc<Slot>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+
     /// Turns are opened in the slot: they are to be looked at.
     fn watch(&self, slot: &Arc<Slot>);
 

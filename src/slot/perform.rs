@@ -11,6 +11,7 @@ use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::House;
+use crate::standing::Standing;
 use crate::state::{BeginRefusal, Effect, Input, LeaveReason, Settlement, Stall};
 use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
@@ -73,6 +74,7 @@ impl Slot {
                 Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
+                Effect::Stands { before, standing } => self.stands(before, standing),
                 Effect::Bury { tombstone } => self.bury(tombstone),
                 Effect::Leave { reason } => self.leave(reason),
             }
@@ -132,6 +134,13 @@ impl Slot {
                 slot.apply(Input::Alarm);
             }
         });
+    }
+
+    /// It takes turns from now on, or takes none.
+    fn stands(&self, before: Standing, standing: Standing) {
+        tracing::info!(session = %self.id, from = before.as_str(), to = standing.as_str(),
+            reason = %standing, "a session stands otherwise");
+        self.engine.counts.stands(standing);
     }
 
     /// The session is gone.

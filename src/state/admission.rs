@@ -17,7 +17,8 @@ impl BeginRequest {
 }
 
 impl<P: Ports> SessionState<P> {
-    /// Admits, queues or refuses a turn. In order: gone, closing, draining, busy, full, conflict.
+    /// Admits, queues or refuses a turn. In order: gone, closing, shut, draining, due,
+    /// busy, full, conflict.
     ///
     /// Whoever waits is never overtaken: a parallel newcomer waits, too, while somebody does.
     pub(super) fn begin(
@@ -28,7 +29,9 @@ impl<P: Ports> SessionState<P> {
         step: &mut Step<'_, P>,
     ) {
         let refusal = match &self.phase {
-            Phase::Live => request.draining.then_some(BeginRefusal::Draining),
+            Phase::Live if request.draining => Some(BeginRefusal::Draining),
+            Phase::Live => self.due(step.now).map(|_| BeginRefusal::Due(request.input.take())),
+            Phase::Shut(standing) => Some(BeginRefusal::Shut(*standing)),
             Phase::Closing(_) => Some(BeginRefusal::Closing),
             Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
             Phase::Left => Some(BeginRefusal::Left(request.input.take())),

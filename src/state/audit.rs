@@ -42,7 +42,9 @@ impl<P: Ports> SessionState<P> {
         let deletes = self.outbox.iter().filter(|it| matches!(it, Pending::Delete { .. })).count();
         let last = self.outbox.back().is_none_or(|it| matches!(it, Pending::Delete { .. }));
         match &self.phase {
-            Phase::Live => rule(deletes == 0, "a live session has a delete to write"),
+            Phase::Live | Phase::Shut(_) => {
+                rule(deletes == 0, "a live session has a delete to write")
+            }
             Phase::Closing(closing) => {
                 let expected = usize::from(closing.failed.is_none());
                 rule(deletes == expected, "a closing session has not one delete to write");

@@ -1,19 +1,14 @@
 //! Changes of a session without a turn.
 
 use super::outbox::Pending;
-use super::{Change, ChangeRefusal, Effect, Phase, Ports, SessionState, Step};
+use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Step};
 use crate::clock::Now;
-use crate::store::Write;
+use crate::store::{RecordPatch, Write};
 
 impl<P: Ports> SessionState<P> {
     /// Changes the session without a turn.
     pub(super) fn change(&mut self, change: Change, port: P::Change, step: &mut Step<'_, P>) {
-        let refusal = match &self.phase {
-            Phase::Live => None,
-            Phase::Closing(_) => Some(ChangeRefusal::Closing),
-            Phase::Gone(tombstone) => Some(ChangeRefusal::Gone(*tombstone)),
-            Phase::Left => Some(ChangeRefusal::Left),
-        };
+        let refusal = self.refuse_change(&change, step.now);
         let refusal = refusal.or_else(|| self.refuse_take_back(&change, step.now));
         if let Some(refusal) = refusal {
             step.effects.push(Effect::Changed { port, answer: Err(refusal) });
@@ -33,10 +28,32 @@ impl<P: Ports> SessionState<P> {
             }
             Change::TakeBack(redo) => Write::TakeBack { from: self.take_back(redo), at },
             Change::Label(label) => Write::Label { label },
+            Change::Stand(verb) => return self.stand(verb, port, step),
+            Change::Patch(patch) => self.patch(patch),
         };
-        self.touch(step.now);
+        let used = !matches!(write, Write::Patch { .. });
+        if used {
+            self.touch(step.now);
+        }
         let (version, last_seq) = (self.version, self.next_seq - 1);
-        self.outbox.push_back(Pending::Change { write: Some(write), port, version, last_seq });
+        let write = Some(write);
+        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used });
+    }
+
+    /// Changes what is said for it alone. Not a use.
+    fn patch(&mut self, patch: Patch) -> Write {
+        let mut stored = RecordPatch::default();
+        match patch {
+            Patch::Pinned(pinned) => {
+                self.set_pinned(pinned);
+                stored.pinned = Some(pinned);
+            }
+            Patch::Expiry(rules, expiry) => {
+                self.set_expiry(expiry);
+                stored.expiry = Some(rules);
+            }
+        }
+        Write::Patch { patch: stored }
     }
 
     /// Why nothing can be taken back now, if that is asked for.

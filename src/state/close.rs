@@ -32,7 +32,7 @@ impl<P: Ports> SessionState<P> {
         step: &mut Step<'_, P>,
     ) {
         match &mut self.phase {
-            Phase::Live => {
+            Phase::Live | Phase::Shut(_) => {
                 let until = step.now.wall.plus(keep_for);
                 let incarnation = self.incarnation;
                 let tombstone = Tombstone { incarnation, reason, at: step.now.wall, until };
@@ -70,7 +70,7 @@ impl<P: Ports> SessionState<P> {
                 Err(DeleteRefusal::Store(error.clone()))
             }
             Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(*tombstone)),
-            Phase::Live | Phase::Left => Err(DeleteRefusal::Left),
+            Phase::Live | Phase::Shut(_) | Phase::Left => Err(DeleteRefusal::Left),
         };
         step.effects.push(Effect::Deleted { port, answer });
     }

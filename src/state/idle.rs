@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{Effect, Phase, Ports, SessionState, Step};
 use crate::clock::{Moment, Now};
 
-/// What keeps a session in memory, however long it has not been used.
+/// What keeps a session in memory, or from expiring, however long it has not been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeptBy {
@@ -29,8 +29,16 @@ pub enum KeptBy {
     /// A turn was ended over its holder's head, and the holder has not noticed yet: the loaded session is
     /// what refuses it.
     Fenced,
-    /// Somebody is about to use it.
+    /// Somebody is about to use it. It does not keep a session from expiring, only in memory.
     Guest,
+    /// It is pinned: it never expires. That does not keep it in memory.
+    Pinned,
+    /// Somebody opens, loads or creates it. That is no state of a loaded session.
+    Starting,
+    /// A [`PruneHook`](crate::PruneHook) says so.
+    Hook,
+    /// A [`PruneHook`](crate::PruneHook) failed, or did not answer in time.
+    HookFailed,
 }
 
 /// Why a session left memory.
@@ -85,8 +93,10 @@ impl<P: Ports> SessionState<P> {
     pub(crate) fn idle_since(&self, now: Moment) -> Option<Moment> {
         match self.phase {
             Phase::Gone(_) | Phase::Left => None,
-            Phase::Live | Phase::Closing(_) if self.keepers().next().is_some() => Some(now),
-            Phase::Live | Phase::Closing(_) => Some(self.used_at),
+            Phase::Live | Phase::Shut(_) | Phase::Closing(_) => {
+                let at_rest = self.keepers().next().is_none();
+                Some(if at_rest { self.used_at } else { now })
+            }
         }
     }
 
@@ -97,7 +107,7 @@ impl<P: Ports> SessionState<P> {
         reason: LeaveReason,
         step: &mut Step<'_, P>,
     ) {
-        let live = matches!(self.phase, Phase::Live);
+        let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
         if live && self.keepers().next().is_none() && self.used_at <= unused_since {
             self.phase = Phase::Left;
             step.effects.push(Effect::Leave { reason });
@@ -106,7 +116,7 @@ impl<P: Ports> SessionState<P> {
 
     /// Somebody is about to use it; answers whether it can be used.
     pub(crate) fn let_in(&mut self) -> bool {
-        let live = matches!(self.phase, Phase::Live);
+        let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
         self.guests += u32::from(live);
         live
     }

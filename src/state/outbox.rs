@@ -49,7 +49,14 @@ pub(crate) enum Pending<P: Ports> {
         input: Bytes,
     },
     /// Changes the session without a turn.
-    Change { write: Option<Write>, port: P::Change, version: u64, last_seq: u64 },
+    Change {
+        write: Option<Write>,
+        port: P::Change,
+        version: u64,
+        last_seq: u64,
+        /// Whether it counts as use.
+        used: bool,
+    },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
     Delete { write: Option<Write> },
 }
@@ -209,7 +216,10 @@ impl<P: Ports> SessionState<P> {
     pub(super) fn stored(&mut self, result: Result<(), StoreError>, step: &mut Step<'_, P>) {
         self.writing = false;
         let Some(pending) = self.outbox.pop_front() else { return };
-        if !matches!(*pending, Pending::Settle { stream: None, .. }) {
+        if !matches!(
+            *pending,
+            Pending::Settle { stream: None, .. } | Pending::Change { used: false, .. }
+        ) {
             self.used_at = step.now.moment; // Repairs are nobody's work.
         }
         match (*pending, result) {
@@ -282,6 +292,7 @@ impl<P: Ports> SessionState<P> {
             None => match &self.phase {
                 Phase::Gone(tombstone) => BeginRefusal::Gone(*tombstone),
                 Phase::Closing(_) => BeginRefusal::Closing,
+                Phase::Shut(standing) => BeginRefusal::Shut(*standing),
                 Phase::Live | Phase::Left => BeginRefusal::Cancelled(self.cancelled_by(generation)),
             },
         };
@@ -318,7 +329,7 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Refused { port: queued.port, refusal });
         }
         self.refuse_all_echoes(&BeginRefusal::Store(error.clone()), step);
-        if matches!(self.phase, Phase::Live) {
+        if matches!(self.phase, Phase::Live | Phase::Shut(_)) {
             self.phase = Phase::Left;
             step.effects.push(Effect::Leave { reason: LeaveReason::StoreFailed });
         }

@@ -10,11 +10,15 @@ use super::close::Deletion;
 use super::idle::{KeptBy, LeaveReason};
 use super::partial::Spoken;
 use super::stalls::{Stall, StallRule};
+use super::standing::Verb;
 use crate::clock::{Moment, Timestamp};
+use crate::expiry::{Expiry, ExpiryRules};
 use crate::id::{Generation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
+use crate::rt::Arc;
+use crate::standing::Standing;
 use crate::store::{DataChange, InputFate, Request, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -151,6 +155,19 @@ pub(crate) enum Change {
     TakeBack(Redo),
     /// Changes the line for people.
     Label(Option<String>),
+    /// Changes whether it takes turns.
+    Stand(Verb),
+    /// Changes what is said for it alone.
+    Patch(Patch),
+}
+
+/// What is said for a session alone.
+#[derive(Clone, Debug)]
+pub(crate) enum Patch {
+    /// Whether it never ends by itself.
+    Pinned(bool),
+    /// When it ends by itself: as it is stored, and as it counts.
+    Expiry(Option<Box<ExpiryRules>>, Arc<Expiry>),
 }
 
 /// What the shell is to do, after the lock.
@@ -192,6 +209,8 @@ pub(crate) enum Effect<P: Ports> {
     Unwatch,
     /// A turn is stuck. Told once, until it makes progress again.
     Stalled { stream: P::Stream, stall: Stall },
+    /// It stands otherwise from now on.
+    Stands { before: Standing, standing: Standing },
     /// The session is gone: its slot becomes the tombstone.
     Bury { tombstone: Tombstone },
     /// This state is over: its slot is taken off.
@@ -210,6 +229,10 @@ pub(crate) enum BeginRefusal {
     Gone(Tombstone),
     /// It is being deleted.
     Closing,
+    /// It takes no turns.
+    Shut(Standing),
+    /// Its time is over: expire it, and ask again with the input that comes back.
+    Due(Option<Bytes>),
     /// The supervisor shuts down.
     Draining,
     /// Another turn runs.
@@ -267,6 +290,10 @@ pub(crate) enum ChangeRefusal {
     Gone(Tombstone),
     /// It is being deleted.
     Closing,
+    /// It does not take this as it stands.
+    Shut(Standing),
+    /// Its time is over: expire it, and ask again.
+    Due,
     /// A turn runs or waits.
     Busy { holder: Holder },
     /// The session is not as it was when it was found out what to take back.
@@ -322,6 +349,8 @@ pub(crate) struct Snapshot {
     pub(crate) idle_for: Duration,
     /// What keeps it in memory.
     pub(crate) kept_by: SmallVec<[KeptBy; 4]>,
+    /// Whether it takes turns.
+    pub(crate) standing: Standing,
     /// The newest turn.
     pub(crate) generation: Generation,
 }

@@ -19,7 +19,7 @@ impl<P: Ports> SessionState<P> {
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
-        if !matches!(self.phase, Phase::Live) || self.may_live(generation) {
+        if !matches!(self.phase, Phase::Live | Phase::Shut(_)) || self.may_live(generation) {
             step.effects.push(Effect::Settled { port, answer: Ok(Settlement::Failed) });
             return;
         }

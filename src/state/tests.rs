@@ -30,14 +30,16 @@ use bytes::Bytes;
 
 use super::{
     Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, SessionState, Settings,
-    Snapshot, Special, Spoken, StallRule, Target, Ticket,
+    Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
+use crate::expiry::{Ages, Expiry, ExpiryRules};
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
+use crate::rt::Arc;
 use crate::store::{
     FenceReason, InputFate, PartialPiece, Record, Request, StoreError, TurnMarker, Write,
 };
@@ -94,7 +96,8 @@ impl Spoken for u32 {
 /// What sessions under test are loaded with, in the run `instance`.
 fn settings(instance: u128, partials: PartialPolicy) -> Settings {
     let (at, instance) = (at(START), InstanceId::from_random(instance));
-    Settings { at, instance, partials, max_branches: 3 }
+    let (expiry, ages) = (Arc::default(), Ages::default());
+    Settings { at, instance, partials, max_branches: 3, expiry, ages }
 }
 
 thread_local! {
@@ -171,6 +174,7 @@ fn record(markers: &[u64]) -> Record {
         expiry: None,
         pinned: false,
         crashes: 0,
+        previous: None,
     }
 }
 
@@ -210,6 +214,20 @@ impl Rig {
         SAID.take();
         let state = SessionState::load(record, said, settings(2, partials));
         Self { state, second: START }
+    }
+
+    /// A session that ends when it was not used for so long.
+    fn expiring(idle: Duration) -> Self {
+        let mut rig = Self::new();
+        let rules = ExpiryRules { idle: Some(idle), ..ExpiryRules::default() };
+        let expiry = Expiry::default().overlaid(&rules).unwrap();
+        let settings = Settings { expiry: Arc::new(expiry), ..settings(2, PartialPolicy::Beside) };
+        rig.state = SessionState::load(&record(&[]), Vec::new(), settings);
+        rig
+    }
+
+    fn stand(&mut self, verb: Verb) -> String {
+        self.apply(Input::Change { change: Change::Stand(verb), port: 8 })
     }
 
     /// A session whose turn 1 runs.

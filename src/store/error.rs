@@ -88,6 +88,9 @@ pub enum FenceReason {
     /// A turn is open, and nothing can be taken back under it.
     #[error("a turn is open")]
     TurnOpen,
+    /// The session was used since it was looked at.
+    #[error("the session was used since")]
+    UsedSince,
 }
 
 impl StoreError {

@@ -345,6 +345,7 @@ impl Shared {
             expiry: new.expiry,
             pinned: false,
             crashes: 0,
+            previous: new.previous,
         };
         let filed = index.lanes.enter(&record);
         let data = new.data.into_iter().collect();

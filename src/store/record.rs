@@ -7,7 +7,7 @@ use crate::expiry::ExpiryRules;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
-use crate::standing::Standing;
+use crate::standing::{Previous, Standing};
 use crate::tombstone::Tombstone;
 
 /// The metadata of one life of a session. Its entries and data are read apart.
@@ -62,6 +62,8 @@ pub struct Record {
     pub pinned: bool,
     /// How many starts in a row, the last ones, have found it with an open turn. A commit makes it 0.
     pub crashes: u32,
+    /// What its key led to before.
+    pub previous: Option<Box<Previous>>,
 }
 
 /// The class of a session that has none and no key.

@@ -7,7 +7,7 @@ use crate::expiry::ExpiryRules;
 use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
-use crate::standing::Standing;
+use crate::standing::{Previous, Standing};
 use crate::tombstone::Tombstone;
 
 use super::record::{Record, TurnMarker};
@@ -27,6 +27,8 @@ pub struct NewRecord {
     pub class: Option<String>,
     /// When it ends by itself, if that is said for it alone.
     pub expiry: Option<Box<ExpiryRules>>,
+    /// What its key led to before.
+    pub previous: Option<Box<Previous>>,
     /// Its first entries, encoded.
     pub entries: Vec<Bytes>,
     /// Its first data, encoded.
@@ -45,6 +47,7 @@ impl NewRecord {
             label: None,
             class: None,
             expiry: None,
+            previous: None,
             entries: Vec::new(),
             data: Vec::new(),
             at,
@@ -194,13 +197,17 @@ pub enum Write {
         /// The new one.
         label: Option<String>,
     },
-    /// Changes whether the session takes turns. Unbinds every key that points to this life, if keys may not
-    /// lead to it from then on.
+    /// Changes whether the session takes turns. Keys stay bound to it: whoever follows one sees that the
+    /// session is not to be used, and binds the key to a fresh one.
     ///
-    /// Fenced if a turn is open.
+    /// Fenced if a turn is open, or it is not as `unused_since` says.
     Standing {
         /// The new one.
         standing: Standing,
+        /// Only if it is active, not pinned, and was not used after that.
+        unused_since: Option<Timestamp>,
+        /// When it was used, if this is a use: becomes `last_active_at`.
+        used_at: Option<Timestamp>,
     },
     /// Changes metadata. Not a use, but for what it says of one.
     Patch {

@@ -46,7 +46,7 @@ impl fmt::Display for Unreadable {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cursor {cursor} cannot be resumed: {reason}")]
 #[non_exhaustive]
-pub struct ResumeError {
+pub struct RejoinError {
     /// The cursor.
     pub cursor: Cursor,
     /// Why.
@@ -102,7 +102,7 @@ impl Subscription {
     }
 
     /// The place after what it has handed out: to come back to with
-    /// [`Session::resume`](crate::Session::resume).
+    /// [`Session::rejoin`](crate::Session::rejoin).
     pub fn cursor(&self) -> Cursor {
         Cursor::after(self.id, self.next - 1)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
-use super::{idle, watch};
+use super::{idle, prune, watch};
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -49,6 +49,8 @@ pub(super) struct SupervisorState {
     watch: JoinHandle<()>,
     /// Lets sessions leave that are not used; ends with the supervisor.
     idle: JoinHandle<()>,
+    /// Ends conversations whose time is over; ends with the supervisor.
+    prune: JoinHandle<()>,
 }
 
 impl Drop for SupervisorState {
@@ -56,6 +58,7 @@ impl Drop for SupervisorState {
         self.clock.abort();
         self.watch.abort();
         self.idle.abort();
+        self.prune.abort();
     }
 }
 
@@ -82,7 +85,9 @@ impl Actor for SupervisorActor {
         });
         let watch = strong.engine.spawner.spawn(watch::run(strong.watch.clone(), shared.clone()));
         let idle = strong.engine.spawner.spawn(idle::run(strong.idle.clone(), shared.clone()));
-        Ok(SupervisorState { shared, clock, watch, idle })
+        let every = strong.engine.config.prune.every;
+        let prune = strong.engine.spawner.spawn(prune::run(every, shared.clone()));
+        Ok(SupervisorState { shared, clock, watch, idle, prune })
     }
 
     async fn handle(

@@ -1,5 +1,6 @@
 //! How a supervisor comes to be.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use ractor::Actor;
@@ -14,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::entry::{ChatMessage, Content};
+use crate::hook::PruneHook;
 use crate::id::{IdSource, RandomIds};
 use crate::metrics::Counts;
 use crate::partial::PartialEntry;
@@ -23,7 +25,6 @@ use crate::store::{MemoryStore, Store};
 
 /// Builds a [`Supervisor`]. Without anything it has a [`MemoryStore`], the defaults of [`Config`],
 /// the machine's clocks and random ids.
-#[derive(Debug)]
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct SupervisorBuilder<E = ChatMessage> {
     /// Where records will live.
@@ -38,8 +39,17 @@ pub struct SupervisorBuilder<E = ChatMessage> {
     admission: Arc<dyn Admission>,
     /// How a partial reply will become an entry.
     partial_entry: Option<PartialEntry>,
+    /// What the host will say before a conversation ends by itself.
+    hook: Option<Arc<dyn PruneHook>>,
     /// What the entries will be.
     entries: PhantomData<fn() -> E>,
+}
+
+impl<E> fmt::Debug for SupervisorBuilder<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut builder = f.debug_struct("SupervisorBuilder");
+        builder.field("store", &self.store).field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl<E> SupervisorBuilder<E> {
@@ -52,6 +62,7 @@ impl<E> SupervisorBuilder<E> {
             ids: Arc::new(RandomIds),
             admission: Arc::new(AdmitAll),
             partial_entry: None,
+            hook: None,
             entries: PhantomData,
         }
     }
@@ -113,6 +124,13 @@ impl<E> SupervisorBuilder<E> {
         self
     }
 
+    /// Who is asked before a conversation ends by itself: whether something outside keeps it. Without one,
+    /// only what the library knows of keeps it.
+    pub fn prune_hook(mut self, hook: impl PruneHook) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
     /// Starts the supervisor on the current tokio runtime.
     ///
     /// First, every turn that an earlier run left open is settled as interrupted, with its input
@@ -130,11 +148,11 @@ impl<E> SupervisorBuilder<E> {
         self.config.validate()?;
         let spawner = Spawner::current().ok_or(StartError::NoRuntime)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let Self { store, config, ids, admission, partial_entry, .. } = self;
+        let Self { store, config, ids, admission, partial_entry, hook, .. } = self;
         if config.partials.interrupted == PartialPolicy::Entry && partial_entry.is_none() {
             return Err(StartError::NoPartialEntry);
         }
-        let parts = Parts { store, config, clock, ids, admission, partial_entry };
+        let parts = Parts { store, config, clock, ids, admission, partial_entry, hook };
         let engine = Engine::new(parts, spawner)?;
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;

@@ -12,6 +12,7 @@ use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
 use crate::slot::{Presence, Slot};
+use crate::standing::{Previous, RebindReason};
 use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
@@ -24,8 +25,9 @@ pub struct Opened<E = ChatMessage> {
     pub session: Session<E>,
     /// Whether this call created it.
     pub created: bool,
-    /// The session that the key was bound to before, if this call bound it anew.
-    pub previous: Option<SessionId>,
+    /// The session that the key was bound to before, if this call bound it anew, and why. A bot tells its
+    /// user by this that a conversation has ended; [`Session::previous`] says it later.
+    pub previous: Option<Previous>,
 }
 
 /// What became of an attempt to create.
@@ -73,15 +75,20 @@ impl<E: Content> Supervisor<E> {
         new: impl FnOnce() -> NewSession<E>,
     ) -> Result<Opened<E>, OpenError> {
         let shared = &self.shared;
-        let opened = |slot| Opened { session: self.session(slot), created: false, previous: None };
         let _flight = shared.key_flights.join(key).await;
         let mut new = Some(new);
         let mut seed = None;
         loop {
-            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
-                Resolved::Live(slot) => return Ok(opened(slot)),
-                Resolved::Nothing { bound_to } => bound_to,
-            };
+            let (expected, previous) =
+                match shared.resolve(key).await.map_err(shared.failed(key))? {
+                    Resolved::Live(slot) => {
+                        let session = self.session(slot);
+                        return Ok(Opened { session, created: false, previous: None });
+                    }
+                    Resolved::Nothing { bound_to, reason } => {
+                        (bound_to.clone(), bound_to.map(|id| Previous::new(id, reason)))
+                    }
+                };
             if shared.engine.is_draining() {
                 return Err(OpenError::Draining { instance: self.instance() });
             }
@@ -90,8 +97,8 @@ impl<E: Content> Supervisor<E> {
             }
             let Some(seed) = &seed else { continue };
             let binding = Binding { key: key.clone(), expected };
-            if let Some(slot) = shared.attempt_key(binding, seed).await? {
-                return Ok(Opened { created: true, ..opened(slot) });
+            if let Some(slot) = shared.attempt_key(binding, seed, previous.clone()).await? {
+                return Ok(Opened { session: self.session(slot), created: true, previous });
             }
         }
     }
@@ -124,10 +131,12 @@ impl<E: Content> Supervisor<E> {
                     let id = slot.id.clone();
                     (Some(slot), Some(id))
                 }
-                Resolved::Nothing { bound_to } => (None, bound_to),
+                Resolved::Nothing { bound_to, .. } => (None, bound_to),
             };
             let binding = Binding { key: key.clone(), expected: previous.clone() };
-            let Some(slot) = shared.attempt_key(binding, &seed).await? else { continue };
+            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
+            let attempt = shared.attempt_key(binding, &seed, previous.clone()).await?;
+            let Some(slot) = attempt else { continue };
             if let Some(old) = old {
                 let at_once = std::time::Duration::ZERO;
                 // Where it is loaded by now: it may have been left and used since.
@@ -176,7 +185,7 @@ impl<E: Content> Supervisor<E> {
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
         let (instance, failed) =
             (self.instance(), |source| CreateError::Store { id: id.clone(), source });
-        match shared.attempt(id, None, &seed).await.map_err(failed)? {
+        match shared.attempt(id, None, &seed, None).await.map_err(failed)? {
             Attempt::Created(slot) => Ok(self.session(slot)),
             Attempt::Taken | Attempt::KeyMoved => {
                 Err(CreateError::Exists { id: id.clone(), instance })
@@ -232,8 +241,8 @@ impl<E: Content> Supervisor<E> {
 enum Resolved {
     /// A session.
     Live(Arc<Slot>),
-    /// None; what the store says it is bound to, a session that is gone.
-    Nothing { bound_to: Option<SessionId> },
+    /// None; what the store says it is bound to, a session that no key leads to, and why.
+    Nothing { bound_to: Option<SessionId>, reason: RebindReason },
 }
 
 impl Shared {
@@ -260,7 +269,8 @@ impl Shared {
 
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
-        self.keys.get(key).filter(|slot| slot.presence() == Presence::Live)
+        let now = self.engine.now();
+        self.keys.get(key).filter(|slot| slot.presence_at(now).is_routable())
     }
 
     /// Whether `key` is bound to a session, as far as one can know without following it.
@@ -277,7 +287,9 @@ impl Shared {
         if let Some(slot) = self.keys.get(key) {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate(&slot.id).await? {
-                Located::Live(now) if now.incarnation == slot.incarnation => {
+                Located::Live(now)
+                    if now.incarnation == slot.incarnation && now.presence().is_routable() =>
+                {
                     self.note(key, &now);
                     return Ok(Resolved::Live(now));
                 }
@@ -287,14 +299,23 @@ impl Shared {
         let bound = self.engine.store.bound_to(key).await;
         let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
         let Some(id) = bound else {
-            return Ok(Resolved::Nothing { bound_to: None });
+            return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone });
         };
-        Ok(match self.locate(&id).await? {
-            Located::Live(slot) => {
+        let reason = match self.locate(&id).await? {
+            Located::Live(slot) => match slot.presence() {
+                Presence::Shut(standing) => RebindReason::of(standing),
+                Presence::Live | Presence::Due | Presence::Closing => None,
+                Presence::Gone(_) | Presence::Left => None,
+            }
+            .ok_or(slot),
+            Located::Gone(_) | Located::Unknown => Ok(RebindReason::Gone),
+        };
+        Ok(match reason {
+            Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason },
+            Err(slot) => {
                 self.note(key, &slot);
                 Resolved::Live(slot)
             }
-            Located::Gone(_) | Located::Unknown => Resolved::Nothing { bound_to: Some(id) },
         })
     }
 
@@ -304,9 +325,10 @@ impl Shared {
         &self,
         binding: Binding,
         seed: &Seed,
+        previous: Option<Previous>,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed).await.map_err(self.failed(&key))? {
+        match self.attempt(&id, Some(binding), seed, previous).await.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
                 self.note(&key, &slot);
                 Ok(Some(slot))
@@ -322,6 +344,7 @@ impl Shared {
         id: &SessionId,
         binding: Option<Binding>,
         seed: &Seed,
+        previous: Option<Previous>,
     ) -> Result<Attempt, StoreError> {
         // A fresh id as well: its key leads to it as soon as the store has it, and whoever follows and
         // deletes it must not be ahead of its own publication.
@@ -339,6 +362,7 @@ impl Shared {
             label: seed.label.clone(),
             class: seed.class.clone(),
             expiry: seed.expiry.clone(),
+            previous: previous.map(Box::new),
             entries: seed.entries.clone(),
             data: seed.data.clone(),
             at: self.engine.now().wall,

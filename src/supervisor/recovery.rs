@@ -78,6 +78,8 @@ pub(super) async fn settle_one(
         instance: engine.instance,
         partials: engine.config.partials.interrupted,
         max_branches: engine.config.limits.max_branches,
+        expiry: engine.expiry(record),
+        ages: engine.ages(record, engine.now()),
     };
     let repairs = SessionState::<Callers>::load(record, said, settings).into_repairs();
     for (marker, mut write) in record.open.iter().zip(repairs) {

@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(super) watch: Arc<Watch>,
     /// The loaded sessions by their last use.
     pub(super) idle: Arc<Idle>,
+    /// How often in a row the last rites of a life have failed.
+    pub(super) rites: ShardedMap<Incarnation, u32>,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
     /// Itself, for the slots.
@@ -70,6 +72,7 @@ impl Shared {
             id_flights: Flights::new(),
             actor: Mutex::new(None),
             watch: Arc::new(Watch::new()),
+            rites: ShardedMap::new(),
             stirred: Notify::new(),
             myself: myself.clone(),
         })
@@ -80,8 +83,12 @@ impl Shared {
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
         loop {
-            match self.presence(id) {
-                Some((slot, Presence::Live)) => return Ok(Located::Live(slot)),
+            match self.presence_now(id) {
+                Some((slot, Presence::Live | Presence::Shut(_))) => return Ok(Located::Live(slot)),
+                Some((slot, Presence::Due)) => {
+                    self.expire(&slot).await?;
+                    continue;
+                }
                 Some((slot, Presence::Closing)) => {
                     self.wait_gone(&slot).await?;
                     continue;
@@ -93,9 +100,27 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            if let Some(located) = self.load(id).await? {
+            let located = self.load(id).await?;
+            if let Some(Located::Live(slot)) = &located
+                && slot.presence_at(self.engine.now()) == Presence::Due
+            {
+                self.expire(slot).await?;
+                continue;
+            }
+            if let Some(located) = located {
                 return Ok(located);
             }
+        }
+    }
+
+    /// The slot under `id`, if there is one, and whether its time is over.
+    fn presence_now(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
+        match self.registry.get(id)? {
+            Place::Live(slot) => {
+                let presence = slot.presence_at(self.engine.now());
+                Some((slot, presence))
+            }
+            Place::Gone(_) => None,
         }
     }
 
@@ -199,6 +224,13 @@ impl House for Shared {
     fn leave(&self, slot: &Arc<Slot>) {
         self.registry.remove(slot);
         self.forget_key(slot);
+    }
+
+    fn expire<'a>(
+        &'a self,
+        slot: &'a Arc<Slot>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
+        Box::pin(Self::expire(self, slot))
     }
 
     fn watch(&self, slot: &Arc<Slot>) {

@@ -203,9 +203,11 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
         73..78 => Write::Append { first_seq: next, entries: random.payloads(4), version, at },
         78..85 => Write::PutData { changes: changes(random), version, at },
         85..88 => Write::Patch { patch: patch(random) },
-        88..90 => {
-            Write::Standing { standing: STANDINGS[usize::try_from(random.below(4)).unwrap()] }
-        }
+        88..90 => Write::Standing {
+            standing: STANDINGS[usize::try_from(random.below(4)).unwrap()],
+            unused_since: random.chance(30).then(|| random.time()),
+            used_at: random.chance(30).then_some(at),
+        },
         90..93 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
         _ => Write::Delete {
             tombstone: Tombstone {

@@ -37,6 +37,8 @@ fn effect(effect: &Effect<Test>) -> String {
             Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
             Err(ChangeRefusal::Gone(_)) => format!("changed(c{port} gone)"),
             Err(ChangeRefusal::Closing) => format!("changed(c{port} closing)"),
+            Err(ChangeRefusal::Shut(it)) => format!("changed(c{port} {})", it.as_str()),
+            Err(ChangeRefusal::Due) => format!("changed(c{port} due)"),
             Err(ChangeRefusal::Busy { .. }) => format!("changed(c{port} busy)"),
             Err(ChangeRefusal::Moved) => format!("changed(c{port} moved)"),
             Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
@@ -73,6 +75,7 @@ fn effect(effect: &Effect<Test>) -> String {
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
+        Effect::Stands { standing, .. } => format!("stands({})", standing.as_str()),
         Effect::Bury { .. } => "bury".to_owned(),
         Effect::Leave { reason } => {
             let told = *reason != LeaveReason::StoreFailed;
@@ -86,6 +89,8 @@ fn refusal(refusal: &BeginRefusal) -> String {
         BeginRefusal::Left(_) => "left".to_owned(),
         BeginRefusal::Gone(_) => "gone".to_owned(),
         BeginRefusal::Closing => "closing".to_owned(),
+        BeginRefusal::Shut(it) => it.as_str().to_owned(),
+        BeginRefusal::Due(_) => "due".to_owned(),
         BeginRefusal::Draining => "draining".to_owned(),
         BeginRefusal::Busy { holder, queued } => format!("busy {} q{queued}", self::holder(holder)),
         BeginRefusal::QueueFull { holder, queued } => {
@@ -147,6 +152,7 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
     let mut words = Vec::new();
     match &state.phase {
         Phase::Live => words.push("live".to_owned()),
+        Phase::Shut(standing) => words.push(standing.as_str().to_owned()),
         Phase::Closing(closing) => {
             words.push("closing".to_owned());
             words.extend(closing.failed.iter().map(|_| "failed".to_owned()));
@@ -234,7 +240,7 @@ fn details(write: &Write) -> String {
         Write::PutData { version, .. } => format!(":data-v{version}"),
         Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
         Write::Label { .. } => ":label".to_owned(),
-        Write::Standing { standing } => format!(":{}", standing.as_str()),
+        Write::Standing { standing, .. } => format!(":{}", standing.as_str()),
         Write::Patch { .. } => ":patch".to_owned(),
         Write::Delete { .. } => String::new(),
     }

@@ -7,6 +7,7 @@ mod live;
 mod over;
 mod phases;
 mod queued;
+mod shut;
 mod special;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,12 @@ use super::{
     delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
     unavailable,
 };
-use crate::state::LeaveReason;
+use crate::standing::SuspendReason;
+use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 49] = [
+const INPUTS: [&str; 56] = [
     "reject",
     "queue",
     "queue-full",
@@ -70,6 +72,13 @@ const INPUTS: [&str; 49] = [
     "take-77",
     "clear-1",
     "clear-77",
+    "suspend",
+    "resume",
+    "archive",
+    "restore",
+    "end",
+    "expire",
+    "pin",
     "ok",
     "unavailable",
     "unknown",
@@ -80,7 +89,7 @@ const INPUTS: [&str; 49] = [
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 26] = [
+const PHASES: [Row; 30] = [
     ("idle", phases::idle, live::IDLE),
     ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -106,6 +115,10 @@ const PHASES: [Row; 26] = [
     ("branches at their limit", phases::branches, special::BRANCHES),
     ("a piece with the store", phases::piece, special::PIECE),
     ("a piece with the store, of a turn that is over", phases::last_piece, special::LAST_PIECE),
+    ("suspended while a turn ran", phases::suspended, shut::SUSPENDED),
+    ("archived", phases::archived, shut::ARCHIVED),
+    ("ended", phases::ended, shut::ENDED),
+    ("due", phases::due, shut::DUE),
     ("a delete with the store", phases::closing, over::CLOSING),
     ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
     ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
@@ -196,6 +209,13 @@ fn input(name: &str) -> Input<Test> {
         "take-77" => Input::Take { generation: Generation::new(77) },
         "clear-1" => Input::Clear { generation: first, port: 9 },
         "clear-77" => Input::Clear { generation: Generation::new(77), port: 9 },
+        "suspend" => change(Change::Stand(Verb::Suspend(SuspendReason::Requested))),
+        "resume" => change(Change::Stand(Verb::Resume)),
+        "archive" => change(Change::Stand(Verb::Archive)),
+        "restore" => change(Change::Stand(Verb::Restore)),
+        "end" => change(Change::Stand(Verb::End)),
+        "expire" => change(Change::Stand(Verb::Expire)),
+        "pin" => change(Change::Patch(Patch::Pinned(true))),
         "ok" => Input::Stored { result: Ok(()) },
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
@@ -277,7 +297,8 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Phase::Closing(_) => 1,
         Phase::Gone(_) => 2,
         Phase::Left => 3,
+        Phase::Shut(_) => 4,
     };
     let phases: BTreeSet<u8> = PHASES.iter().map(phase).collect();
-    assert_eq!(phases, (0..=3).collect());
+    assert_eq!(phases, (0..=4).collect());
 }

@@ -30,17 +30,6 @@ pub(super) struct Index {
     pub(super) lanes: Lanes,
 }
 
-impl Index {
-    /// Unbinds those of `keys` that still point to the life `incarnation`.
-    pub(super) fn unbind(&mut self, keys: &[SessionKey], incarnation: Incarnation) {
-        for key in keys {
-            if self.bindings.get(key).is_some_and(|(_, bound)| *bound == incarnation) {
-                self.bindings.remove(key);
-            }
-        }
-    }
-}
-
 impl Shared {
     /// [`Write::Delete`](crate::store::Write::Delete).
     pub(super) fn delete(
@@ -54,7 +43,11 @@ impl Shared {
             life.over = true;
             Ok((std::mem::take(&mut life.keys), life.filed.take()))
         })?;
-        index.unbind(&keys, incarnation);
+        for key in keys {
+            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
+                index.bindings.remove(&key);
+            }
+        }
         index.lanes.leave(filed, incarnation);
         index.order.remove(&incarnation);
         self.lives.insert(id.clone(), Entry::Gone(tombstone));

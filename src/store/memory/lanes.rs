@@ -81,9 +81,6 @@ impl Shared {
         self.with_life(id, incarnation, |life| {
             life.apply(write)?;
             index.file(life);
-            if !life.record.standing.is_routable() {
-                index.unbind(&life.keys, incarnation);
-            }
             Ok(())
         })
     }

@@ -137,10 +137,18 @@ impl Life {
                 self.touch(version, at);
             }
             Write::Label { label } => self.record.label = label,
-            Write::Standing { standing } if self.open.is_empty() => {
+            Write::Standing { standing, unused_since, used_at } => {
+                let (active, pinned) = (self.record.standing.is_active(), self.record.pinned);
+                let idle = |since| self.record.last_active_at <= since && active && !pinned;
+                if !unused_since.is_none_or(idle) {
+                    return Err(StoreError::fenced(FenceReason::UsedSince));
+                }
+                if !self.open.is_empty() {
+                    return Err(StoreError::fenced(FenceReason::TurnOpen));
+                }
                 self.record.standing = standing;
+                self.record.last_active_at = used_at.unwrap_or(self.record.last_active_at);
             }
-            Write::Standing { .. } => return Err(StoreError::fenced(FenceReason::TurnOpen)),
             Write::Patch { patch } => self.patch(patch),
             Write::Delete { .. } => unreachable!("a delete goes through the index"),
         }

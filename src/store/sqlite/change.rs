@@ -130,7 +130,10 @@ pub(super) fn apply(
             life.active_at = *at;
         }
         Write::Label { label } => life.label.clone_from(label),
-        Write::Standing { standing } => standing::change(connection, &mut life, *standing)?,
+        Write::Standing { standing, unused_since, used_at } => {
+            standing::change(&mut life, *standing, *unused_since)?;
+            life.active_at = used_at.unwrap_or(life.active_at);
+        }
         Write::Patch { patch } => standing::patch(&mut life, patch)?,
         Write::Delete { tombstone } => return delete(connection, id, incarnation, tombstone),
     }

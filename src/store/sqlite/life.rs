@@ -77,6 +77,7 @@ impl Life {
             traits: Traits {
                 class: new.class.clone(),
                 expiry: new.expiry.clone(),
+                previous: new.previous.clone(),
                 ..Traits::default()
             }
             .encode(),
@@ -219,7 +220,7 @@ impl Life {
 
     /// What the library makes of it; `None` if its id, its key or its traits are none, which is damage.
     pub(super) fn into_record(self) -> Option<Record> {
-        let Traits { class, standing, expiry, pinned, crashes } =
+        let Traits { class, standing, expiry, pinned, crashes, previous } =
             Traits::decode(self.traits.as_deref())?;
         Some(Record {
             id: SessionId::new(&self.id).ok()?,
@@ -241,6 +242,7 @@ impl Life {
             expiry,
             pinned,
             crashes,
+            previous,
         })
     }
 

@@ -4,30 +4,31 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::binding;
 use super::failure::Setback;
 use super::life::Life;
 use super::query;
 use super::row::{self, Table};
 use super::traits::Traits;
+use crate::clock::Timestamp;
 use crate::id::Incarnation;
 use crate::standing::Standing;
 use crate::store::{Bucket, DueBy, DuePage, DueQuery, FenceReason, Lane, Record, RecordPatch};
 
 /// [`Write::Standing`](crate::store::Write::Standing).
 pub(super) fn change(
-    connection: &Connection,
     life: &mut Life,
     standing: Standing,
+    unused_since: Option<Timestamp>,
 ) -> Result<(), Setback> {
+    let traits = life.traits()?;
+    let idle = |since| life.active_at <= since && traits.standing.is_active() && !traits.pinned;
+    if !unused_since.is_none_or(idle) {
+        return Err(Setback::fenced(FenceReason::UsedSince));
+    }
     if !life.open.is_empty() {
         return Err(Setback::fenced(FenceReason::TurnOpen));
     }
-    let traits = life.traits()?;
     life.set_traits(&Traits { standing, ..traits });
-    if !standing.is_routable() {
-        binding::remove_all(connection, life.incarnation)?;
-    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expiry::ExpiryRules;
-use crate::standing::Standing;
+use crate::standing::{Previous, Standing};
 
 /// What most sessions have none of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub(super) struct Traits {
     /// How many starts in a row have found it with an open turn.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) crashes: u32,
+    /// What its key led to before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<Box<Previous>>,
 }
 
 /// Whether there is nothing to say.

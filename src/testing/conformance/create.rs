@@ -57,6 +57,7 @@ async fn a_created_session_reads_back_with_every_field(rig: Rig) -> Verdict {
         expiry: None,
         pinned: false,
         crashes: 0,
+        previous: None,
     };
     same("the answer", &record, &expected)?;
     same("look up", &rig.found(&record.id, at(5)).await?, &Found::Live(expected.clone()))?;
@@ -217,6 +218,7 @@ fn empty_record(name: &str) -> Record {
         expiry: None,
         pinned: false,
         crashes: 0,
+        previous: None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::rig::{
 use crate::clock::Timestamp;
 use crate::expiry::ExpiryRules;
 use crate::id::Incarnation;
-use crate::standing::{EndReason, ExpiryClock, Standing, SuspendReason};
+use crate::standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
 use crate::store::{
     Binding, Bucket, DueBy, DueQuery, FenceReason, Lane, NewRecord, Record, RecordFilter,
     RecordPatch, Write,
@@ -19,8 +19,9 @@ use crate::store::{
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
     a_standing_is_kept_and_is_no_use,
-    keys_lead_to_what_is_routable_and_to_nothing_else,
+    a_standing_leaves_keys_alone,
     a_standing_is_not_changed_while_a_turn_is_open,
+    a_standing_is_not_changed_if_it_was_used_since,
     a_patch_changes_what_it_names,
     a_commit_ends_a_row_of_crashes,
     a_class_and_rules_of_its_own_are_kept,
@@ -40,7 +41,7 @@ fn archived(seconds: u64) -> Standing {
 
 /// Changes the standing.
 const fn stand(standing: Standing) -> Write {
-    Write::Standing { standing }
+    Write::Standing { standing, unused_since: None, used_at: None }
 }
 
 /// Patches the record.
@@ -64,20 +65,17 @@ async fn a_standing_is_kept_and_is_no_use(rig: Rig) -> Verdict {
     Ok(())
 }
 
-async fn keys_lead_to_what_is_routable_and_to_nothing_else(rig: Rig) -> Verdict {
+async fn a_standing_leaves_keys_alone(rig: Rig) -> Verdict {
     let life = rig.create(new_bound("a", "a", None)).await?;
-    rig.done(&life, [stand(SUSPENDED)]).await?;
-    same("the key of a suspended one", &rig.bound_to(&key("a")).await?, &Some(id("a")))?;
-    rig.done(&life, [stand(archived(20))]).await?;
-    same("the key of an archived one", &rig.bound_to(&key("a")).await?, &None)?;
-    let other = rig.create(new_bound("b", "a", None)).await?;
+    let ended = Standing::Ended { reason: EndReason::Requested, at: at(30) };
+    for standing in [SUSPENDED, Standing::Active, archived(20), ended] {
+        rig.done(&life, [stand(standing)]).await?;
+        same("the key", &rig.bound_to(&key("a")).await?, &Some(id("a")))?;
+    }
+    rig.create(new_bound("b", "a", Some("a"))).await?;
+    same("the key, bound anew", &rig.bound_to(&key("a")).await?, &Some(id("b")))?;
     rig.done(&life, [stand(Standing::Active)]).await?;
-    same("the key after the restore", &rig.bound_to(&key("a")).await?, &Some(id("b")))?;
-    // A key that has moved on is not its to unbind.
-    rig.done(&life, [stand(archived(30))]).await?;
-    same("the key of another", &rig.bound_to(&key("a")).await?, &Some(id("b")))?;
-    rig.done(&other, [stand(Standing::Ended { reason: EndReason::Requested, at: at(9) })]).await?;
-    same("the key of one that has ended", &rig.bound_to(&key("a")).await?, &None)
+    same("the key of another", &rig.bound_to(&key("a")).await?, &Some(id("b")))
 }
 
 async fn a_standing_is_not_changed_while_a_turn_is_open(rig: Rig) -> Verdict {
@@ -87,6 +85,26 @@ async fn a_standing_is_not_changed_while_a_turn_is_open(rig: Rig) -> Verdict {
     rig.done(&life, [commit(1, 2), stand(archived(20))]).await?;
     rig.done(&life, [delete(&life, at(900))]).await?;
     rig.fenced(&life, stand(Standing::Active), FenceReason::NoSuchLife).await
+}
+
+async fn a_standing_is_not_changed_if_it_was_used_since(rig: Rig) -> Verdict {
+    let life = rig.empty("a").await?;
+    rig.done(&life, [append(1, &["x"])]).await?;
+    let unless_used = |since, used_at| Write::Standing {
+        standing: archived(20),
+        unused_since: Some(since),
+        used_at,
+    };
+    rig.fenced(&life, unless_used(at(49), None), FenceReason::UsedSince).await?;
+    rig.done(&life, [unless_used(at(50), Some(at(55)))]).await?;
+    let record = rig.live(&life).await?;
+    same("the standing", &record.standing, &archived(20))?;
+    same("the last use", &record.last_active_at, &at(55))?;
+    // Not active any more, and pinned.
+    rig.fenced(&life, unless_used(at(900), None), FenceReason::UsedSince).await?;
+    let pinned = RecordPatch { pinned: Some(true), ..RecordPatch::default() };
+    rig.done(&life, [stand(Standing::Active), patched(pinned)]).await?;
+    rig.fenced(&life, unless_used(at(900), None), FenceReason::UsedSince).await
 }
 
 async fn a_patch_changes_what_it_names(rig: Rig) -> Verdict {
@@ -126,9 +144,17 @@ async fn a_commit_ends_a_row_of_crashes(rig: Rig) -> Verdict {
 
 async fn a_class_and_rules_of_its_own_are_kept(rig: Rig) -> Verdict {
     let (class, expiry) = (Some("night".to_owned()), Some(Box::new(rules(7))));
-    let new = NewRecord { class: class.clone(), expiry: expiry.clone(), ..new("a") };
+    let before = Previous::new(id("b"), RebindReason::Expired(ExpiryClock::Age));
+    let previous = Some(Box::new(before));
+    let new = NewRecord {
+        class: class.clone(),
+        expiry: expiry.clone(),
+        previous: previous.clone(),
+        ..new("a")
+    };
     let life = rig.create(new).await?;
     let written = rig.live(&life).await?;
+    same("what was before", &written.previous, &previous)?;
     same("the class", &written.class, &class)?;
     same("the rules", &written.expiry, &expiry)
 }

@@ -39,7 +39,8 @@ async fn stage(rig: &Rig) -> Result<Vec<Record>, String> {
         }
         if index == 4 {
             let standing = Standing::Archived { reason: EndReason::Requested, at: at(9) };
-            rig.done(life, [Write::Standing { standing }]).await?;
+            rig.done(life, [Write::Standing { standing, unused_since: None, used_at: None }])
+                .await?;
         }
     }
     let mut current = Vec::new();

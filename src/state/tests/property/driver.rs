@@ -2,7 +2,7 @@
 
 mod finding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use super::{Fault, Step};
 use crate::clock::Now;
 use crate::policy::Grace;
 use crate::pulse::WorkPhase;
-use crate::state::{Effect, LeaveReason, Pending};
+use crate::standing::SuspendReason;
+use crate::state::{Effect, LeaveReason, Patch, Pending, Verb};
 use crate::store::{
     BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
     StoredEntry,
@@ -51,6 +52,8 @@ pub(super) struct Driver {
     found: Option<Last>,
     /// When a turn was opened or ended last, or a change was told.
     last_work: Option<Duration>,
+    /// The changes that count as use, by port.
+    uses: BTreeSet<u32>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
 }
@@ -76,6 +79,7 @@ impl Driver {
             asked: BTreeMap::new(),
             found: None,
             last_work: None,
+            uses: BTreeSet::new(),
             deleted_unknown: false,
         }
     }
@@ -92,7 +96,7 @@ impl Driver {
 
     /// Applies one input and holds the effects against the model.
     fn apply(&mut self, input: Input<Test>) {
-        let was_live = matches!(self.state.phase, Phase::Live);
+        let was_live = matches!(self.state.phase, Phase::Live | Phase::Shut(_));
         let unwritten = self.state.outbox.len();
         let deletes = usize::from(matches!(input, Input::Delete { .. }));
         let written = match (&input, &self.in_flight) {
@@ -105,10 +109,12 @@ impl Driver {
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
-            if matches!(
-                effect,
-                Effect::Opened { .. } | Effect::End { .. } | Effect::Changed { answer: Ok(_), .. }
-            ) {
+            let works = match effect {
+                Effect::Opened { .. } | Effect::End { .. } => true,
+                Effect::Changed { port, answer: Ok(_) } => self.uses.contains(&port),
+                _ => false,
+            };
+            if works {
                 self.last_work = Some(self.clock);
             }
             if let Effect::Begun { generation, .. } = effect {
@@ -125,7 +131,7 @@ impl Driver {
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
             assert_eq!(self.state.echoes.len(), self.model.echoing());
-        } else if !matches!(self.state.phase, Phase::Live | Phase::Left) {
+        } else if matches!(self.state.phase, Phase::Closing(_) | Phase::Gone(_)) {
             assert_eq!(self.state.outbox.len(), unwritten + 1);
             assert!(matches!(self.state.outbox.back(), Some(Pending::Delete { .. })));
         }
@@ -227,10 +233,20 @@ impl Driver {
     fn change(&mut self, which: usize) {
         let port = self.port();
         let change = match which {
+            3 => Change::Stand(Verb::Suspend(SuspendReason::Requested)),
+            4 => Change::Stand(Verb::Archive),
+            5 => Change::Stand(Verb::End),
+            6 => Change::Stand(Verb::Expire),
+            7..12 => Change::Stand(Verb::Resume),
+            12..16 => Change::Stand(Verb::Restore),
+            16 => Change::Patch(Patch::Pinned(true)),
             0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
             1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
             _ => Change::Label(Some(format!("label {port}"))),
         };
+        if !matches!(change, Change::Stand(_) | Change::Patch(_)) {
+            self.uses.insert(port);
+        }
         self.apply(Input::Change { change, port });
     }
 
@@ -291,9 +307,9 @@ impl Driver {
     /// Lets the session leave, if it may; then the record says what it knew.
     fn unload(&mut self, unused_for: Duration) {
         let unused_since = Moment::after_start(self.clock.saturating_sub(unused_for));
-        let was_live = matches!(self.state.phase, Phase::Live);
+        let was_live = matches!(self.state.phase, Phase::Live | Phase::Shut(_));
         self.apply(Input::Unload { unused_since, reason: LeaveReason::Idle });
-        if !was_live || matches!(self.state.phase, Phase::Live) {
+        if !was_live || matches!(self.state.phase, Phase::Live | Phase::Shut(_)) {
             return;
         }
         assert!(self.held.is_empty() && self.in_flight.is_none(), "somebody was not done");
@@ -369,10 +385,13 @@ impl Driver {
         assert!(self.store.check().now().expect("at once").expect("no faults").is_empty());
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         match (&self.state.phase, found.expect("no faults")) {
-            (Phase::Live, Found::Live(record)) => {
+            (Phase::Live | Phase::Shut(_), Found::Live(record)) => {
+                assert_eq!(record.standing, self.state.standing());
                 self.model.compare(&record, &self.entries(), &self.branches());
                 self.model.keeps_partials(|turn| self.partial(turn));
-                self.takes_back_at_rest();
+                if matches!(self.state.phase, Phase::Live) {
+                    self.takes_back_at_rest();
+                }
             }
             (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(*told, kept),
             (Phase::Closing(closing), _) => assert!(closing.failed.is_some()),

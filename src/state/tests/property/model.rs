@@ -6,6 +6,7 @@ mod effects;
 mod names;
 mod partials;
 mod stalls;
+mod standing;
 mod steering;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use self::branches::Stands;
 use self::names::{Echo, Name};
 use self::partials::Said;
 use self::stalls::Watch;
+use self::standing::Stand;
 use super::super::{
     BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
     Redo, Test, Write,
@@ -88,6 +90,8 @@ pub(super) struct Model {
     life: Incarnation,
     over: bool,
     deleted: bool,
+    /// Whether it takes turns.
+    stand: Stand,
     /// Whether the store has just failed.
     failing: bool,
     newest: Generation,
@@ -200,6 +204,7 @@ impl Model {
             clearing: BTreeSet::new(),
             over: false,
             deleted: false,
+            stand: record.standing.as_str(),
             failing: false,
             acknowledged: BTreeMap::new(),
             open: Vec::new(),
@@ -369,6 +374,9 @@ impl Model {
             return;
         }
         match change {
+            Change::Stand(verb) => return self.asks_to_stand(*verb, port),
+            Change::Label(_) | Change::Patch(_) => {}
+            _ if !self.is_active() => return,
             Change::Append(entries) => {
                 self.notes();
                 self.version += 1;
@@ -381,7 +389,6 @@ impl Model {
                 }
                 self.take_back(*redo);
             }
-            Change::Label(_) => {}
         }
         let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
         self.changes.insert(port, changed);

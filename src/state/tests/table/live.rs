@@ -28,6 +28,11 @@ clear-1: => live | settle1:interrupted/keep
 clear-77: => live | settle77:interrupted/keep
 unload: leave(idle) => left
 unload-used:
+suspend: stands(suspended) => suspended | change:suspended
+resume restore expire: changed(c9 v0 #0)
+archive: stands(archived) => archived | change:archived
+end: stands(ended) => ended | change:ended
+pin: => live | change:patch
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -69,6 +74,11 @@ keep-1: => live t1s | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1s | *begin1 settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended | *begin1 settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
+pin: => live t1s | *begin1 change:patch
 ";
 
 /// Turn 1 runs and everything is written.
@@ -108,6 +118,11 @@ keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1r | change:patch
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -143,6 +158,11 @@ keep-1: => live t1c | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1c | change:patch
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -181,4 +201,9 @@ keep-1: => live t1c | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c | *begin1 settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended | *begin1 settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
+pin: => live t1c | *begin1 change:patch
 ";

@@ -20,6 +20,7 @@ take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
+suspend resume archive restore end expire pin: changed(c9 closing)
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -41,6 +42,7 @@ take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
+suspend resume archive restore end expire pin: changed(c9 closing)
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -61,6 +63,7 @@ take-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
+suspend resume archive restore end expire pin: changed(c9 closing)
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -80,6 +83,7 @@ take-back: changed(c9 gone)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
+suspend resume archive restore end expire pin: changed(c9 gone)
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -99,4 +103,5 @@ take-back: changed(c9 left)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
+suspend resume archive restore end expire pin: changed(c9 left)
 ";

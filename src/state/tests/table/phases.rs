@@ -1,9 +1,13 @@
 //! How each phase of the table is reached.
 
+use std::time::Duration;
+
 use super::super::{
     BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, interrupt, record, unavailable,
 };
 use super::NAME;
+use crate::standing::SuspendReason;
+use crate::state::Verb;
 
 pub(super) fn idle() -> Rig {
     Rig::new()
@@ -169,4 +173,31 @@ pub(super) fn left() -> Rig {
     rig.append(1);
     rig.stored(Err(unavailable()));
     rig
+}
+
+pub(super) fn suspended() -> Rig {
+    let mut rig = Rig::running();
+    rig.begin(2, QUEUE);
+    rig.stand(Verb::Suspend(SuspendReason::Requested));
+    rig.flush();
+    rig
+}
+
+pub(super) fn archived() -> Rig {
+    let mut rig = Rig::new();
+    rig.stand(Verb::Archive);
+    rig.flush();
+    rig
+}
+
+pub(super) fn ended() -> Rig {
+    let mut rig = Rig::new();
+    rig.stand(Verb::End);
+    rig.flush();
+    rig
+}
+
+/// Its time was over a second after it was loaded.
+pub(super) fn due() -> Rig {
+    Rig::expiring(Duration::from_secs(1))
 }

@@ -37,6 +37,11 @@ keep-1: => live t1r q2 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) refused(b2 suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1r q2 | change:patch
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -73,6 +78,11 @@ keep-1: => live t1c q2 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1c q2 | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) refused(b2 suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1c q2 | change:patch
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -114,6 +124,11 @@ keep-1: => live p1r p2r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live p1r p2r | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) fence(~2 suspended) => suspended !1 !2 | settle1:cancelled_suspended/keep settle2:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #2)
+archive: stands(archived) fence(~1 archived) fence(~2 archived) => archived !1 !2 | settle1:cancelled_archived/keep settle2:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) fence(~2 ended) => ended !1 !2 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep change:ended
+pin: => live p1r p2r | change:patch
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -151,6 +166,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live t2r !1 | settle1:interrupted/keep
 clear-77: => live t2r !1 | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~2 suspended) => suspended !1 !2 | settle2:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #2)
+archive: stands(archived) fence(~2 archived) => archived !1 !2 | settle2:cancelled_archived/keep change:archived
+end: stands(ended) fence(~2 ended) => ended !1 !2 | settle2:cancelled_ended/keep change:ended
+pin: => live t2r !1 | change:patch
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -183,6 +203,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *commit1 settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) => suspended | *commit1 change:suspended
+resume restore expire: changed(c9 v1 #2)
+archive: stands(archived) => archived | *commit1 change:archived
+end: stands(ended) => ended | *commit1 change:ended
+pin: => live | *commit1 change:patch
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -214,6 +239,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *settle1:failed settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) => suspended | *settle1:failed change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) => archived | *settle1:failed change:archived
+end: stands(ended) => ended | *settle1:failed change:ended
+pin: => live | *settle1:failed change:patch
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -243,4 +273,9 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live | settle3:interrupted/keep settle1:interrupted/keep
 clear-77: => live | settle3:interrupted/keep settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) => suspended | settle3:interrupted/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) => archived | settle3:interrupted/keep change:archived
+end: stands(ended) => ended | settle3:interrupted/keep change:ended
+pin: => live | settle3:interrupted/keep change:patch
 ";

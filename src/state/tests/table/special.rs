@@ -33,6 +33,11 @@ take-1: => live t1r | steer1#2
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) refused(b2 suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1r q2 | change:patch
 ";
 
 /// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
@@ -72,6 +77,11 @@ unavailable: refused(b2 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b2 unknown) fence(~1 store_failed) end(~1 interrupted) leave => left !1
 no-such-life: refused(b2 no-such-life) fence(~1 store_failed) end(~1 interrupted) leave => left !1
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | *steer1 settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #2)
+archive: stands(archived) fence(~1 archived) => archived !1 | *steer1 settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | *steer1 settle1:cancelled_ended/keep change:ended
+pin: => live t1r | *steer1 change:patch
 ";
 
 /// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
@@ -109,6 +119,11 @@ keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1r | change:patch
 ";
 
 /// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
@@ -148,6 +163,11 @@ unavailable: refused(b1 unavailable) fence(~1 store_failed) end(~1 interrupted) 
 unknown: refused(b1 unknown) fence(~1 store_failed) end(~1 interrupted) refused(b3 unknown) leave => left
 no-such-life: refused(b1 no-such-life) fence(~1 store_failed) end(~1 interrupted) refused(b3 no-such-life) leave => left
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended e3 | *begin1 settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived e3 | *begin1 settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended e3 | *begin1 settle1:cancelled_ended/keep change:ended
+pin: => live t1s e3 | *begin1 change:patch
 ";
 
 /// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
@@ -185,6 +205,11 @@ keep-1: => live t1r q2 e3 | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r q2 e3 | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) refused(b3 suspended) refused(b2 suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) refused(b3 archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) refused(b3 ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live t1r q2 e3 | change:patch
 ";
 
 /// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
@@ -221,6 +246,11 @@ keep-1: => live b1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
+pin: => live b1r | change:patch
 ";
 
 /// Turns 1 to 3 stand beside each other, and no more may.
@@ -258,6 +288,11 @@ keep-1: => live b1r b2r b3r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r b2r b3r | settle77:interrupted/keep
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) fence(~2 suspended) fence(~3 suspended) => suspended !1 !2 !3 | settle1:cancelled_suspended/keep settle2:cancelled_suspended/keep settle3:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #3)
+archive: stands(archived) fence(~1 archived) fence(~2 archived) fence(~3 archived) => archived !1 !2 !3 | settle1:cancelled_archived/keep settle2:cancelled_archived/keep settle3:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) fence(~2 ended) fence(~3 ended) => ended !1 !2 !3 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep settle3:cancelled_ended/keep change:ended
+pin: => live b1r b2r b3r | change:patch
 ";
 
 /// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
@@ -294,6 +329,11 @@ clear-1: settled(s9 failed)
 clear-77: => live t1r | *partial1 settle77:interrupted/keep
 ok unavailable unknown no-such-life: => live t1r
 unload unload-used:
+suspend: stands(suspended) fence(~1 suspended) => suspended !1 | *partial1 settle1:cancelled_suspended/keep change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) fence(~1 archived) => archived !1 | *partial1 settle1:cancelled_archived/keep change:archived
+end: stands(ended) fence(~1 ended) => ended !1 | *partial1 settle1:cancelled_ended/keep change:ended
+pin: => live t1r | *partial1 change:patch
 ";
 
 /// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
@@ -323,4 +363,9 @@ ok: => live | settle1:abandoned/keep~3+1
 unavailable: => live | settle1:abandoned/keep~1+3
 unknown no-such-life: => live | settle1:abandoned/keep
 unload unload-used:
+suspend: stands(suspended) => suspended | *partial1 settle1:abandoned/keep~3+1 change:suspended
+resume restore expire: changed(c9 v0 #1)
+archive: stands(archived) => archived | *partial1 settle1:abandoned/keep~3+1 change:archived
+end: stands(ended) => ended | *partial1 settle1:abandoned/keep~3+1 change:ended
+pin: => live | *partial1 settle1:abandoned/keep~3+1 change:patch
 ";

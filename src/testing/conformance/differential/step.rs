@@ -199,7 +199,11 @@ impl Step {
             16 | 17 => Write::Partial { generation: turn, piece: random.piece(known.said) },
             18 => Write::Steer { generation: turn, seq, input: random.payload(), at },
             19 | 20 => Write::TakeBack { from: random.take_back(version, seq), at },
-            21 => Write::Standing { standing: random.pick(&STANDINGS) },
+            21 => Write::Standing {
+                standing: random.pick(&STANDINGS),
+                unused_since: random.one_in(2).then_some(record.last_active_at),
+                used_at: random.one_in(2).then_some(at),
+            },
             22 | 23 => Write::Patch { patch: random.patch(now) },
             _ => return Self::delete(random, now, life),
         };

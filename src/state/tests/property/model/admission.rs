@@ -66,6 +66,7 @@ impl Model {
         };
         let max = match begin.policy {
             _ if self.over => return Some(&["over"]),
+            _ if !self.is_active() => return Some(&["shut"]),
             _ if draining => return Some(&["draining"]),
             _ if begin.name.is_some() && self.repeats(begin) => return Some(&["repeated"]),
             _ if self.asks_late(begin) => return Some(&["ask again"]),

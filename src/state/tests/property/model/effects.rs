@@ -41,6 +41,9 @@ impl Model {
                     Err(ChangeRefusal::Moved) => {
                         assert!(!self.changes.contains_key(&port), "nothing came between");
                     }
+                    Err(ChangeRefusal::Shut(_)) => {
+                        assert!(!self.is_active() && !self.changes.contains_key(&port));
+                    }
                     Err(_) => assert!(self.over || self.failing),
                 }
             }
@@ -55,6 +58,7 @@ impl Model {
             Effect::Unwatch => self.asks_for_looks(false),
             Effect::Fence { stream, reason } => self.fence(stream, reason),
             Effect::End { stream, outcome } => self.ended(stream, outcome),
+            Effect::Stands { standing, .. } => self.stands_now(standing),
             Effect::Bury { .. } => assert!(self.over),
             Effect::Leave { reason } => {
                 assert!(!self.over);
@@ -202,6 +206,9 @@ impl Model {
                     self.outcomes.insert(stream, TurnOutcome::Cancelled(reason));
                 }
             }
+            CancelReason::Suspended | CancelReason::Archived | CancelReason::Ended => {
+                self.shut_out(stream, reason);
+            }
             CancelReason::Stopped
             | CancelReason::Preempted
             | CancelReason::Reset
@@ -238,8 +245,9 @@ impl Model {
             self.offers_are_made();
         }
         self.watches();
-        self.over = !matches!(phase, Phase::Live);
-        assert!(!self.over || (self.open.is_empty() && self.queue.is_empty()));
+        self.over = !matches!(phase, Phase::Live | Phase::Shut(_));
+        let shut = self.over || !self.is_active();
+        assert!(!shut || (self.open.is_empty() && self.queue.is_empty()));
         assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
     }
 
@@ -279,6 +287,8 @@ fn is_parallel(begin: &Begin) -> bool {
 pub(super) fn kind(refusal: &BeginRefusal) -> &'static str {
     match refusal {
         BeginRefusal::Left(_) | BeginRefusal::Gone(_) | BeginRefusal::Closing => "over",
+        BeginRefusal::Shut(_) => "shut",
+        BeginRefusal::Due(_) => "due",
         BeginRefusal::Draining => "draining",
         BeginRefusal::Busy { .. } => "busy",
         BeginRefusal::QueueFull { .. } => "full",
