@@ -140,20 +140,7 @@ impl Config {
         }
         let (every, rule) = (self.idle.check_every, "it must be between 10ms and 1h");
         span("idle.check_every", every, Duration::from_millis(10), HOUR, rule)?;
-        self.expiry.validate("expiry")?;
-        for (class, config) in &self.classes {
-            config.expiry.validate(&format!("classes.{class}.expiry"))?;
-        }
-        let ages = "it must be 0, or between 1s and 100 years";
-        let or_never = |field, value: Duration| {
-            if value.is_zero() { Ok(()) } else { span(field, value, SECOND, AGES, ages) }
-        };
-        or_never("prune.every", self.prune.every)?;
-        or_never("prune.delete_closed_after", self.prune.delete_closed_after)?;
-        let (timeout, rule) = (self.prune.hook_timeout, "it must be between 1ms and 1h");
-        span("prune.hook_timeout", timeout, Duration::from_millis(1), HOUR, rule)?;
-        let attempts = self.prune.finalize_attempts;
-        refuse(attempts < 1, "prune.finalize_attempts", attempts, at_least_one)?;
+        self.validate_ending()?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
         positive("streams.max_finished_bytes", self.streams.max_finished_bytes)?;
@@ -177,6 +164,17 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Checks when conversations end, and the pass that ends them.
+    fn validate_ending(&self) -> Result<(), ConfigError> {
+        self.expiry.validate("expiry")?;
+        for (class, config) in &self.classes {
+            config.expiry.validate(&format!("classes.{class}.expiry"))?;
+        }
+        self.prune.validate()
+    }
+}
+
 /// An error if the setting is `wrong`.
 fn refuse(
     wrong: bool,
@@ -187,23 +185,6 @@ fn refuse(
     if wrong {
         Err(ConfigError { field: Cow::Borrowed(field), value: value.to_string(), rule })
     } else {
-        Ok(())
-    }
-}
-
-impl ExpiryRules {
-    /// Checks every bound; `whose` are they, with dots.
-    fn validate(&self, whose: &str) -> Result<(), ConfigError> {
-        const AGES: Duration = Duration::from_secs(100 * 366 * 24 * 3_600);
-        for (clock, after) in [("idle", self.idle), ("age", self.age)] {
-            let after = after.unwrap_or_default();
-            if !after.is_zero() && (after < Duration::from_secs(1) || after > AGES) {
-                let field = Cow::Owned(format!("{whose}.{clock}"));
-                let value = humantime::format_duration(after).to_string();
-                let rule = "it must be 0, or between 1s and 100 years";
-                return Err(ConfigError { field, value, rule });
-            }
-        }
         Ok(())
     }
 }

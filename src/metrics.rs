@@ -194,7 +194,7 @@ impl Counts {
         gauge!("session_live").decrement(1);
     }
 
-    pub(crate) fn stands(&self, standing: Standing) {
+    pub(crate) fn stands(standing: Standing) {
         counter!("session_standings_total", "to" => standing.as_str()).increment(1);
     }
 
@@ -203,15 +203,15 @@ impl Counts {
         counter!("session_expired_total", "clock" => clock.as_str()).increment(1);
     }
 
-    pub(crate) fn hook_failed(&self, hook: &'static str, how: &'static str) {
+    pub(crate) fn hook_failed(hook: &'static str, how: &'static str) {
         counter!("session_prune_hook_errors_total", "hook" => hook, "how" => how).increment(1);
     }
 
-    pub(crate) fn forced(&self) {
+    pub(crate) fn forced() {
         counter!("session_prune_forced_total").increment(1);
     }
 
-    pub(crate) fn pruned(&self, seconds: f64) {
+    pub(crate) fn pruned(seconds: f64) {
         histogram!("session_prune_seconds").record(seconds);
     }
 

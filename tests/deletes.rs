@@ -693,7 +693,7 @@ fn nobody_is_told_of_a_delete_before_the_store_has_it() {
             let fresh = open.await.unwrap();
             assert_ne!(fresh.id(), &id);
             let reset = reset.await.unwrap();
-            assert_eq!(reset.previous.as_ref(), Some(fresh.id()));
+            assert_eq!(reset.previous.map(|previous| previous.id).as_ref(), Some(fresh.id()));
             assert_clean(&supervisor).await;
         });
     }

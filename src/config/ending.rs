@@ -1,9 +1,11 @@
 //! Settings of how conversations end by themselves, for all and for kinds of them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ConfigError;
 use crate::expiry::ExpiryRules;
 
 /// Settings of the pass that ends conversations whose time is over.
@@ -60,4 +62,49 @@ const DEFAULT_IDLE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// What is set for all if nothing is.
 pub(super) fn default_expiry() -> ExpiryRules {
     ExpiryRules { idle: Some(DEFAULT_IDLE), ..ExpiryRules::default() }
+}
+
+/// The longest time that can be set.
+const AGES: Duration = Duration::from_secs(100 * 366 * 24 * 3_600);
+
+/// An error if `value` is neither 0 nor within the usual bounds.
+fn never_or_usual(field: impl Into<Cow<'static, str>>, value: Duration) -> Result<(), ConfigError> {
+    if value.is_zero() || (value >= Duration::from_secs(1) && value <= AGES) {
+        return Ok(());
+    }
+    let value = humantime::format_duration(value).to_string();
+    Err(ConfigError {
+        field: field.into(),
+        value,
+        rule: "it must be 0, or between 1s and 100 years",
+    })
+}
+
+impl PruneConfig {
+    /// Checks every bound.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        never_or_usual("prune.every", self.every)?;
+        never_or_usual("prune.delete_closed_after", self.delete_closed_after)?;
+        let refuse = |field: &'static str, value: String, rule| {
+            Err(ConfigError { field: Cow::Borrowed(field), value, rule })
+        };
+        let bounds = Duration::from_millis(1)..=Duration::from_secs(3_600);
+        if !bounds.contains(&self.hook_timeout) {
+            let value = humantime::format_duration(self.hook_timeout).to_string();
+            return refuse("prune.hook_timeout", value, "it must be between 1ms and 1h");
+        }
+        if self.finalize_attempts < 1 {
+            let rule = "it must be at least 1";
+            return refuse("prune.finalize_attempts", self.finalize_attempts.to_string(), rule);
+        }
+        Ok(())
+    }
+}
+
+impl ExpiryRules {
+    /// Checks every bound; `whose` are they, with dots.
+    pub(super) fn validate(&self, whose: &str) -> Result<(), ConfigError> {
+        never_or_usual(format!("{whose}.idle"), self.idle.unwrap_or_default())?;
+        never_or_usual(format!("{whose}.age"), self.age.unwrap_or_default())
+    }
 }

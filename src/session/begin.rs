@@ -10,6 +10,7 @@ use super::error::BeginError;
 use super::wait::{Again, admitted};
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
+use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
 use crate::slot::idle::Stay;
@@ -101,6 +102,12 @@ impl<E: Content> Session<E> {
         Ok(Running::start(turn, work))
     }
 
+    /// Ends the session if its time is over and nothing keeps it.
+    async fn expire(&self, slot: &Arc<Slot>) -> Result<(), BeginError> {
+        let expired = self.house.expire(slot).await;
+        expired.map_err(|source| BeginError::Store { id: slot.id.clone(), source })
+    }
+
     /// [`Self::begin`], from what was encoded; `None` if what was to be done over is not there any more as
     /// it was seen.
     pub(super) async fn begin_encoded(
@@ -137,9 +144,7 @@ impl<E: Content> Session<E> {
                 }
                 Err(BeginRefusal::Due(asked)) => {
                     input = asked;
-                    let id = &slot.id;
-                    let expired = self.house.expire(slot).await;
-                    expired.map_err(|source| BeginError::Store { id: id.clone(), source })?;
+                    self.expire(slot).await?;
                     continue;
                 }
                 Err(refusal) => refusal,

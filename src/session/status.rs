@@ -73,8 +73,11 @@ impl SessionStatus {
         Self {
             gone: match presence {
                 Presence::Gone(tombstone) => Some(tombstone),
-                Presence::Live | Presence::Shut(_) | Presence::Due => None,
-                Presence::Closing | Presence::Left => None,
+                Presence::Live
+                | Presence::Shut(_)
+                | Presence::Due
+                | Presence::Closing
+                | Presence::Left => None,
             },
             standing: snapshot.standing,
             closing: presence == Presence::Closing,

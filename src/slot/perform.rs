@@ -6,7 +6,9 @@ use super::Slot;
 use super::answer::Errand;
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
+use crate::metrics::Counts;
 use crate::outcome::TurnOutcome;
+use crate::policy::Holder;
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
@@ -40,10 +42,7 @@ impl Slot {
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
                 // The one is taken out by `cancel`, the other read by `look`.
                 Effect::Cancelled { .. } | Effect::Unwatch => {}
-                Effect::Waiting { holder } => {
-                    tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
-                        phase = %holder.phase, "a begin waits");
-                }
+                Effect::Waiting { holder } => self.waits(&holder),
                 Effect::Steerable { stream } => stream.offer(),
                 Effect::Steered { port, generation, seq, stream, input } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), seq,
@@ -82,6 +81,12 @@ impl Slot {
         if self.engine.is_draining() {
             self.with_house(|house, _| house.stirred());
         }
+    }
+
+    /// A begin has to wait.
+    fn waits(&self, holder: &Holder) {
+        tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
+            phase = %holder.phase, "a begin waits");
     }
 
     /// A turn took the slot.
@@ -140,7 +145,7 @@ impl Slot {
     fn stands(&self, before: Standing, standing: Standing) {
         tracing::info!(session = %self.id, from = before.as_str(), to = standing.as_str(),
             reason = %standing, "a session stands otherwise");
-        self.engine.counts.stands(standing);
+        Counts::stands(standing);
     }
 
     /// The session is gone.

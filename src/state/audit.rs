@@ -43,7 +43,7 @@ impl<P: Ports> SessionState<P> {
         let last = self.outbox.back().is_none_or(|it| matches!(it, Pending::Delete { .. }));
         match &self.phase {
             Phase::Live | Phase::Shut(_) => {
-                rule(deletes == 0, "a live session has a delete to write")
+                rule(deletes == 0, "a live session has a delete to write");
             }
             Phase::Closing(closing) => {
                 let expected = usize::from(closing.failed.is_none());

@@ -45,9 +45,8 @@ impl<P: Ports> SessionState<P> {
         let content = uses && !matches!(change, Change::Label(_));
         match &self.phase {
             Phase::Live if uses => self.due(now).map(|_| ChangeRefusal::Due),
-            Phase::Live => None,
             Phase::Shut(standing) if content => Some(ChangeRefusal::Shut(*standing)),
-            Phase::Shut(_) => None,
+            Phase::Live | Phase::Shut(_) => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),
             Phase::Gone(tombstone) => Some(ChangeRefusal::Gone(*tombstone)),
             Phase::Left => Some(ChangeRefusal::Left),

@@ -91,16 +91,13 @@ impl LifeWriter for Cell {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        if matches!(write, Write::Delete { .. } | Write::Standing { .. } | Write::Patch { .. }) {
+        if lanes::refiles(&write) || matches!(write, Write::Delete { .. }) {
             let (id, incarnation) = {
                 let life = self.life.lock();
                 (life.record.id.clone(), life.record.incarnation)
             };
             let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-            return match write {
-                Write::Delete { tombstone } => shared.delete(&id, incarnation, tombstone),
-                write => shared.refile(&id, incarnation, write),
-            };
+            return shared.write(&id, incarnation, write);
         }
         let mut life = self.life.lock();
         if life.over {
@@ -185,11 +182,7 @@ impl Store for MemoryStore {
         incarnation: Incarnation,
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
-        self.answer(|shared| match write {
-            Write::Delete { tombstone } => shared.delete(id, incarnation, tombstone),
-            Write::Standing { .. } | Write::Patch { .. } => shared.refile(id, incarnation, write),
-            _ => shared.with_life(id, incarnation, |life| shared.apply(life, write)),
-        })
+        self.answer(|shared| shared.write(id, incarnation, write))
     }
 
     fn attach(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
@@ -360,6 +353,22 @@ impl Shared {
             index.tombstones.remove(&(tombstone.until, new.id));
         }
         Created::Created(record)
+    }
+
+    /// [`Store::write`].
+    fn write(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> Result<(), StoreError> {
+        if let Write::Delete { tombstone } = write {
+            self.delete(id, incarnation, tombstone)
+        } else if lanes::refiles(&write) {
+            self.refile(id, incarnation, write)
+        } else {
+            self.with_life(id, incarnation, |life| self.apply(life, write))
+        }
     }
 
     /// Why `new` cannot be created, if it cannot.

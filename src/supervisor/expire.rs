@@ -10,6 +10,7 @@ use super::shared::Shared;
 use crate::clock::Now;
 use crate::expiry::{Due, ExpiryAction};
 use crate::hook::{Candidate, Said};
+use crate::metrics::Counts;
 use crate::rt::Arc;
 use crate::slot::{Presence, Slot};
 use crate::standing::{EndReason, ExpiryClock, Standing};
@@ -93,7 +94,7 @@ impl Shared {
         match hook.keeps(&candidate, &engine.spawner).await {
             Said::Keep => return Some(KeptBy::Hook),
             Said::Failed(failure) => {
-                engine.counts.hook_failed("keeps", failure.as_str());
+                Counts::hook_failed("keeps", failure.as_str());
                 return Some(KeptBy::HookFailed);
             }
             Said::End => {}
@@ -112,7 +113,7 @@ impl Shared {
                 true
             }
             Err(failure) => {
-                engine.counts.hook_failed("finalize", failure.as_str());
+                Counts::hook_failed("finalize", failure.as_str());
                 let most = engine.config.prune.finalize_attempts;
                 let failed = self.rites.alter(&life, |failed| {
                     let failed = failed.get_or_insert(0);
@@ -123,7 +124,7 @@ impl Shared {
                     return false;
                 }
                 self.rites.remove_if(&life, |_| true);
-                engine.counts.forced();
+                Counts::forced();
                 tracing::warn!(session = %candidate.id, attempts = failed,
                     "a session ends without its last rites");
                 true

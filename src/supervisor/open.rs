@@ -304,8 +304,11 @@ impl Shared {
         let reason = match self.locate(&id).await? {
             Located::Live(slot) => match slot.presence() {
                 Presence::Shut(standing) => RebindReason::of(standing),
-                Presence::Live | Presence::Due | Presence::Closing => None,
-                Presence::Gone(_) | Presence::Left => None,
+                Presence::Live
+                | Presence::Due
+                | Presence::Closing
+                | Presence::Gone(_)
+                | Presence::Left => None,
             }
             .ok_or(slot),
             Located::Gone(_) | Located::Unknown => Ok(RebindReason::Gone),

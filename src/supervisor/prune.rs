@@ -18,6 +18,7 @@ use crate::flight::Flight;
 use crate::hook::Candidate;
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::metrics::Counts;
 use crate::rt::{self, Weak};
 use crate::standing::{EndReason, ExpiryClock, Standing};
 use crate::state::KeptBy;
@@ -157,7 +158,7 @@ impl Shared {
         }
         report.took = self.engine.now().moment.since(started.moment);
         if !dry_run {
-            self.engine.counts.pruned(report.took.as_secs_f64());
+            Counts::pruned(report.took.as_secs_f64());
         }
         tracing::debug!(looked = report.looked, expired = report.expired, deleted = report.deleted,
             kept = report.kept, failed = report.failed, took = ?report.took, dry_run, "a prune pass");
@@ -322,15 +323,12 @@ impl Shared {
         };
         let kept = self.engine.config.prune.delete_closed_after;
         let closed_for = self.engine.closed_for(at);
-        match reason {
-            _ if record.pinned => None,
-            EndReason::Expired(clock)
-                if self.engine.expiry(record).action == ExpiryAction::Delete =>
-            {
-                Some(GoneReason::Expired(clock))
-            }
-            _ => (!kept.is_zero() && closed_for >= kept).then_some(GoneReason::Purged),
+        if let EndReason::Expired(clock) = reason
+            && self.engine.expiry(record).action == ExpiryAction::Delete
+        {
+            return Some(GoneReason::Expired(clock));
         }
+        (!kept.is_zero() && closed_for >= kept).then_some(GoneReason::Purged)
     }
 
     /// Deletes a closed session, unless it was restored or pinned since it was read.

@@ -209,17 +209,24 @@ fn input(name: &str) -> Input<Test> {
         "take-77" => Input::Take { generation: Generation::new(77) },
         "clear-1" => Input::Clear { generation: first, port: 9 },
         "clear-77" => Input::Clear { generation: Generation::new(77), port: 9 },
-        "suspend" => change(Change::Stand(Verb::Suspend(SuspendReason::Requested))),
-        "resume" => change(Change::Stand(Verb::Resume)),
-        "archive" => change(Change::Stand(Verb::Archive)),
-        "restore" => change(Change::Stand(Verb::Restore)),
-        "end" => change(Change::Stand(Verb::End)),
-        "expire" => change(Change::Stand(Verb::Expire)),
-        "pin" => change(Change::Patch(Patch::Pinned(true))),
         "ok" => Input::Stored { result: Ok(()) },
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
         "no-such-life" => Input::Stored { result: Err(no_such_life()) },
+        other => change(standing(other)),
+    }
+}
+
+/// The change of how it stands that is called `name`.
+fn standing(name: &str) -> Change {
+    match name {
+        "suspend" => Change::Stand(Verb::Suspend(SuspendReason::Requested)),
+        "resume" => Change::Stand(Verb::Resume),
+        "archive" => Change::Stand(Verb::Archive),
+        "restore" => Change::Stand(Verb::Restore),
+        "end" => Change::Stand(Verb::End),
+        "expire" => Change::Stand(Verb::Expire),
+        "pin" => Change::Patch(Patch::Pinned(true)),
         other => panic!("no input is called {other}"),
     }
 }

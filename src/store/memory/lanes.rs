@@ -69,6 +69,11 @@ impl Index {
     }
 }
 
+/// Whether a write moves a session to another lane, or may.
+pub(super) const fn refiles(write: &Write) -> bool {
+    matches!(write, Write::Standing { .. } | Write::Patch { .. })
+}
+
 impl Shared {
     /// A write that moves a session to another lane, or may.
     pub(super) fn refile(

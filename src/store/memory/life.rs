@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
+use crate::standing::Standing;
 use crate::store::{
     BeginExtra, DataChange, EntryMark, FenceReason, InputFate, PartialFate, PartialPiece, Record,
     RecordPatch, StoreError, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
@@ -111,16 +112,8 @@ impl Life {
                 self.record.crashes = 0;
             }
             Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
-                self.check_settle(generation, &partial, next_seq)?;
-                let ended = self.close(generation)?;
-                self.turns.push(TurnRecord { generation, outcome, settled_at: at });
-                self.mark_inputs(&ended, input);
-                self.settle_partial(generation, partial, next_seq, at);
-                self.record.next_seq = next_seq;
+                self.settle((generation, outcome), input, (partial, next_seq), at)?;
                 self.record.version = version;
-                if outcome != TurnOutcome::Interrupted {
-                    self.record.last_active_at = at;
-                }
             }
             Write::TakeBack { from, at } => {
                 self.check_take_back(from)?;
@@ -138,15 +131,7 @@ impl Life {
             }
             Write::Label { label } => self.record.label = label,
             Write::Standing { standing, unused_since, used_at } => {
-                let (active, pinned) = (self.record.standing.is_active(), self.record.pinned);
-                let idle = |since| self.record.last_active_at <= since && active && !pinned;
-                if !unused_since.is_none_or(idle) {
-                    return Err(StoreError::fenced(FenceReason::UsedSince));
-                }
-                if !self.open.is_empty() {
-                    return Err(StoreError::fenced(FenceReason::TurnOpen));
-                }
-                self.record.standing = standing;
+                self.stand(standing, unused_since)?;
                 self.record.last_active_at = used_at.unwrap_or(self.record.last_active_at);
             }
             Write::Patch { patch } => self.patch(patch),
@@ -333,6 +318,44 @@ impl Life {
                 None => self.data.remove(&change.name),
             };
         }
+    }
+
+    /// [`Write::Settle`], but for the version.
+    fn settle(
+        &mut self,
+        (generation, outcome): (Generation, TurnOutcome),
+        input: InputFate,
+        (partial, next_seq): (PartialFate, u64),
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.check_settle(generation, &partial, next_seq)?;
+        let ended = self.close(generation)?;
+        self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+        self.mark_inputs(&ended, input);
+        self.settle_partial(generation, partial, next_seq, at);
+        self.record.next_seq = next_seq;
+        if outcome != TurnOutcome::Interrupted {
+            self.record.last_active_at = at;
+        }
+        Ok(())
+    }
+
+    /// [`Write::Standing`], but for the last use.
+    fn stand(
+        &mut self,
+        standing: Standing,
+        unused_since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let (active, pinned) = (self.record.standing.is_active(), self.record.pinned);
+        let idle = |since| self.record.last_active_at <= since && active && !pinned;
+        if !unused_since.is_none_or(idle) {
+            return Err(StoreError::fenced(FenceReason::UsedSince));
+        }
+        if !self.open.is_empty() {
+            return Err(StoreError::fenced(FenceReason::TurnOpen));
+        }
+        self.record.standing = standing;
+        Ok(())
     }
 
     /// [`Write::Patch`].

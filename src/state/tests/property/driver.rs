@@ -109,12 +109,9 @@ impl Driver {
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
         for effect in effects {
-            let works = match effect {
-                Effect::Opened { .. } | Effect::End { .. } => true,
-                Effect::Changed { port, answer: Ok(_) } => self.uses.contains(&port),
-                _ => false,
-            };
-            if works {
+            let changes = matches!(&effect, Effect::Changed { port, answer: Ok(_) }
+                if self.uses.contains(port));
+            if changes || matches!(effect, Effect::Opened { .. } | Effect::End { .. }) {
                 self.last_work = Some(self.clock);
             }
             if let Effect::Begun { generation, .. } = effect {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::super::{BRANCH, BusyPolicy, Generation, InputFate, Phase, Record, Test};
 use super::{Begin, Model, Turn};
 use crate::outcome::{CancelReason, TurnOutcome};
-use crate::state::{BeginRefusal, ChangeRefusal, Deletion, Effect, LeaveReason};
+use crate::state::{BeginRefusal, ChangeRefusal, Changed, Deletion, Effect, LeaveReason};
 use crate::store::{BranchRecord, EntryMark, StoredEntry};
 
 impl Model {
@@ -29,24 +29,7 @@ impl Model {
                     Err(_) => assert!(self.failing),
                 }
             }
-            Effect::Changed { port, answer } => {
-                self.answered(port);
-                match answer {
-                    Ok(changed) => {
-                        assert_eq!(Some(changed), self.changes.remove(&port));
-                        self.acknowledge(port);
-                    }
-                    // It did not count on it, or it has done nothing.
-                    Err(ChangeRefusal::Busy { .. }) => assert!(!self.open.is_empty()),
-                    Err(ChangeRefusal::Moved) => {
-                        assert!(!self.changes.contains_key(&port), "nothing came between");
-                    }
-                    Err(ChangeRefusal::Shut(_)) => {
-                        assert!(!self.is_active() && !self.changes.contains_key(&port));
-                    }
-                    Err(_) => assert!(self.over || self.failing),
-                }
-            }
+            Effect::Changed { port, answer } => self.changed(port, &answer),
             Effect::Deleted { port, answer } => {
                 self.answered(port);
                 self.deletion(answer.ok());
@@ -75,6 +58,26 @@ impl Model {
                 self.offered.insert(stream);
             }
             Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
+        }
+    }
+
+    /// A change was made, or was not.
+    fn changed(&mut self, port: u32, answer: &Result<Changed, ChangeRefusal>) {
+        self.answered(port);
+        match answer {
+            Ok(changed) => {
+                assert_eq!(Some(*changed), self.changes.remove(&port));
+                self.acknowledge(port);
+            }
+            // It did not count on it, or it has done nothing.
+            Err(ChangeRefusal::Busy { .. }) => assert!(!self.open.is_empty()),
+            Err(ChangeRefusal::Moved) => {
+                assert!(!self.changes.contains_key(&port), "nothing came between");
+            }
+            Err(ChangeRefusal::Shut(_)) => {
+                assert!(!self.is_active() && !self.changes.contains_key(&port));
+            }
+            Err(_) => assert!(self.over || self.failing),
         }
     }
 
