@@ -31,6 +31,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 pub use error::{FenceReason, StoreError};
+#[cfg(feature = "sqlite")]
 pub(crate) use lane::lane;
 pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;
