@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::{Connection, OpenFlags};
 use session_supervisor::store::{Binding, NewRecord};
 use session_supervisor::{
-    Config, RecordFilter, Session, SessionId, SqliteOptions, SqliteStore, Store, Supervisor,
-    Timestamp,
+    CommitOutcome, Config, RecordFilter, Session, SessionId, SqliteOptions, SqliteStore, Store,
+    Supervisor, Timestamp,
 };
 use tokio::runtime::Runtime;
 
@@ -150,7 +150,8 @@ async fn begins(sessions: &Arc<Vec<Session>>, done: impl Future<Output = ()>) ->
                 let start = Instant::now();
                 let turn = sessions[number].begin(&said.input, ()).await.expect("it is free");
                 took.push(start.elapsed().as_nanos() as f64);
-                drop(turn.commit(&said.reply).await.expect("the store does not fail"));
+                let outcome = turn.commit(&said.reply).await.expect("the store does not fail");
+                assert!(matches!(outcome, CommitOutcome::Committed { .. }));
             }
             took
         });
