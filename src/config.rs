@@ -2,6 +2,7 @@
 
 mod ending;
 mod idle;
+mod resume;
 mod stored;
 mod streams;
 mod turns;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
+pub use self::resume::ResumeConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
@@ -56,6 +58,8 @@ pub struct Config {
     pub limits: LimitConfig,
     /// What is kept for a time.
     pub kept: KeepConfig,
+    /// Handles of outside services.
+    pub resume: ResumeConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
 }
@@ -88,6 +92,7 @@ impl Default for Config {
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
             kept: KeepConfig::default(),
+            resume: ResumeConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
     }
@@ -155,6 +160,11 @@ impl Config {
         positive("limits.max_take_back", self.limits.max_take_back)?;
         positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
+        let (max_age, rule) = (self.resume.max_age, "it must be 0, or between 1s and 100 years");
+        if !max_age.is_zero() {
+            span("resume.max_age", max_age, SECOND, AGES, rule)?;
+        }
+        positive("resume.max_value_bytes", self.resume.max_value_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
         let rule = "it must be between 1s and 100 years";
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
@@ -287,6 +297,9 @@ mod tests {
             ("[prune]\nhook_timeout = \"0s\"", "prune.hook_timeout"),
             ("[prune]\nfinalize_attempts = 0", "prune.finalize_attempts"),
             ("[prune]\ndelete_closed_after = \"1ms\"", "prune.delete_closed_after"),
+            ("[resume]\nmax_age = \"999ms\"", "resume.max_age"),
+            ("[resume]\nmax_age = \"200years\"", "resume.max_age"),
+            ("[resume]\nmax_value_bytes = 0", "resume.max_value_bytes"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

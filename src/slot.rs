@@ -381,7 +381,7 @@ impl Slot {
     }
 
     /// Who keeps it, if that still stands.
-    pub(super) fn house(&self) -> Option<Arc<dyn House>> {
+    pub(crate) fn house(&self) -> Option<Arc<dyn House>> {
         self.house.upgrade()
     }
 

@@ -14,12 +14,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
     BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found, InputFate,
     Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage, RequestRecord,
-    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    ResumeAction, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -77,11 +79,19 @@ enum Bug {
     KeepsTheFirstRequest,
     /// Lists branches by their parents.
     SortsBranchesByParent,
+    /// Keeps a handle that was refused.
+    KeepsRefusedHandles,
+    /// Drops a handle whatever it was used for since.
+    DropsHandlesInUse,
+    /// Leaves out the handles of a commit.
+    LosesHandlesOfCommits,
+    /// Forgets handles that are as old as a millisecond later.
+    ForgetsHandlesTooEarly,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 25] = [
+    const ALL: [(Self, &'static str); 29] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -107,6 +117,10 @@ impl Bug {
         (Self::ForgetsRequestsTooEarly, "requests_are_forgotten_by_their_time_and_up_to_a_limit"),
         (Self::KeepsTheFirstRequest, "a_repeated_request_takes_the_place_of_the_first"),
         (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
+        (Self::KeepsRefusedHandles, "a_refused_value_is_not_kept_again_and_a_newer_one_stays"),
+        (Self::DropsHandlesInUse, "a_handle_that_was_used_since_is_not_dropped"),
+        (Self::LosesHandlesOfCommits, "a_commit_keeps_handles_with_the_reply_or_not_at_all"),
+        (Self::ForgetsHandlesTooEarly, "handles_are_forgotten_by_their_last_use_and_up_to_a_limit"),
     ];
 }
 
@@ -295,6 +309,17 @@ impl Store for Broken {
             (Bug::LosesEmptyLabels, Write::Label { label }) => {
                 *label = label.take().filter(|label| !label.is_empty());
             }
+            (Bug::KeepsRefusedHandles, Write::Resume { change, .. }) => {
+                if let ResumeAction::Keep { refuse_for, .. } = &mut change.action {
+                    *refuse_for = Duration::from_nanos(1);
+                }
+            }
+            (Bug::DropsHandlesInUse, Write::Resume { change, .. }) => {
+                if let ResumeAction::Drop { unused_since, .. } = &mut change.action {
+                    *unused_since = Timestamp::from_millis(u64::MAX);
+                }
+            }
+            (Bug::LosesHandlesOfCommits, Write::Commit { extra, .. }) => *extra = None,
             (Bug::WritesOnlyWhenPolled, _) => {
                 let (inner, id) = (self.inner.clone(), id.clone());
                 return StoreFuture::pending(
@@ -465,11 +490,24 @@ impl Store for Broken {
         self.inner.revisions(id, incarnation)
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.inner.resume(id, incarnation, provider)
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         match what {
             Forget::Requests(at) if self.bug == Bug::ForgetsRequestsTooEarly => {
                 let late = Timestamp::from_millis(at.as_millis() + 1);
                 self.inner.forget(Forget::Requests(late), limit)
+            }
+            Forget::ResumeHandles(at) if self.bug == Bug::ForgetsHandlesTooEarly => {
+                let late = Timestamp::from_millis(at.as_millis() + 1);
+                self.inner.forget(Forget::ResumeHandles(late), limit)
             }
             what => self.inner.forget(what, limit),
         }

@@ -20,6 +20,7 @@ use super::record::{
     BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
     StoredEntry, StoredPartial, TurnRecord,
 };
+use super::resume::ResumeRecord;
 use super::write::{Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
@@ -56,6 +57,10 @@ struct Shared {
     revisions: Aging,
     /// Which lives have requests, which are kept for a time.
     requests: Aging,
+    /// Which lives have handles of outside services, by their last use.
+    resume_handles: Aging<String>,
+    /// Which lives have refusals of such handles, by the newest.
+    refused_handles: Aging<String>,
     /// The bound of `Index::tombstones`.
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
@@ -127,6 +132,8 @@ impl MemoryStore {
                 newest: AtomicU64::new(start),
                 revisions: Aging::default(),
                 requests: Aging::default(),
+                resume_handles: Aging::default(),
+                refused_handles: Aging::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
                 closed: Arc::default(),
@@ -287,12 +294,23 @@ impl Store for MemoryStore {
         self.read(id, incarnation, |life| life.extras.revisions())
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.resume(provider).cloned().unwrap_or_default())
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.answer(|shared| {
             Ok(match what {
                 Forget::Tombstones(now) => shared.forget_tombstones(now, limit),
                 Forget::Revisions(at) => shared.forget_revisions(at, limit),
                 Forget::Requests(at) => shared.forget_requests(at, limit),
+                Forget::ResumeHandles(at) => shared.forget_resume_handles(at, limit),
+                Forget::RefusedHandles(at) => shared.forget_refused_handles(at, limit),
             })
         })
     }

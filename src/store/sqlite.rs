@@ -10,7 +10,7 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
+//! [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -19,6 +19,7 @@ mod check;
 mod datum;
 mod entry;
 mod failure;
+mod flusher;
 mod inspect;
 mod life;
 mod options;
@@ -29,6 +30,7 @@ mod queue;
 mod range;
 mod reader;
 mod request;
+mod resume;
 mod revision;
 mod row;
 mod schema;
@@ -48,6 +50,7 @@ use rusqlite::Connection;
 pub use options::{SqliteOptions, Synchronous};
 
 use self::failure::Setback;
+use self::flusher::Flusher;
 use self::inspect::{Finding, unusable};
 use self::ownership::Ownership;
 use self::queue::{Answer, Job, Operation, Queue};
@@ -55,7 +58,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use super::{
     BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
     StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
@@ -161,7 +164,7 @@ impl SqliteStore {
     /// Starts the task that takes the queue to the disk. Not under the queue's lock: a runtime that
     /// has shut down drops the task at once.
     fn start_flusher(&self) {
-        let flusher = Flusher { shared: Arc::clone(&self.shared), through: false };
+        let flusher = Flusher::new(&self.shared);
         drop(self.shared.spawner.spawn_blocking(move || flusher.run()));
     }
 
@@ -320,6 +323,18 @@ impl Store for SqliteStore {
         })
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        self.ask(format!("reading handle {provider:?} of session {id}"), move |connection| {
+            query::resume(connection, &id, incarnation, &provider)
+        })
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.push(Operation::Forget { what, limit }, |answer| match answer {
             Answer::Forgotten(count) => Some(count),
@@ -400,40 +415,6 @@ fn connect(
     Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
 }
 
-/// The task that takes the queue to the disk.
-struct Flusher {
-    /// The store.
-    shared: Arc<Shared>,
-    /// Whether it saw the queue empty, so that another one may have been started since.
-    through: bool,
-}
-
-impl Flusher {
-    /// Writes batch by batch until nothing waits.
-    fn run(mut self) {
-        while let Some(batch) = self.shared.queue.take() {
-            match &mut *self.shared.writer.lock() {
-                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
-                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
-            }
-        }
-        self.through = true;
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        if self.through {
-            return;
-        }
-        // It panicked, or the runtime has shut down and never ran it.
-        for job in self.shared.queue.abort() {
-            let what = format!("{}: the task that writes has ended", job.operation);
-            job.answer(Err(StoreError::Unavailable { what, source: None }));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,7 +444,7 @@ mod tests {
         assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
         assert_eq!(batch.len(), 2);
         batch.clear();
-        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        drop(Flusher::new(&store.shared));
         assert!(lost.await.is_err());
         assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
         assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));

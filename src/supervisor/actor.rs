@@ -8,7 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
-use super::{idle, prune, watch};
+use super::{idle, prune, resume_sweep, watch};
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -132,11 +132,12 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
     let kept = &shared.engine.config.kept;
     let before = |kept_for| now.wall.minus(kept_for);
-    for what in [
+    let kept = [
         Forget::Tombstones(now.wall),
         Forget::Requests(before(kept.requests_for)),
         Forget::Revisions(before(kept.revisions_for)),
-    ] {
+    ];
+    for what in kept.into_iter().chain(resume_sweep::over(&shared.engine, now.wall)) {
         loop {
             match shared.engine.store.forget(what, SWEEP_SLICE).await {
                 Ok(forgotten) if forgotten == SWEEP_SLICE => {}

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::resume_sweep;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
@@ -23,6 +24,9 @@ const PAGE: usize = 256;
 pub struct RecoveryReport {
     /// The turns that an earlier run had left open.
     pub settled: Vec<SettledTurn>,
+    /// How many handles of outside services had expired and were dropped; see
+    /// [`ResumeConfig::max_age`](crate::ResumeConfig::max_age).
+    pub resume_handles_swept: usize,
     /// Rows that could not be read, each told by table and id. They were left as they are.
     pub damaged: Vec<String>,
     /// How long it took.
@@ -62,6 +66,7 @@ pub(super) async fn settle(engine: &Engine) -> Result<RecoveryReport, StoreError
             break;
         }
     }
+    report.resume_handles_swept = resume_sweep::sweep(engine).await;
     report.took = engine.now().moment.since(started.moment);
     Ok(report)
 }

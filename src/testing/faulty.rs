@@ -19,7 +19,7 @@ use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
     BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
     StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
@@ -327,6 +327,17 @@ impl Store for FaultyStore {
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
         let id = id.clone();
         self.pass(StoreCall::Revisions, move |inner| inner.revisions(&id, incarnation))
+    }
+
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        let ask = move |inner: &dyn Store| inner.resume(&id, incarnation, &provider);
+        self.pass(StoreCall::ReadResume, ask)
     }
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {

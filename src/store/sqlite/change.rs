@@ -10,7 +10,7 @@ use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
 use super::revision::{self, Interval};
-use super::{binding, branch, datum, entry, partial, request, standing, tombstone, turn};
+use super::{binding, branch, datum, entry, partial, request, resume, standing, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
@@ -96,12 +96,13 @@ pub(super) fn apply(
         Write::Partial { generation, piece } => {
             keep_piece(connection, &mut life, *generation, piece)?;
         }
-        Write::Commit { generation, first_seq, entries, data, version, at } => {
+        Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
             check_next(&life, *first_seq)?;
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
             push(connection, &mut life, entries, (Some(*generation), false), *at)?;
             put_data(connection, &life, data)?;
+            resume::commit(connection, incarnation, extra.as_deref(), *at)?;
             touch(&mut life, *version, *at);
             life.forgive_crashes()?;
         }
@@ -129,6 +130,7 @@ pub(super) fn apply(
             take_back(connection, &mut life, *from, *at)?;
             life.active_at = *at;
         }
+        Write::Resume { change, at } => return resume::put(connection, incarnation, change, *at),
         Write::Label { label } => life.label.clone_from(label),
         Write::Standing { standing, unused_since, used_at } => {
             standing::change(&mut life, *standing, *unused_since)?;
@@ -241,6 +243,7 @@ fn delete(
         "DELETE FROM partials WHERE incarnation = ?1",
         "DELETE FROM revisions WHERE incarnation = ?1",
         "DELETE FROM requests WHERE incarnation = ?1",
+        "DELETE FROM resume WHERE incarnation = ?1",
         "DELETE FROM branches WHERE incarnation = ?1",
     ] {
         connection.prepare_cached(statement)?.execute([incarnation.get().cast_signed()])?;

@@ -32,13 +32,15 @@ pub(super) enum Table {
     Revisions,
     /// One row a begin that was asked for under a name.
     Requests,
+    /// One row an outside service of whose handles something is kept.
+    Resume,
     /// One row a turn beside its siblings.
     Branches,
 }
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
@@ -48,6 +50,7 @@ impl Table {
         Self::Partials,
         Self::Revisions,
         Self::Requests,
+        Self::Resume,
         Self::Branches,
     ];
 
@@ -63,6 +66,7 @@ impl Table {
             Self::Partials => "partials",
             Self::Revisions => "revisions",
             Self::Requests => "requests",
+            Self::Resume => "resume",
             Self::Branches => "branches",
         }
     }
@@ -82,6 +86,9 @@ impl Table {
             Self::Partials => "incarnation, generation, first, chunks, text, crc",
             Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
             Self::Requests => "incarnation, key, generation, digest, at, crc",
+            Self::Resume => {
+                "incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc"
+            }
             Self::Branches => "incarnation, generation, parent, crc",
         }
     }
