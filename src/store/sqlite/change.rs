@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    BeginExtra, BranchRecord, Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord,
-    PartialFate, PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    BeginExtra, BranchRecord, Created, EntryMark, FenceReason, InputFate, NewRecord, PartialFate,
+    PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
 
@@ -101,7 +101,7 @@ pub(super) fn apply(
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
             push(connection, &mut life, entries, (Some(*generation), false), *at)?;
-            put_data(connection, &life, data)?;
+            datum::change(connection, incarnation, data)?;
             resume::commit(connection, incarnation, extra.as_deref(), *at)?;
             touch(&mut life, *version, *at);
             life.forgive_crashes()?;
@@ -123,7 +123,7 @@ pub(super) fn apply(
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
-            put_data(connection, &life, changes)?;
+            datum::change(connection, incarnation, changes)?;
             touch(&mut life, *version, *at);
         }
         Write::TakeBack { from, at } => {
@@ -413,17 +413,6 @@ fn drop_partial(connection: &Connection, life: &Life, ended: &OpenTurn) -> rusql
         return Ok(());
     }
     partial::remove(connection, life.incarnation, ended.marker.generation)
-}
-
-/// Changes data.
-fn put_data(connection: &Connection, life: &Life, changes: &[DataChange]) -> rusqlite::Result<()> {
-    for DataChange { name, value } in changes {
-        match value {
-            Some(value) => datum::put(connection, life.incarnation, name, value)?,
-            None => datum::remove(connection, life.incarnation, name)?,
-        }
-    }
-    Ok(())
 }
 
 /// Takes over the counters of a write.
