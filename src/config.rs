@@ -165,6 +165,8 @@ impl Config {
             span("resume.max_age", max_age, SECOND, AGES, rule)?;
         }
         positive("resume.max_value_bytes", self.resume.max_value_bytes)?;
+        let (wait, rule) = (self.limits.turn_wait, "it must be at most 24h");
+        span("limits.turn_wait", wait, Duration::ZERO, day, rule)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
         let rule = "it must be between 1s and 100 years";
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
@@ -265,6 +267,8 @@ mod tests {
             ("[tombstones]\nkeep_fro = \"1h\"", "keep_fro"),
             ("[turns]\ncancel_grace = \"-5s\"", "cancel_grace"),
             ("[idle]\nmax_live = -1", "max_live"),
+            ("[limits]\nmax_turns = -1", "max_turns"),
+            ("[classes.irc]\nmax_turns = \"many\"", "max_turns"),
             ("[stalls]\nhuman = \"5m\"", "human"),
             ("[stalls]\naction = \"panic\"", "panic"),
             ("busy = \"sometimes\"", "sometimes"),
@@ -303,6 +307,7 @@ mod tests {
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),
+            ("[limits]\nturn_wait = \"25h\"", "limits.turn_wait"),
             ("busy = { interrupt = { grace = \"2h\" } }", "busy.interrupt.grace"),
         ] {
             let config: Config = toml::from_str(text).unwrap();

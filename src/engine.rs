@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::admission::{Admission, AdmissionRequest, Denial};
+use crate::capacity::Capacity;
 use crate::clock::{Clock, Moment, Now, Timestamp};
 use crate::config::Config;
 use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryRules, ExpiryTable};
@@ -17,6 +18,7 @@ use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
 use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner, TaskTracker};
+use crate::state::{Length, Size};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
 
@@ -53,6 +55,8 @@ pub(crate) struct Engine {
     drift: Mutex<Drift>,
     /// Counts everything that happens.
     pub(crate) counts: Counts,
+    /// What there is only so much of.
+    pub(crate) capacity: Arc<Capacity>,
     /// Whether nothing new is admitted.
     draining: AtomicBool,
     /// Cancelled when the supervisor is over; ends its timers.
@@ -90,6 +94,7 @@ impl Engine {
         let expiry = ExpiryTable::new(&config.expiry, classes)?;
         let streams = &config.streams;
         let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
+        let capacity = Capacity::new(&config);
         Ok(Arc::new(Self {
             instance: InstanceId::from_random(ids.draw()),
             expiry,
@@ -106,6 +111,7 @@ impl Engine {
             shelf,
             numbers: Numbers::new(),
             counts: Counts::default(),
+            capacity,
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),
         }))
@@ -169,6 +175,30 @@ impl Engine {
         Ok(said)
     }
 
+    /// How many bytes the entries of a session have, if that makes a difference. They are read for it.
+    pub(crate) async fn transcript_bytes(&self, record: &Record) -> Result<u64, StoreError> {
+        if self.config.limits.max_transcript_bytes == 0 {
+            return Ok(0);
+        }
+        let (id, life) = (&record.id, record.incarnation);
+        match self.store.entries(id, life, 0, usize::MAX).await {
+            Ok(entries) => Ok(entries.iter().map(|entry| entry.payload.len() as u64).sum()),
+            // What cannot be read is not to keep the session from being used.
+            Err(StoreError::Damaged { .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How long the conversation of a session is that has so many bytes of entries, and how long it may be.
+    pub(crate) fn length(&self, record: &Record, bytes: u64) -> Length {
+        let limits = &self.config.limits;
+        let (entries, max_bytes) = (limits.max_entries as u64, limits.max_transcript_bytes as u64);
+        Length {
+            size: Size { entries: record.entries, bytes },
+            max: Size { entries, bytes: max_bytes },
+        }
+    }
+
     /// Puts the encoding of a partial reply in the place of its text.
     ///
     /// User code, so without any lock. If there is no such entry, what is kept stays beside.
@@ -208,6 +238,8 @@ impl Engine {
 
     /// Admits nothing new from here on; answers whether it did before.
     pub(crate) fn drain(&self) -> bool {
-        !self.draining.swap(true, Ordering::AcqRel)
+        let drains = !self.draining.swap(true, Ordering::AcqRel);
+        self.capacity.drain();
+        drains
     }
 }

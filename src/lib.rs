@@ -63,8 +63,8 @@
 //!
 //! # Where several reasons hold
 //!
-//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, shutting down, busy, queue full, another
-//! version than expected.
+//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, shutting down, busy, queue full,
+//! another version than expected, a conversation that is too long, no permit.
 //!
 //! # Features
 //!
@@ -78,6 +78,7 @@
 struct Readme;
 
 mod admission;
+mod capacity;
 mod clock;
 mod config;
 mod engine;
@@ -87,6 +88,7 @@ mod flight;
 mod hook;
 mod id;
 mod key;
+mod limit;
 pub mod metrics;
 mod numbers;
 mod outcome;
@@ -124,6 +126,7 @@ pub use id::{
     SessionId, StreamId,
 };
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
+pub use limit::{ErrorKind, Full, Limit, LimitStatus, TooLong};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
 pub use partial::Partial;

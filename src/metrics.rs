@@ -42,6 +42,13 @@
 //! | `session_actors_ended_total` | actors | when one is gone, however it ended | see above |
 //! | `session_tombstones` | tombstones, gauge | those held in memory | |
 //! | `session_tombstones_evicted_total` | tombstones | when one leaves memory before its time because there are too many | |
+//! | `session_limit_current{limit}` | what the limit counts, gauge | within `stalls.check_every` while turns run, and with each sweep: how much there is; not for `entries` and `transcript_bytes`, which are those of one conversation | = permits of open turns, for `turns` |
+//! | `session_limit_max{limit}` | the same, gauge | at the start: how much there may be; 0 is any number | |
+//! | `session_limit_rejected_total{limit}` | requests | when somebody is refused because of the limit; `waiting_turns` is also what is waiting for `turns` | |
+//! | `session_class_turns{class}` | turns, gauge | as `session_limit_current`, for classes with a limit | |
+//! | `session_class_turns_max{class}` | turns, gauge | at the start | |
+//! | `session_class_turns_waiting{class}` | begins, gauge | as `session_class_turns` | |
+//! | `session_paused` | 0 or 1, gauge | as `session_limit_current` | |
 //! | `session_chunks_total` | chunks | when a turn ends, by what it emitted | |
 //!
 //! `provider` is what the program calls an outside service: use one name for each service, and none for an

@@ -112,6 +112,9 @@ pub(crate) fn random_u128() -> u128 {
 /// A map of one owner, behind a lock of its own, with the same hash.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
+/// A set of one owner, behind a lock of its own, with the same hash.
+pub(crate) type HashSet<K> = std::collections::HashSet<K, RandomState>;
+
 /// How many shards a [`ShardedMap`] has. Enough that two cores rarely meet, and few enough that an
 /// empty map stays small.
 const SHARDS: usize = 64;

@@ -10,6 +10,7 @@
 //! happens to the store or to the actor (`Answer`, in `pump`, sees to that).
 
 pub(crate) mod actor;
+mod admit;
 pub(crate) mod answer;
 pub(crate) mod expiry;
 pub(crate) mod hold;
@@ -29,6 +30,7 @@ use self::actor::ActorHandle;
 use self::answer::{Answered, Asker, Begun, Errand, Settled};
 use self::house::House;
 use self::pump::Writing;
+use crate::capacity::{Permit, SessionGate};
 use crate::clock::{Moment, Now, Timestamp};
 use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
@@ -38,8 +40,8 @@ use crate::policy::Grace;
 use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
 use crate::standing::{Previous, Standing};
 use crate::state::{
-    BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase,
-    Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
+    BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Pass,
+    Phase, Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, class_name};
 use crate::stream::{PieceFate, Stream};
@@ -55,6 +57,7 @@ impl Ports for Callers {
     type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
     type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
     type Stream = Arc<Stream>;
+    type Gate = SessionGate;
 }
 
 impl Spoken for Arc<Stream> {
@@ -113,11 +116,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A session as its record says, with what is kept of the replies that it calls open. Its repairs are
-    /// not written before [`Self::start`].
+    /// A session as its record says, with what is kept of the replies that it calls open, and how many bytes its
+    /// entries have. Its repairs are not written before [`Self::start`].
     pub(crate) fn new(
         record: Record,
-        said: Vec<Bytes>,
+        (said, bytes): (Vec<Bytes>, u64),
         engine: Arc<Engine>,
         house: Weak<dyn House>,
     ) -> Arc<Self> {
@@ -125,24 +128,29 @@ impl Slot {
         let (at, instance) = (engine.now(), engine.instance);
         let max_branches = engine.config.limits.max_branches;
         let (expiry, ages) = (engine.expiry(&record), engine.ages(&record, at));
-        let settings = Settings { at, instance, partials, max_branches, expiry, ages };
-        let state = SessionState::load(&record, said, settings);
+        let length = engine.length(&record, bytes);
+        let settings = Settings { at, instance, partials, max_branches, expiry, ages, length };
         let writer = engine.store.attach(&record.id, record.incarnation);
-        Arc::new(Self {
-            id: record.id,
-            incarnation: record.incarnation,
-            key: record.key,
-            created_at: record.created_at,
-            previous: record.previous,
-            class: record.class,
-            engine,
-            house,
-            writer,
-            state: Mutex::new(state),
-            left_for_actor: Mutex::new(None),
-            actor: Mutex::new(None),
-            tickets: AtomicU64::new(0),
-            stored: OnceLock::new(),
+        let class = engine.capacity.class(record.class_name());
+        Arc::new_cyclic(|myself: &Weak<Self>| {
+            let gate = SessionGate::new(engine.capacity.clone(), class, myself.clone());
+            let state = SessionState::load(&record, said, settings, gate);
+            Self {
+                id: record.id,
+                incarnation: record.incarnation,
+                key: record.key,
+                created_at: record.created_at,
+                previous: record.previous,
+                class: record.class,
+                engine,
+                house,
+                writer,
+                state: Mutex::new(state),
+                left_for_actor: Mutex::new(None),
+                actor: Mutex::new(None),
+                tickets: AtomicU64::new(0),
+                stored: OnceLock::new(),
+            }
         })
     }
 
@@ -169,17 +177,27 @@ impl Slot {
         StreamId::new(self.incarnation, generation)
     }
 
-    /// Asks for a turn, at `now`; answers first whether the begin has to wait in the queue.
+    /// Asks for a turn, at `now`, with a permit if that was waited for before; answers first whether the begin
+    /// has to wait in the queue.
     pub(crate) fn begin(
         self: &Arc<Self>,
         request: BeginRequest,
+        permit: Option<Permit>,
         now: Now,
     ) -> (bool, Answered<Begun>) {
         let stream = self.engine.stream(now.moment);
         let mut errand = Errand::new(now);
         let state = self.state.lock();
-        let (port, receiver) = Asker::new(self.writer.is_some() && state.is_quiet());
-        let write = self.step_locked(state, Input::Begin { request, port, stream }, &mut errand);
+        let pass = match permit {
+            Some(permit) => Pass::With(permit),
+            None if self.engine.capacity.is_gated() => Pass::Ask { waited: false },
+            None => Pass::Free,
+        };
+        // One that may have to wait for a permit is told by who brings that.
+        let here = !matches!(pass, Pass::Ask { .. }) && self.writer.is_some() && state.is_quiet();
+        let (port, receiver) = Asker::new(here);
+        let input = Input::Begin { request, port, stream, pass };
+        let write = self.step_locked(state, input, &mut errand);
         let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
         self.finish(&mut errand, write);
         (waits, Answered::of(receiver, errand.begun))

@@ -12,7 +12,8 @@
 //!
 //! Invariants, checked by [`SessionState::audit`] after every step in tests:
 //!
-//! - at most one exclusive turn is open, and a queue has an open turn that will drain it;
+//! - at most one exclusive turn is open, and a queue has an open turn that will drain it, or its first has a
+//!   place in the line for permits;
 //! - a turn is open, or fenced (its holder still runs and will be refused), or over: never two;
 //! - every turn that was opened gets exactly one [`Effect::End`];
 //! - a session with an open turn is looked at now and then;
@@ -23,6 +24,7 @@ mod admission;
 mod audit;
 mod branch;
 mod cancel;
+mod capacity;
 mod change;
 mod close;
 mod expiry;
@@ -32,10 +34,12 @@ mod partial;
 mod protocol;
 mod redo;
 mod request;
+mod size;
 mod stale;
 mod stalls;
 mod standing;
 mod steer;
+mod streams;
 mod turns;
 
 use std::collections::VecDeque;
@@ -46,6 +50,7 @@ use smallvec::SmallVec;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::expiry::{Ages, Expiry};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
+use crate::limit::Place;
 use crate::outcome::CancelReason;
 use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
 use crate::pulse::Pulsing;
@@ -55,6 +60,8 @@ use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
 
 use branch::Siblings;
+use capacity::Spot;
+pub(crate) use capacity::{Gate, Pass, Permit, Taken};
 pub(crate) use close::Deletion;
 pub(crate) use expiry::Lifespan;
 pub use idle::KeptBy;
@@ -68,6 +75,7 @@ pub(crate) use protocol::{
     TurnView,
 };
 use request::Echo;
+pub(crate) use size::{Length, Size};
 use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
 pub(crate) use standing::Verb;
@@ -130,6 +138,12 @@ pub(crate) struct SessionState<P: Ports> {
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
     /// When it ends by itself.
     lifespan: Lifespan,
+    /// Where its turns get their permits.
+    gate: P::Gate,
+    /// The place of the first in the queue in the line for permits, if it waits for one.
+    asking: Option<Place>,
+    /// How long the conversation is.
+    length: Length,
 }
 
 /// What a session is loaded with.
@@ -147,6 +161,8 @@ pub(crate) struct Settings {
     pub(crate) expiry: Arc<Expiry>,
     /// How old it is.
     pub(crate) ages: Ages,
+    /// How long the conversation is, and how long it may be.
+    pub(crate) length: Length,
 }
 
 /// Whether a session can be used.
@@ -173,6 +189,8 @@ pub(crate) struct Closing<P: Ports> {
     pub(crate) waiting: Vec<P::Delete>,
     /// Why the store has not done it, once it failed; then the next delete tries again.
     pub(crate) failed: Option<StoreError>,
+    /// Whether keys might lead to it.
+    routable: bool,
 }
 
 /// A turn that runs.
@@ -204,6 +222,10 @@ pub(crate) struct OpenTurn<P: Ports> {
     given_at: Moment,
     /// What was seen of it when it was looked at last; most turns end before that.
     seen: Option<Box<Watched>>,
+    /// Its permit, where turns need one.
+    permit: Option<Permit<P>>,
+    /// The bytes of what it was begun with, if it was with something.
+    input_bytes: Option<usize>,
 }
 
 impl<P: Ports> OpenTurn<P> {
@@ -235,6 +257,8 @@ struct Queued<P: Ports> {
     port: P::Begin,
     /// Where its chunks would go.
     stream: P::Stream,
+    /// The right to wait for the slot; none once it has that and waits for a permit.
+    _spot: Option<Spot<P>>,
 }
 
 /// One step: when it is taken, and where its effects go.
@@ -251,8 +275,13 @@ impl<P: Ports> SessionState<P> {
     /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
     /// Each is settled as interrupted, ahead of anything else that will be written; `said` is what is
     /// kept of their replies, in their order, if that is to be made entries.
-    pub(crate) fn load(record: &Record, said: Vec<Bytes>, settings: Settings) -> Self {
-        let Settings { at, instance, partials, max_branches, expiry, ages } = settings;
+    pub(crate) fn load(
+        record: &Record,
+        said: Vec<Bytes>,
+        settings: Settings,
+        gate: P::Gate,
+    ) -> Self {
+        let Settings { at, instance, partials, max_branches, expiry, ages, length } = settings;
         let standing = record.standing;
         let mut state = Self {
             incarnation: record.incarnation,
@@ -279,6 +308,9 @@ impl<P: Ports> SessionState<P> {
             lifespan: Lifespan { expiry, ages, pinned: record.pinned, loaded_at: at.moment },
             guests: 0,
             watched: false,
+            gate,
+            asking: None,
+            length,
         };
         let mut said = said.into_iter();
         for marker in &record.open {
@@ -296,7 +328,11 @@ impl<P: Ports> SessionState<P> {
     pub(crate) fn apply(&mut self, input: Input<P>, now: Now, effects: &mut Effects<P>) {
         let step = &mut Step { now, effects };
         match input {
-            Input::Begin { request, port, stream } => self.begin(request, port, stream, step),
+            Input::Begin { request, port, stream, pass } => {
+                self.begin(request, (port, stream), pass, step);
+            }
+            Input::Granted { place, permit } => self.granted(place, permit, step),
+            Input::NotGranted { place, shortage } => self.not_granted(place, shortage, step),
             Input::LeaveQueue { ticket } => self.leave_queue(ticket, step),
             Input::Commit { generation, reply, port } => {
                 self.commit(generation, reply, port, step);
@@ -340,33 +376,6 @@ impl<P: Ports> SessionState<P> {
     /// Whether turn `generation` runs.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.turns.iter().any(|turn| turn.generation == generation)
-    }
-
-    /// The stream of the turn that was begun last and still runs.
-    pub(crate) fn open_stream(&self) -> Option<(Generation, P::Stream)> {
-        self.turns.last().map(|turn| (turn.generation, turn.stream.clone()))
-    }
-
-    /// The stream of turn `generation`, if that runs, or is over and its end is not stored yet.
-    pub(crate) fn stream(&self, generation: Generation) -> Option<P::Stream> {
-        let open = self.turns.iter().find(|turn| turn.generation == generation);
-        let open = open.map(|turn| turn.stream.clone());
-        open.or_else(|| self.ending().find(|(it, _)| *it == generation).map(|(_, stream)| stream))
-    }
-
-    /// The stream of the newest turn that is over and whose end is not stored yet.
-    pub(crate) fn ending_stream(&self) -> Option<(Generation, P::Stream)> {
-        self.ending().last()
-    }
-
-    /// The turns that are over and whose ends are not stored yet.
-    fn ending(&self) -> impl Iterator<Item = (Generation, P::Stream)> {
-        self.outbox.iter().filter_map(|pending| {
-            let Pending::Settle { generation, stream: Some(stream), .. } = pending else {
-                return None;
-            };
-            Some((*generation, stream.clone()))
-        })
     }
 
     /// What is to be seen.

@@ -36,11 +36,11 @@ pub use error::{FenceReason, StoreError};
 pub(crate) use lane::lane;
 pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;
-pub(crate) use record::class_name;
 pub use record::{
     BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
     Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
 };
+pub(crate) use record::{DEFAULT_CLASS, class_name};
 pub use resume::{
     MAX_REFUSED, RefusedHandle, ResumeAction, ResumeChange, ResumeRecord, StoredHandle,
     resume_digest,
@@ -131,6 +131,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: Option<Incarnation>,
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>>;
+
+    /// How many sessions there are, without those that were archived or have ended. Asked for at the start,
+    /// so it must not cost what the sessions hold.
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>>;
 
     /// The lanes in which sessions stand, and perhaps some in which none does any more, in no order. A
     /// name that is no lane is left out.

@@ -7,6 +7,7 @@ mod error;
 mod expire;
 mod explain;
 mod idle;
+mod limits;
 mod open;
 mod prune;
 mod recovery;
@@ -243,8 +244,9 @@ impl<E> Supervisor<E> {
 impl<E: Content> Supervisor<E> {
     /// Opens `key` and begins a turn in its session, for a message that has arrived.
     ///
-    /// Unlike `open` and `begin` one after the other, a message that is refused for what it is, or
-    /// because the supervisor shuts down, leaves no session behind.
+    /// Unlike `open` and `begin` one after the other, a message that is refused for what it is, because
+    /// there is no permit for its turn, or because the supervisor shuts down, leaves no session behind: where
+    /// one would be created, the permit is waited for first.
     ///
     /// # Errors
     ///
@@ -264,14 +266,19 @@ impl<E: Content> Supervisor<E> {
             Ok(input) => input,
             Err(error) => return Err(error.noted(engine)),
         };
+        let permit = match self.permit_for(key).await {
+            Ok(permit) => permit,
+            Err(error) => return Err(error.noted(engine)),
+        };
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
+            OpenError::Full { full, instance, .. } => BeginError::Full { full, instance },
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, &options).await
+        session.begin_admitted(input, permit, &options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.

@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::entry::{ChatMessage, Content, Entry, EntryError, Reply, decode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::limit::TooLong;
 use crate::outcome::CancelReason;
 use crate::policy::BusyPolicy;
 use crate::pulse::WorkPhase;
@@ -156,6 +157,16 @@ pub enum CommitError<E = ChatMessage> {
         #[source]
         source: EntryError,
     },
+    /// The conversation would be longer than it may be. The turn is still open and handed back: commit
+    /// something shorter, or let it fail.
+    #[error("the reply of turn {} is too long for its conversation", .turn.stream())]
+    TooLong {
+        /// The turn.
+        turn: Box<Turn<E>>,
+        /// How long it would be, and what to do.
+        #[source]
+        source: TooLong,
+    },
     /// The store failed; the turn is over. With [`StoreError::OutcomeUnknown`] the reply may be in
     /// the transcript, otherwise it is not.
     #[error("the reply of turn {stream} could not be stored")]
@@ -173,6 +184,9 @@ impl<E> fmt::Debug for CommitError<E> {
         match self {
             Self::Reply { turn, source } => {
                 f.debug_struct("Reply").field("turn", turn).field("source", source).finish()
+            }
+            Self::TooLong { turn, source } => {
+                f.debug_struct("TooLong").field("turn", turn).field("source", source).finish()
             }
             Self::Store { stream, source } => {
                 f.debug_struct("Store").field("stream", stream).field("source", source).finish()
@@ -357,7 +371,8 @@ impl<E: Content> Turn<E> {
     ///
     /// # Errors
     ///
-    /// [`CommitError::Reply`] hands the turn back if the reply cannot be stored;
+    /// [`CommitError::Reply`] hands the turn back if the reply cannot be stored, and
+    /// [`CommitError::TooLong`] if the conversation has no room for it;
     /// [`CommitError::Store`] if the store failed.
     ///
     /// # Cancel safety
@@ -374,6 +389,10 @@ impl<E: Content> Turn<E> {
             Ok(encoded) => encoded,
             Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
         };
+        if let Some(source) = self.hold.refuse_reply(&entries) {
+            self.hold.slot.engine.capacity.rejected(source.limit);
+            return Err(CommitError::TooLong { turn: Box::new(self), source });
+        }
         let told = (!handles.is_empty()).then(|| (self.hold.slot.clone(), handles.clone()));
         let extra = self.commit_extra(handles);
         let settled = self.hold.commit(Replied { entries, data, extra }).get().await;

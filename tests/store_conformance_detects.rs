@@ -55,6 +55,8 @@ enum Bug {
     LosesEmptyLabels,
     /// Ignores which turns are open when it lists.
     IgnoresTheReplyingFilter,
+    /// Counts those that were archived as well.
+    CountsWhatIsClosed,
     /// Keeps what a turn had said when it has committed its reply.
     KeepsPartialsOfCommits,
     /// Says yes to a piece that does not follow.
@@ -91,7 +93,7 @@ enum Bug {
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 29] = [
+    const ALL: [(Self, &'static str); 30] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -105,6 +107,7 @@ impl Bug {
         (Self::KeepsTombstonesTooLong, "an_expired_tombstone_permits_a_create"),
         (Self::LosesEmptyLabels, "a_label_changes_and_nothing_with_it"),
         (Self::IgnoresTheReplyingFilter, "each_filter_shows_what_matches"),
+        (Self::CountsWhatIsClosed, "those_that_are_not_closed_are_counted"),
         (Self::KeepsPartialsOfCommits, "a_commit_drops_what_was_kept_of_its_turn"),
         (Self::IgnoresGapsInPartials, "a_piece_that_does_not_follow_is_fenced"),
         (Self::ForgetsTheNextNumber, "a_settle_may_leave_out_numbers"),
@@ -428,6 +431,14 @@ impl Store for Broken {
             page
         });
         StoreFuture::ready(page)
+    }
+
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        if self.bug == Bug::CountsWhatIsClosed {
+            let all = now(self.inner.list(RecordFilter::default(), None, 1_000));
+            return StoreFuture::ready(all.map(|page| page.records.len() as u64));
+        }
+        self.inner.count()
     }
 
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {

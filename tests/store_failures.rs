@@ -481,6 +481,10 @@ impl Store for PanickingStore {
     ) -> Answer<RecordPage> {
         self.inner.list(filter, after, limit)
     }
+    fn count(&self) -> Answer<u64> {
+        self.inner.count()
+    }
+
     fn lanes(&self) -> Answer<Vec<Lane>> {
         self.inner.lanes()
     }

@@ -234,6 +234,7 @@ async fn everything(stage: &Stage) -> Supervisor {
     config.turns.abort_after = Duration::ZERO;
     config.stalls.model = Duration::from_millis(1);
     config.stalls.check_every = Duration::from_millis(10);
+    config.classes.entry("irc".to_owned()).or_default().max_turns = 100;
     let clock = PausedClock::new();
     let supervisor = stage.builder().config(config).clock(clock).start().await.unwrap();
     let session = supervisor.open(&key("#rust")).await.unwrap();

@@ -54,6 +54,9 @@ impl Default for PruneConfig {
 pub struct ClassConfig {
     /// When its conversations end by themselves.
     pub expiry: ExpiryRules,
+    /// How many of its turns may run at once; as `limits.max_turns`, which bounds all classes together.
+    /// Default: 0, which is any number.
+    pub max_turns: usize,
 }
 
 /// How long conversations may rest unless something else is set.

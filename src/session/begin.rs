@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Session;
 use super::error::BeginError;
 use super::wait::{Again, admitted};
+use crate::capacity::Permit;
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
 use crate::rt::Arc;
@@ -51,20 +52,26 @@ impl<E: Content> Session<E> {
             Ok(input)
         });
         match admitted {
-            Ok(input) => self.begin_admitted(input, &options).await,
+            Ok(input) => self.begin_admitted(input, None, &options).await,
             Err(error) => Err(error.noted(engine)),
         }
     }
 
     /// As [`begin`](Self::begin), for an input that was encoded and that the host was asked about.
+    ///
+    /// With a permit, if that was waited for before.
     pub(crate) async fn begin_admitted(
         &self,
         input: Option<Bytes>,
+        permit: Option<Permit>,
         options: &BeginOptions,
     ) -> Result<Turn<E>, BeginError> {
         let named = named(&Digested::Input(input.as_ref()), options, &self.slot.engine);
         let begun = match named {
-            Ok(named) => self.begin_encoded(Encoded { input, named, redo: None }, options).await,
+            Ok(named) => {
+                let encoded = Encoded { input, named, redo: None, permit };
+                self.begin_encoded(encoded, options).await
+            }
             Err(error) => Err(BeginError::Input(error)),
         };
         let begun = begun.and_then(|hold| {
@@ -112,7 +119,7 @@ impl<E: Content> Session<E> {
     /// it was seen.
     pub(super) async fn begin_encoded(
         &self,
-        Encoded { mut input, named, redo }: Encoded,
+        Encoded { mut input, named, redo, mut permit }: Encoded,
         options: &BeginOptions,
     ) -> Result<Option<Hold>, BeginError> {
         let mut loaded: Option<Stay> = None;
@@ -135,7 +142,7 @@ impl<E: Content> Session<E> {
                 abort_after: engine.config.turns.abort_after,
                 special,
             };
-            let refusal = match admitted(slot, request, began).await {
+            let refusal = match admitted(slot, request, permit.take(), began).await {
                 Ok(hold) => return Ok(Some(hold)),
                 Err(BeginRefusal::Moved) => return Ok(None),
                 Err(BeginRefusal::AskAgain(asked)) => {
@@ -206,6 +213,8 @@ pub(super) struct Encoded {
     pub(super) named: Option<Request>,
     /// What it does over.
     pub(super) redo: Option<Redo>,
+    /// Its permit, if that was waited for before.
+    pub(super) permit: Option<Permit>,
 }
 
 /// What is asked for: what tells two begins of one name apart.

@@ -112,6 +112,9 @@ impl<E> Session<E> {
                 }
                 Err(refusal) => refusal,
             };
+            if let ChangeRefusal::TooLong(too_long) = &refusal {
+                slot.engine.capacity.rejected(too_long.limit);
+            }
             if let Some(error) = SessionError::from_refusal(refusal, slot) {
                 return Err(error);
             }

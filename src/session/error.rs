@@ -1,11 +1,13 @@
 //! Why something could not be done with a session.
 
 mod begin;
+mod kind;
 
 pub use self::begin::BeginError;
 
 use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId};
+use crate::limit::TooLong;
 use crate::policy::Holder;
 use crate::slot::Slot;
 use crate::standing::Standing;
@@ -86,6 +88,17 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// The conversation would be longer than it may be. Nothing was stored.
+    #[error("session {id} is full")]
+    TooLong {
+        /// Which session.
+        id: SessionId,
+        /// How long it would be, and what to do.
+        #[source]
+        too_long: TooLong,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The session does not exist any more, and its tombstone neither.
     #[error("session {id} does not exist")]
     Unknown {
@@ -115,6 +128,7 @@ impl SessionError {
             ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
             ChangeRefusal::Shut(standing) => Self::Inactive { id, standing, instance },
             ChangeRefusal::Closing => Self::Closing { id, instance },
+            ChangeRefusal::TooLong(too_long) => Self::TooLong { id, too_long, instance },
             ChangeRefusal::Store(source) => Self::Store { id, source },
         })
     }

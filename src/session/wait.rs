@@ -2,6 +2,7 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
+use crate::capacity::Permit;
 use crate::clock::{Moment, Now};
 use crate::rt::{self, Arc, oneshot};
 use crate::slot::Slot;
@@ -23,14 +24,16 @@ pub(super) enum Again {
     Unknown,
 }
 
-/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue.
+/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue. A
+/// `permit` that was waited for is brought along.
 pub(super) async fn admitted(
     slot: &Arc<Slot>,
     request: BeginRequest,
+    permit: Option<Permit>,
     now: Now,
 ) -> Result<Hold, BeginRefusal> {
     let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, begun) = slot.begin(request, now);
+    let (waits, begun) = slot.begin(request, permit, now);
     let mut receiver = match begun {
         Answered::Later(receiver) if waits => receiver,
         begun @ (Answered::Ready(_) | Answered::Later(_)) => return begun.get().await,

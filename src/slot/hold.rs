@@ -5,9 +5,10 @@ use std::fmt;
 use super::Slot;
 use super::answer::{Answered, Settled};
 use crate::id::{Generation, StreamId};
+use crate::limit::TooLong;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
-use crate::state::{Input, Replied};
+use crate::state::{Input, Replied, Size};
 use crate::store::InputFate;
 use crate::stream::{Chunk, Said, Stream};
 
@@ -48,6 +49,15 @@ impl Hold {
     pub(crate) async fn said(&self) -> Option<Said> {
         let ask = || self.slot.apply(Input::Take { generation: self.generation });
         self.stream.wait_said(ask).await
+    }
+
+    /// Why a reply would make the conversation too long, if it would.
+    pub(crate) fn refuse_reply(&self, entries: &[bytes::Bytes]) -> Option<TooLong> {
+        let limits = &self.slot.engine.config.limits;
+        if limits.max_entries == 0 && limits.max_transcript_bytes == 0 {
+            return None;
+        }
+        self.slot.refuse_reply(self.generation, Size::of(entries.iter().map(bytes::Bytes::len)))
     }
 
     /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.

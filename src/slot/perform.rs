@@ -42,7 +42,7 @@ impl Slot {
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
                 // The one is taken out by `cancel`, the other read by `look`.
                 Effect::Cancelled { .. } | Effect::Unwatch => {}
-                Effect::Waiting { holder } => self.waits(&holder),
+                Effect::Waiting { holder } => self.waits(holder.as_ref()),
                 Effect::Steerable { stream } => stream.offer(),
                 Effect::Steered { port, generation, seq, stream, input } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), seq,
@@ -74,7 +74,7 @@ impl Slot {
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
                 Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
                 Effect::Stands { before, standing } => self.stands(before, standing),
-                Effect::Bury { tombstone } => self.bury(tombstone),
+                Effect::Bury { tombstone, counted } => self.bury(tombstone, counted),
                 Effect::Leave { reason } => self.leave(reason),
             }
         }
@@ -84,9 +84,13 @@ impl Slot {
     }
 
     /// A begin has to wait.
-    fn waits(&self, holder: &Holder) {
-        tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
-            phase = %holder.phase, "a begin waits");
+    fn waits(&self, holder: Option<&Holder>) {
+        if let Some(holder) = holder {
+            tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
+                phase = %holder.phase, "a begin waits");
+        } else {
+            tracing::debug!(session = %self.id, "a begin waits for a permit");
+        }
     }
 
     /// A turn took the slot.
@@ -146,13 +150,19 @@ impl Slot {
         tracing::info!(session = %self.id, from = before.as_str(), to = standing.as_str(),
             reason = %standing, "a session stands otherwise");
         Counts::stands(standing);
+        if before.is_routable() != standing.is_routable() {
+            self.engine.capacity.count_session(standing.is_routable());
+        }
     }
 
     /// The session is gone.
-    fn bury(self: &Arc<Self>, tombstone: Tombstone) {
+    fn bury(self: &Arc<Self>, tombstone: Tombstone, counted: bool) {
         tracing::info!(session = %self.id, reason = %tombstone.reason, from = "closing", to = "gone",
             "a session is deleted");
         self.engine.counts.deleted();
+        if counted {
+            self.engine.capacity.count_session(false);
+        }
         self.engine.shelf.forget(self.incarnation);
         self.with_house(|house, slot| house.bury(slot, tombstone));
         actor::retire(self);

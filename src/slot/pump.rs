@@ -125,6 +125,8 @@ impl Answer<'_> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
+            // What counts may have been counted already.
+            self.slot.engine.capacity.doubt_sessions();
             tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
         }
         self.slot.step(Input::Stored { result }, errand)

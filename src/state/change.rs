@@ -1,7 +1,7 @@
 //! Changes of a session without a turn.
 
 use super::outbox::Pending;
-use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Step};
+use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Size, Step};
 use crate::clock::Now;
 use crate::store::{RecordPatch, Write};
 
@@ -17,6 +17,7 @@ impl<P: Ports> SessionState<P> {
         let at = step.now.wall;
         let write = match change {
             Change::Append(entries) => {
+                self.grow(Size::of(entries.iter().map(bytes::Bytes::len)));
                 let first_seq = self.take_seqs(entries.len());
                 self.version += 1;
                 self.tip = self.next_seq - 1;

@@ -324,6 +324,7 @@ impl<P: Ports> SessionState<P> {
         while let Some(pending) = lost.pop_front() {
             self.fail_pending(*pending, error, step);
         }
+        self.stop_asking();
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Store(error.clone());
             step.effects.push(Effect::Refused { port: queued.port, refusal });

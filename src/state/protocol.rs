@@ -6,14 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::capacity::{Gate, Pass, Permit};
 use super::close::Deletion;
 use super::idle::{KeptBy, LeaveReason};
 use super::partial::Spoken;
+use super::size::Size;
 use super::stalls::{Stall, StallRule};
 use super::standing::Verb;
 use crate::clock::{Moment, Timestamp};
 use crate::expiry::{Expiry, ExpiryRules};
 use crate::id::{Generation, StreamId};
+use crate::limit::{Place, Shortage, TooLong};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
@@ -34,6 +37,8 @@ pub(crate) trait Ports {
     type Delete: fmt::Debug;
     /// The turn's stream.
     type Stream: Spoken + Pulsing;
+    /// Where turns get their permits.
+    type Gate: Gate;
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -86,6 +91,8 @@ pub(crate) struct Redo {
     pub(crate) version: u64,
     /// Whether the store called a turn open then.
     pub(crate) open: bool,
+    /// How much that is.
+    pub(crate) taken: Size,
 }
 
 /// A name for a begin that the store does not know.
@@ -100,8 +107,13 @@ pub(crate) struct Asked {
 /// What a session is told.
 #[derive(Debug)]
 pub(crate) enum Input<P: Ports> {
-    /// From `begin` and `run`. Counts as use when it is admitted.
-    Begin { request: BeginRequest, port: P::Begin, stream: P::Stream },
+    /// From `begin` and `run`. Counts as use when it is admitted. Who has waited for a permit before its
+    /// session was created brings it along.
+    Begin { request: BeginRequest, port: P::Begin, stream: P::Stream, pass: Pass<Permit<P>> },
+    /// From the line for permits: one for who has this place.
+    Granted { place: Place, permit: Permit<P> },
+    /// From the line for permits: the wait is over.
+    NotGranted { place: Place, shortage: Shortage },
     /// From a waiting begin whose wait is over, or that was dropped.
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
@@ -199,8 +211,8 @@ pub(crate) enum Effect<P: Ports> {
     Deleted { port: P::Delete, answer: Result<Deletion, DeleteRefusal> },
     /// What a cancel found.
     Cancelled { streams: SmallVec<[StreamId; 1]>, already: bool },
-    /// A begin has to wait behind this turn.
-    Waiting { holder: Holder },
+    /// A begin has to wait: behind this turn, or for a permit.
+    Waiting { holder: Option<Holder> },
     /// A turn may ask for what waits first.
     Steerable { stream: P::Stream },
     /// What was said to a running turn is stored: it is the turn's, and its port is told.
@@ -225,8 +237,8 @@ pub(crate) enum Effect<P: Ports> {
     Stalled { stream: P::Stream, stall: Stall },
     /// It stands otherwise from now on.
     Stands { before: Standing, standing: Standing },
-    /// The session is gone: its slot becomes the tombstone.
-    Bury { tombstone: Tombstone },
+    /// The session is gone: its slot becomes the tombstone. Whether it was one of those that count.
+    Bury { tombstone: Tombstone, counted: bool },
     /// This state is over: its slot is taken off.
     Leave { reason: LeaveReason },
 }
@@ -253,6 +265,10 @@ pub(crate) enum BeginRefusal {
     Busy { holder: Holder, queued: usize },
     /// The queue is full.
     QueueFull { holder: Holder, queued: usize },
+    /// The conversation would be longer than it may be.
+    TooLong(TooLong),
+    /// There is no permit for it, and it may not wait, or has waited.
+    Short(Shortage),
     /// The session is not as it was when it was found out what to do over.
     Moved,
     /// As many turns stand beside each other as may.
@@ -310,6 +326,8 @@ pub(crate) enum ChangeRefusal {
     Due,
     /// A turn runs or waits.
     Busy { holder: Holder },
+    /// The conversation would be longer than it may be.
+    TooLong(TooLong),
     /// The session is not as it was when it was found out what to take back.
     Moved,
     /// The store failed.

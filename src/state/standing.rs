@@ -44,7 +44,10 @@ impl<P: Ports> SessionState<P> {
         let uses = !matches!(change, Change::Stand(_) | Change::Patch(_));
         let content = uses && !matches!(change, Change::Label(_));
         match &self.phase {
-            Phase::Live if uses => self.due(now).map(|_| ChangeRefusal::Due),
+            Phase::Live if uses => {
+                let due = self.due(now).map(|_| ChangeRefusal::Due);
+                due.or_else(|| self.refuse_more(change).map(ChangeRefusal::TooLong))
+            }
             Phase::Shut(standing) if content => Some(ChangeRefusal::Shut(*standing)),
             Phase::Live | Phase::Shut(_) => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),
@@ -131,6 +134,7 @@ impl<P: Ports> SessionState<P> {
             Standing::Ended { .. } => CancelReason::Ended,
         };
         // First those who wait, so that nobody gets the slot of a turn that is ended here.
+        self.stop_asking();
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Shut(standing);
             self.refuse_echoes(queued.request.ticket, &refusal, step);

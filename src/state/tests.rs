@@ -8,7 +8,9 @@
 mod admission;
 mod audit;
 mod branches;
+mod capacity;
 mod closing;
+mod gate;
 mod idle;
 mod partials;
 mod property;
@@ -29,13 +31,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, Replied, SessionState,
-    Settings, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
+    Asked, BeginRequest, Change, Effects, Input, Length, Pass, Phase, Ports, Redo, Replied,
+    SessionState, Settings, Size, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
 use crate::expiry::{Ages, Expiry, ExpiryRules};
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::limit::Place;
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
@@ -57,6 +60,7 @@ impl Ports for Test {
     type Change = u32;
     type Delete = u32;
     type Stream = u32;
+    type Gate = gate::TestGate;
 }
 
 thread_local! {
@@ -98,7 +102,7 @@ impl Spoken for u32 {
 fn settings(instance: u128, partials: PartialPolicy) -> Settings {
     let (at, instance) = (at(START), InstanceId::from_random(instance));
     let (expiry, ages) = (Arc::default(), Ages::default());
-    Settings { at, instance, partials, max_branches: 3, expiry, ages }
+    Settings { at, instance, partials, max_branches: 3, expiry, ages, length: Length::default() }
 }
 
 thread_local! {
@@ -213,7 +217,8 @@ impl Rig {
     fn load_with(record: &Record, said: Vec<Bytes>, partials: PartialPolicy) -> Self {
         PULSES.take();
         SAID.take();
-        let state = SessionState::load(record, said, settings(2, partials));
+        gate::permits(None);
+        let state = SessionState::load(record, said, settings(2, partials), gate::TestGate);
         Self { state, second: START }
     }
 
@@ -223,7 +228,7 @@ impl Rig {
         let rules = ExpiryRules { idle: Some(idle), ..ExpiryRules::default() };
         let expiry = Expiry::default().overlaid(&rules).unwrap();
         let settings = Settings { expiry: Arc::new(expiry), ..settings(2, PartialPolicy::Beside) };
-        rig.state = SessionState::load(&record(&[]), Vec::new(), settings);
+        rig.state = SessionState::load(&record(&[]), Vec::new(), settings, gate::TestGate);
         rig
     }
 
@@ -332,7 +337,7 @@ impl Rig {
     /// Takes back all from the number `from` on, as is right now.
     fn redo(&self, from: u64) -> Redo {
         let (next_seq, version) = (self.state.next_seq, self.state.version);
-        Redo { from, next_seq, version, open: false }
+        Redo { from, next_seq, version, open: false, taken: Size::default() }
     }
 
     fn append(&mut self, port: u32) -> String {
@@ -381,7 +386,7 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         special: None,
     };
     edit(&mut request);
-    Input::Begin { request, port: number, stream: number }
+    Input::Begin { request, port: number, stream: number, pass: Pass::Ask { waited: false } }
 }
 
 /// The name of a begin, and the digest of what it asks for.
@@ -389,21 +394,21 @@ type Name = (&'static str, u128);
 
 /// Begins a turn with a name, of which the store knew nothing after it had stored `seen` others.
 fn named(number: u32, policy: BusyPolicy, (name, digest): Name, seen: u64) -> Input<Test> {
-    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
+    let Input::Begin { mut request, port, stream, pass } = begin(number, policy) else {
         unreachable!("it is a begin")
     };
     let asked = Asked { request: Request { key: name.to_owned(), digest }, seen };
     request.special = Some(Box::new(Special { redo: None, request: Some(asked) }));
-    Input::Begin { request, port, stream }
+    Input::Begin { request, port, stream, pass }
 }
 
 /// Begins a turn that does an earlier one over.
 fn redoing(number: u32, policy: BusyPolicy, redo: Redo) -> Input<Test> {
-    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
+    let Input::Begin { mut request, port, stream, pass } = begin(number, policy) else {
         unreachable!("it is a begin")
     };
     request.special = Some(Box::new(Special { redo: Some(redo), request: None }));
-    Input::Begin { request, port, stream }
+    Input::Begin { request, port, stream, pass }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {

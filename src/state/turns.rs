@@ -4,7 +4,9 @@
 //! the later one finds a turn that is open, fenced or over, and is answered so.
 
 use super::outbox::Pending;
-use super::{Effect, OpenTurn, Ports, Replied, SessionState, Settlement, Step, Stopping};
+use super::{
+    Effect, Gate, OpenTurn, Ports, Replied, SessionState, Settlement, Size, Step, Stopping,
+};
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
@@ -19,7 +21,7 @@ impl<P: Ports> SessionState<P> {
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
             step.effects.push(Effect::Settled { port, answer });
             return;
@@ -32,6 +34,7 @@ impl<P: Ports> SessionState<P> {
             let then = Some((port, Settlement::Superseded { by: self.stream_id(by) }));
             self.settle(turn, (TurnOutcome::Superseded, InputFate::Aside), then, step.now);
         } else {
+            self.grow(Size::of(entries.iter().map(bytes::Bytes::len)));
             let first_seq = self.take_seqs(entries.len());
             self.version += 1;
             self.last_commit = Some(generation);
@@ -65,7 +68,7 @@ impl<P: Ports> SessionState<P> {
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
             step.effects.push(Effect::Settled { port, answer });
             return;
@@ -87,7 +90,7 @@ impl<P: Ports> SessionState<P> {
         panicked: bool,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             self.take_fenced(generation);
             return;
         };
@@ -100,10 +103,18 @@ impl<P: Ports> SessionState<P> {
         self.admit_next(step);
     }
 
-    /// Takes a turn off the open ones.
-    pub(super) fn take_turn(&mut self, generation: Generation) -> Option<OpenTurn<P>> {
+    /// Takes a turn off the open ones. Its permit goes back at once, before the next one asks for one.
+    pub(super) fn take_turn(
+        &mut self,
+        generation: Generation,
+        step: &Step<'_, P>,
+    ) -> Option<OpenTurn<P>> {
         let place = self.turns.iter().position(|turn| turn.generation == generation)?;
-        Some(self.turns.remove(place))
+        let mut turn = self.turns.remove(place);
+        if let Some(permit) = turn.permit.take() {
+            self.gate.free(permit, step.now.moment);
+        }
+        Some(turn)
     }
 
     /// Records the end of a turn that left no reply.
@@ -120,6 +131,9 @@ impl<P: Ports> SessionState<P> {
         let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
         if stays && !turn.beside {
             self.tip = self.tip.max(turn.last_seq);
+        }
+        if input == InputFate::Drop {
+            self.shrink(Size::of(turn.input_bytes));
         }
         let partial = self.partial_fate(&turn, input);
         let (next_seq, version, at) = (self.next_seq, self.version, now.wall);

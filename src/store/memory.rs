@@ -252,6 +252,13 @@ impl Store for MemoryStore {
         self.answer(|shared| Ok(shared.list(&filter, after, limit)))
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.answer(|shared| {
+            let index = shared.index.lock();
+            Ok((index.order.len() - index.closed) as u64)
+        })
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.answer(|shared| Ok(shared.index.lock().lanes.names()))
     }

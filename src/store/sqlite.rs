@@ -268,6 +268,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.ask("counting sessions".to_owned(), standing::count)
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.ask("listing lanes".to_owned(), standing::lanes)
     }

@@ -9,6 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
 use super::{idle, prune, resume_sweep, watch};
+use crate::capacity::keeper;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -51,6 +52,8 @@ pub(super) struct SupervisorState {
     idle: JoinHandle<()>,
     /// Ends conversations whose time is over; ends with the supervisor.
     prune: JoinHandle<()>,
+    /// Tells those who wait for permits; ends with the supervisor.
+    keeper: JoinHandle<()>,
 }
 
 impl Drop for SupervisorState {
@@ -59,6 +62,7 @@ impl Drop for SupervisorState {
         self.watch.abort();
         self.idle.abort();
         self.prune.abort();
+        self.keeper.abort();
     }
 }
 
@@ -87,7 +91,9 @@ impl Actor for SupervisorActor {
         let idle = strong.engine.spawner.spawn(idle::run(strong.idle.clone(), shared.clone()));
         let every = strong.engine.config.prune.every;
         let prune = strong.engine.spawner.spawn(prune::run(every, shared.clone()));
-        Ok(SupervisorState { shared, clock, watch, idle, prune })
+        let (capacity, engine) = (strong.engine.capacity.clone(), Arc::downgrade(&strong.engine));
+        let keeper = strong.engine.spawner.spawn(keeper::run(capacity, engine));
+        Ok(SupervisorState { shared, clock, watch, idle, prune, keeper })
     }
 
     async fn handle(
@@ -130,6 +136,8 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
+    shared.recount().await;
+    shared.engine.capacity.publish();
     let kept = &shared.engine.config.kept;
     let before = |kept_for| now.wall.minus(kept_for);
     let kept = [

@@ -66,6 +66,7 @@ impl<E> Supervisor<E> {
                 broken.push(format!("key {key}: leads to a slot of {} that is over", slot.id));
             }
         }
+        broken.extend(shared.engine.capacity.audit().1);
         AuditReport { broken, sessions: slots.len() }
     }
 
@@ -96,6 +97,11 @@ impl<E> Supervisor<E> {
                 counts.begins_queued,
                 counts.begins_dequeued
                     + slots.iter().map(|slot| slot.snapshot(now).waiting() as u64).sum::<u64>(),
+            ),
+            balance(
+                "session_limit_current{turns} = permits of open turns",
+                self.shared.engine.capacity.audit().0 as u64,
+                slots.iter().map(|slot| slot.permits() as u64).sum::<u64>(),
             ),
         ]
         .into_iter()

@@ -157,6 +157,9 @@ impl<E> SupervisorBuilder<E> {
         let recovery: RecoveryReport =
             recovery::settle(&engine).await.map_err(StartError::Store)?;
         Counts::max_live(engine.config.idle.max_live);
+        let stored = engine.store.count().await.map_err(StartError::Store)?;
+        engine.capacity.count_sessions(stored);
+        engine.capacity.publish_settings();
         let shared = Shared::new(engine);
         let started = Actor::spawn(None, SupervisorActor, Arc::downgrade(&shared)).await;
         let (actor, _ended) =

@@ -1,10 +1,13 @@
 //! Why a supervisor could not do something.
 
+use std::time::Duration;
+
 use crate::config::ConfigError;
 use crate::entry::EntryError;
 use crate::expiry::CalendarError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::limit::{ErrorKind, Full};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
 
@@ -57,6 +60,17 @@ pub enum OpenError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// There are as many sessions as may be. Nothing was created.
+    #[error("a session for {key} cannot be created")]
+    Full {
+        /// The key.
+        key: SessionKey,
+        /// Which limit is reached.
+        #[source]
+        full: Full,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The id source gave an id that is in use. Nothing was created.
     #[error("the id source repeats itself: {id} is in use")]
     IdCollision {
@@ -84,6 +98,17 @@ pub enum CreateError {
     /// The supervisor shuts down and creates nothing.
     #[error("the supervisor shuts down")]
     Draining {
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// There are as many sessions as may be. Nothing was created.
+    #[error("session {id} cannot be created")]
+    Full {
+        /// The id.
+        id: SessionId,
+        /// Which limit is reached.
+        #[source]
+        full: Full,
         /// Which run of the process says so.
         instance: InstanceId,
     },
@@ -122,6 +147,55 @@ pub enum CreateError {
         #[source]
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// Of which kind it is: what an adapter tells its client.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Content { .. } => ErrorKind::Invalid,
+            Self::Full { .. } => ErrorKind::Full,
+            Self::Draining { .. } | Self::IdCollision { .. } | Self::Store { .. } => {
+                ErrorKind::Unavailable
+            }
+        }
+    }
+
+    /// When to come back, if that is known: 1 s where the store has no room or cannot be reached.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { full, .. } => full.retry_after,
+            Self::Store { source, .. } => source.retry_after(),
+            Self::Content { .. } | Self::Draining { .. } | Self::IdCollision { .. } => None,
+        }
+    }
+}
+
+impl CreateError {
+    /// Of which kind it is: what an adapter tells its client.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Content(_) => ErrorKind::Invalid,
+            Self::Full { .. } => ErrorKind::Full,
+            Self::Exists { .. } => ErrorKind::Conflict,
+            Self::Gone { .. } => ErrorKind::Gone,
+            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Draining { .. } | Self::Store { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// When to come back, if that is known: 1 s where the store has no room or cannot be reached.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { full, .. } => full.retry_after,
+            Self::Store { source, .. } => source.retry_after(),
+            Self::Content(_)
+            | Self::Draining { .. }
+            | Self::Exists { .. }
+            | Self::Gone { .. }
+            | Self::Unknown { .. } => None,
+        }
+    }
 }
 
 /// Why something could not be read.

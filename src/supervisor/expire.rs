@@ -157,6 +157,7 @@ impl Shared {
                 | ChangeRefusal::Closing
                 | ChangeRefusal::Shut(_)
                 | ChangeRefusal::Due
+                | ChangeRefusal::TooLong(_)
                 | ChangeRefusal::Busy { .. }
                 | ChangeRefusal::Moved,
             ) => return Ok(()),

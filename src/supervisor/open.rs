@@ -4,10 +4,12 @@ use super::Supervisor;
 use super::error::{CreateError, OpenError};
 use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
+use crate::capacity::Reservation;
 use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::limit::Full;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
 use crate::session::Session;
@@ -36,6 +38,7 @@ enum Attempt {
     KeyMoved,
     Taken,
     Gone(Tombstone),
+    Full(Full),
 }
 
 impl<E: Content> Supervisor<E> {
@@ -193,6 +196,7 @@ impl<E: Content> Supervisor<E> {
             Attempt::Gone(tombstone) => {
                 Err(CreateError::Gone { id: id.clone(), tombstone, instance })
             }
+            Attempt::Full(full) => Err(CreateError::Full { id: id.clone(), full, instance }),
         }
     }
 
@@ -338,6 +342,29 @@ impl Shared {
             }
             Attempt::KeyMoved => Ok(None),
             Attempt::Taken | Attempt::Gone(_) => Err(OpenError::IdCollision { id }),
+            Attempt::Full(full) => {
+                Err(OpenError::Full { key, full, instance: self.engine.instance })
+            }
+        }
+    }
+
+    /// Room for a session, after the store was asked how many there are if that is in doubt.
+    async fn room(&self) -> Result<Reservation, Full> {
+        let capacity = &self.engine.capacity;
+        if let Ok(room) = capacity.reserve() {
+            return Ok(room);
+        }
+        self.recount().await;
+        capacity.reserve().inspect_err(|full| capacity.rejected(full.limit))
+    }
+
+    /// Asks the store how many sessions there are, if that is in doubt.
+    pub(super) async fn recount(&self) {
+        let (engine, capacity) = (&self.engine, &self.engine.capacity);
+        if let Some(proof) = capacity.doubts()
+            && let Ok(stored) = engine.store.count().await
+        {
+            capacity.recount(proof, stored);
         }
     }
 
@@ -358,6 +385,12 @@ impl Shared {
         {
             return Ok(Attempt::Gone(tombstone));
         }
+        let capacity = &self.engine.capacity;
+        let room = match self.room().await {
+            Ok(room) => room,
+            Err(full) => return Ok(Attempt::Full(full)),
+        };
+        let bytes: usize = seed.entries.iter().map(bytes::Bytes::len).sum();
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,
@@ -371,12 +404,18 @@ impl Shared {
             at: self.engine.now().wall,
         };
         let created = self.engine.store.create(new).await;
-        let created = created.inspect_err(|_| self.engine.counts.store_failed("create"))?;
+        let created = created.inspect_err(|error| {
+            self.engine.counts.store_failed("create");
+            if matches!(error, StoreError::OutcomeUnknown { .. }) {
+                capacity.doubt_sessions();
+            }
+        })?;
         Ok(match created {
             Created::Created(record) => {
+                room.keep();
                 self.engine.counts.created();
                 tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
-                match self.publish(record, Vec::new()) {
+                match self.publish(record, (Vec::new(), bytes as u64)) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),
                 }

@@ -222,6 +222,7 @@ impl Shared {
             match answer.await {
                 Ok(()) => {
                     self.engine.counts.expired(clock);
+                    self.engine.capacity.count_session(false);
                     let (from, to) = ("active", "archived");
                     tracing::info!(session = %record.id, from, to, reason = %clock, "a session expires");
                     report.expired(record, clock);

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use super::resume_sweep;
+use crate::capacity::SessionGate;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::slot::Callers;
-use crate::state::{SessionState, Settings};
+use crate::rt::Weak;
+use crate::slot::{Callers, Slot};
+use crate::state::{Length, SessionState, Settings};
 use crate::store::{FenceReason, Record, RecordFilter, StoreError};
 
 /// How many sessions are looked at together.
@@ -83,10 +85,14 @@ pub(super) async fn settle_one(
         instance: engine.instance,
         partials: engine.config.partials.interrupted,
         max_branches: engine.config.limits.max_branches,
+        length: Length::default(),
         expiry: engine.expiry(record),
         ages: engine.ages(record, engine.now()),
     };
-    let repairs = SessionState::<Callers>::load(record, said, settings).into_repairs();
+    // Nothing begins in it.
+    let nobody = Weak::<Slot>::new();
+    let gate = SessionGate::new(engine.capacity.clone(), engine.capacity.class(""), nobody);
+    let repairs = SessionState::<Callers>::load(record, said, settings, gate).into_repairs();
     for (marker, mut write) in record.open.iter().zip(repairs) {
         engine.encode_partial(&mut write);
         match engine.store.write(&record.id, record.incarnation, write).await {

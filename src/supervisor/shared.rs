@@ -176,7 +176,9 @@ impl Shared {
                 record.generation = self.engine.numbers.go_on(record.generation);
                 let said = self.engine.said(&record).await;
                 let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
-                Ok(match self.publish(record, said) {
+                let bytes = self.engine.transcript_bytes(&record).await;
+                let bytes = bytes.inspect_err(|_| self.engine.counts.store_failed("entries"))?;
+                Ok(match self.publish(record, (said, bytes)) {
                     Ok(slot) => Some(Located::Live(slot)),
                     Err(tombstone) => Some(self.gone(tombstone)),
                 })
@@ -188,10 +190,14 @@ impl Shared {
 
     /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
     /// flight of its id.
-    pub(crate) fn publish(&self, record: Record, said: Vec<Bytes>) -> Result<Arc<Slot>, Tombstone> {
+    pub(crate) fn publish(
+        &self,
+        record: Record,
+        loaded: (Vec<Bytes>, u64),
+    ) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
         let house: Weak<dyn House> = self.myself.clone();
-        let slot = Slot::new(record, said, self.engine.clone(), house);
+        let slot = Slot::new(record, loaded, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
                 self.engine.counts.loaded();

@@ -282,6 +282,10 @@ impl Store for FaultyStore {
         self.pass(StoreCall::List, move |inner| inner.list(filter, after, limit))
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.pass(StoreCall::Count, <dyn Store>::count)
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.pass(StoreCall::Lanes, <dyn Store>::lanes)
     }

@@ -182,6 +182,10 @@ impl Store for MortalStore {
         self.inner.list(filter, after, limit)
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.inner.count()
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.inner.lanes()
     }

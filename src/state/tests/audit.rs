@@ -34,7 +34,7 @@ fn each_rule_that_is_broken_is_named() {
     finds(parallel(), "two exclusive turns", |rig| {
         rig.state.turns.iter_mut().for_each(|turn| turn.parallel = None);
     });
-    finds(queued(), "no turn to drain it", |rig| rig.state.turns.clear());
+    finds(queued(), "neither a turn nor a permit to drain it", |rig| rig.state.turns.clear());
     finds(Rig::running(), "newer than the newest", |rig| {
         rig.state.generation = Generation::default();
     });

@@ -40,6 +40,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Err(ChangeRefusal::Shut(it)) => format!("changed(c{port} {})", it.as_str()),
             Err(ChangeRefusal::Due) => format!("changed(c{port} due)"),
             Err(ChangeRefusal::Busy { .. }) => format!("changed(c{port} busy)"),
+            Err(ChangeRefusal::TooLong(_)) => format!("changed(c{port} too long)"),
             Err(ChangeRefusal::Moved) => format!("changed(c{port} moved)"),
             Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
         },
@@ -57,7 +58,7 @@ fn effect(effect: &Effect<Test>) -> String {
                 (names, true) => format!("cancelled({names:?} already)"),
             }
         }
-        Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
+        Effect::Waiting { .. } => "waits".to_owned(),
         Effect::Steerable { stream } => format!("steerable(~{stream})"),
         Effect::Steered { port, generation, seq, .. } => {
             format!("steered(b{port} t{} #{seq})", generation.get())
@@ -92,6 +93,8 @@ fn refusal(refusal: &BeginRefusal) -> String {
         BeginRefusal::Shut(it) => it.as_str().to_owned(),
         BeginRefusal::Due(_) => "due".to_owned(),
         BeginRefusal::Draining => "draining".to_owned(),
+        BeginRefusal::Short(_) => "short".to_owned(),
+        BeginRefusal::TooLong(_) => "too long".to_owned(),
         BeginRefusal::Busy { holder, queued } => format!("busy {} q{queued}", self::holder(holder)),
         BeginRefusal::QueueFull { holder, queued } => {
             format!("full {} q{queued}", self::holder(holder))
@@ -145,7 +148,7 @@ fn error(error: &StoreError) -> &'static str {
 }
 
 /// A state: its phase, `t1s t1r t1c t1a` for a turn that starts, runs, was told to end or aborted (`p`
-/// for a parallel one, `b` for a branch), `q2` for a waiting begin, `e3` for one
+/// for a parallel one, `b` for a branch), `q2` for a waiting begin, `q2?` if it waits for a permit, `e3` for one
 /// that repeats another, `!1` for a fenced turn whose holder has not reported,
 /// and behind a bar the writes, the one with the store starred.
 pub(super) fn state(state: &SessionState<Test>) -> String {
@@ -162,7 +165,9 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
         Phase::Left => words.push("left".to_owned()),
     }
     words.extend(state.turns.iter().map(turn));
-    words.extend(state.queue.iter().map(|queued| format!("q{}", queued.port)));
+    let asks = |place: usize| if place == 0 && state.asking.is_some() { "?" } else { "" };
+    let queue = state.queue.iter().enumerate();
+    words.extend(queue.map(|(place, queued)| format!("q{}{}", queued.port, asks(place))));
     words.extend(state.echoes.iter().map(|echo| format!("e{}", echo.port)));
     words.extend(state.fenced.iter().map(|(generation, _)| format!("!{}", generation.get())));
     if !state.outbox.is_empty() {

@@ -3,6 +3,7 @@
 //! A row names inputs, the effects that are expected of each, and the state behind them. The rows
 //! were written from the design; [`every_pair_has_exactly_one_row`] sees that none is missing.
 
+mod capacity;
 mod live;
 mod over;
 mod phases;
@@ -16,17 +17,17 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
-    Redo, Rig, START, STEER, StallRule, Target, Test, at, attempt, begin, begin_with, cancel,
-    commit, delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
-    unavailable,
+    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, Place,
+    QUEUE, Redo, Rig, START, STEER, Size, StallRule, Target, Test, at, attempt, begin, begin_with,
+    cancel, commit, delete, gate, grace, interrupt, leave, named, no_such_life, outcome_unknown,
+    redoing, say, unavailable,
 };
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 57] = [
+const INPUTS: [&str; 60] = [
     "reject",
     "queue",
     "queue-full",
@@ -84,13 +85,16 @@ const INPUTS: [&str; 57] = [
     "unavailable",
     "unknown",
     "no-such-life",
+    "granted",
+    "granted-late",
+    "not-granted",
 ];
 
 /// A phase: its name, how one gets there, and its rows.
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 30] = [
+const PHASES: [Row; 32] = [
     ("idle", phases::idle, live::IDLE),
     ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -112,6 +116,8 @@ const PHASES: [Row; 30] = [
     ("a named turn", phases::named_running, special::NAMED),
     ("an echo of a begin with the store", phases::echo_starting, special::ECHO_STARTING),
     ("an echo of a waiting begin", phases::echo_queued, special::ECHO_QUEUED),
+    ("a begin waits for a permit", phases::asking, capacity::ASKING),
+    ("a parallel begin waits for a permit", phases::asking_beside, capacity::ASKING_BESIDE),
     ("a branch runs", phases::branch, special::BRANCH),
     ("branches at their limit", phases::branches, special::BRANCHES),
     ("a piece with the store", phases::piece, special::PIECE),
@@ -149,7 +155,8 @@ fn apply(rig: &mut Rig, name: &str) -> String {
 const NAME: Name = ("a name", 1);
 
 /// What is to be taken back of a session with one entry that nobody has answered.
-const ONE_ENTRY: Redo = Redo { from: 1, next_seq: 2, version: 0, open: false };
+const ONE_ENTRY: Redo =
+    Redo { from: 1, next_seq: 2, version: 0, open: false, taken: Size { entries: 0, bytes: 0 } };
 
 /// A turn is stuck that has been silent for two seconds.
 fn after_two_seconds(act: Option<Grace>) -> StallRule {
@@ -215,7 +222,31 @@ fn input(name: &str) -> Input<Test> {
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
         "no-such-life" => Input::Stored { result: Err(no_such_life()) },
+        "granted" | "granted-late" | "not-granted" => permit(name),
         other => change(standing(other)),
+    }
+}
+
+/// What comes from the line for permits that is called `name`.
+fn permit(name: &str) -> Input<Test> {
+    match name {
+        "granted" => {
+            // Whoever waits is granted a permit that comes free by it.
+            gate::add_one();
+            match gate::grant() {
+                Some((place, permit)) => Input::Granted { place, permit },
+                None => permit("granted-late"),
+            }
+        }
+        "granted-late" => {
+            gate::add_one();
+            let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
+            Input::Granted { place: Place(777), permit }
+        }
+        _ => {
+            let place = gate::expire().unwrap_or(Place(777));
+            Input::NotGranted { place, shortage: gate::short() }
+        }
     }
 }
 
@@ -297,9 +328,11 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Take { .. } => 13,
         Input::Keep { .. } => 14,
         Input::Clear { .. } => 15,
+        Input::Granted { .. } => 16,
+        Input::NotGranted { .. } => 17,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=15).collect());
+    assert_eq!(kinds, (0..=17).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -28,6 +28,8 @@ pub(super) struct Index {
     pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
     /// Those whose time may be over.
     pub(super) lanes: Lanes,
+    /// How many of the live sessions are archived or have ended.
+    pub(super) closed: usize,
 }
 
 impl Shared {
@@ -39,11 +41,13 @@ impl Shared {
         tombstone: Tombstone,
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
-        let (keys, filed) = self.with_life(id, incarnation, |life| {
+        let (keys, filed, closed) = self.with_life(id, incarnation, |life| {
             life.over = true;
             self.unnote_resume(life);
-            Ok((std::mem::take(&mut life.keys), life.filed.take()))
+            let closed = !life.record.standing.is_routable();
+            Ok((std::mem::take(&mut life.keys), life.filed.take(), closed))
         })?;
+        index.closed -= usize::from(closed);
         for key in keys {
             if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
                 index.bindings.remove(&key);

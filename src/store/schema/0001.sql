@@ -23,6 +23,7 @@ CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_platform ON sessions (platform);
 CREATE INDEX sessions_by_rest ON sessions (lane, lane_at) WHERE lane IS NOT NULL;
 CREATE INDEX sessions_by_age ON sessions (lane, created_at) WHERE lane IS NOT NULL;
+CREATE INDEX sessions_in_no_lane ON sessions (incarnation) WHERE lane IS NULL;
 CREATE INDEX sessions_replying ON sessions (incarnation) WHERE open IS NOT NULL;
 
 -- In order of arrival: a batch for many sessions fills one page, not a page of each.

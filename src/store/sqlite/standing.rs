@@ -49,6 +49,24 @@ pub(super) fn patch(life: &mut Life, patch: &RecordPatch) -> Result<(), Setback>
     Ok(())
 }
 
+/// [`Store::count`](crate::store::Store::count). Those that are closed stand in a lane, unless they are pinned,
+/// as few are.
+pub(super) fn count(connection: &Connection) -> Result<u64, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    let count = |sql: &str| snapshot.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let all = count("SELECT count(*) FROM sessions")?;
+    let closed = count("SELECT count(*) FROM sessions WHERE lane >= 'c' AND lane < 'd'")?;
+    let columns = Table::Sessions.columns();
+    let mut select =
+        snapshot.prepare_cached(&format!("SELECT {columns} FROM sessions WHERE lane IS NULL"))?;
+    let (mut rows, mut pinned) = (select.query([])?, 0);
+    while let Some(row) = rows.next()? {
+        let record = query::record(row);
+        pinned += i64::from(record.is_some_and(|record| !record.standing.is_routable()));
+    }
+    Ok((all - closed - pinned).max(0).cast_unsigned())
+}
+
 /// [`Store::lanes`](crate::store::Store::lanes): from one to the next, past all that stand in it.
 pub(super) fn lanes(connection: &Connection) -> Result<Vec<Lane>, Setback> {
     let snapshot = connection.unchecked_transaction()?;

@@ -46,6 +46,8 @@ pub enum StoreCall {
     Turn,
     /// [`Store::list`](crate::store::Store::list).
     List,
+    /// [`Store::count`](crate::store::Store::count).
+    Count,
     /// [`Store::lanes`](crate::store::Store::lanes).
     Lanes,
     /// [`Store::due`](crate::store::Store::due).

@@ -1,6 +1,7 @@
 //! The shell, played: with a real store and a clock set by hand.
 
 mod finding;
+mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::finding::Last;
+use super::super::gate::{self, TestGate, TestPermit};
 use super::super::{
     ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
     InputFate, Moment, PULSES, PartialPolicy, Phase, Replied, SAID, SessionId, SessionState,
@@ -17,10 +19,11 @@ use super::super::{
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
+use crate::limit::Place;
 use crate::policy::Grace;
 use crate::pulse::WorkPhase;
 use crate::standing::SuspendReason;
-use crate::state::{Effect, LeaveReason, Patch, Pending, Verb};
+use crate::state::{Effect, LeaveReason, Length, Pass, Patch, Pending, Size, Verb};
 use crate::store::{
     BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
     StoredEntry,
@@ -56,10 +59,13 @@ pub(super) struct Driver {
     uses: BTreeSet<u32>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
+    /// The permits that are on their way to who waited for them.
+    granted: Vec<(Place, TestPermit)>,
 }
 
 impl Driver {
-    pub(super) fn new(partials: PartialPolicy) -> Self {
+    pub(super) fn new(partials: PartialPolicy, permits: Option<usize>) -> Self {
+        gate::permits(permits);
         PULSES.take();
         SAID.take();
         let store = MemoryStore::new();
@@ -67,7 +73,7 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, Vec::new(), settings(2, partials)),
+            state: SessionState::load(&created, Vec::new(), settings(2, partials), TestGate),
             model: Model::new(&created, &[], partials, &[]),
             store,
             record: created,
@@ -81,6 +87,7 @@ impl Driver {
             last_work: None,
             uses: BTreeSet::new(),
             deleted_unknown: false,
+            granted: Vec::new(),
         }
     }
 
@@ -124,7 +131,9 @@ impl Driver {
                 self.model.effect(effect);
             }
         }
-        self.model.after(&self.state.phase);
+        self.model.after(&self.state.phase, self.state.asking.is_some());
+        let held = self.state.permits() + self.granted.len();
+        assert_eq!(gate::counted().0, held, "a permit is out that nobody has");
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
             assert_eq!(self.state.echoes.len(), self.model.echoing());
@@ -187,6 +196,7 @@ impl Driver {
             }
             Step::Reload => self.reload(),
             Step::Unload { unused_for } => self.unload(unused_for),
+            Step::Permit(which) => self.permit(which),
         }
     }
 
@@ -207,7 +217,7 @@ impl Driver {
             abort_after: ABORT_AFTER,
             special,
         };
-        self.apply(Input::Begin { request, port, stream: port });
+        self.apply(Input::Begin { request, port, stream: port, pass: Pass::Ask { waited: false } });
     }
 
     fn commit(&mut self, turn: usize, entries: usize) {
@@ -339,8 +349,9 @@ impl Driver {
         let entries = matches!(self.partials, PartialPolicy::Entry);
         let for_state = if entries { said.clone() } else { Vec::new() };
         // From when on it is idle.
-        let settings = Settings { at: self.now(), ..settings(3, self.partials) };
-        self.state = SessionState::load(&record, for_state, settings);
+        let length = Length { size: self.size(), max: Size::default() };
+        let settings = Settings { at: self.now(), length, ..settings(3, self.partials) };
+        self.state = SessionState::load(&record, for_state, settings, TestGate);
         self.model.reload(&record, &self.entries(), self.partials, &said);
         self.model.stood(&self.branches());
         // Whoever asked before asks again.
@@ -350,6 +361,11 @@ impl Driver {
     fn branches(&self) -> Vec<BranchRecord> {
         let (id, life) = (&self.record.id, self.record.incarnation);
         self.store.branches(id, life).now().expect("at once").expect("no faults")
+    }
+
+    /// How long the conversation is that is stored.
+    fn size(&self) -> Size {
+        Size::of(self.entries().iter().map(|entry| entry.payload.len()))
     }
 
     fn entries(&self) -> Vec<StoredEntry> {
@@ -369,12 +385,18 @@ impl Driver {
             assert!(rounds < 1_000, "it never comes to rest: {:?}", self.state);
             self.send(Fault::None);
             self.answer();
+            self.permit(0);
+            self.permit(3);
             if let Some(generation) = self.take_held(0) {
                 self.apply(Input::Drop { generation, panicked: false });
             }
         }
+        while !self.granted.is_empty() {
+            self.permit(3);
+        }
         assert!(!self.state.has_holders());
         self.model.settled();
+        assert_eq!(gate::counted().0, 0, "a permit was not given back");
     }
 
     /// What is stored is what the model says.
@@ -387,6 +409,8 @@ impl Driver {
             (Phase::Live | Phase::Shut(_), Found::Live(record)) => {
                 assert_eq!(record.standing, self.state.standing());
                 self.model.compare(&record, &self.entries(), &self.branches());
+                assert_eq!(record.entries, self.size().entries);
+                assert_eq!(self.state.length.size, self.size());
                 self.model.keeps_partials(|turn| self.partial(turn));
                 if matches!(self.state.phase, Phase::Live) {
                     self.takes_back_at_rest();

@@ -266,30 +266,12 @@ impl Model {
         assert!(self.echoes.is_empty(), "nobody answered {:?}", self.echoes);
     }
 
-    /// A write goes to the store.
-    pub(super) fn writes(&self, write: &Write) {
-        if let Write::Commit { generation, .. } = write {
-            assert!(self.commits.contains(generation), "a commit that was refused is written");
-            assert!(!self.fenced.contains_key(generation), "a fenced turn commits");
-        }
-        if let Write::Settle { generation, .. } = write {
-            // One that is to be cleared may be begun behind that.
-            let open = self.open.iter().any(|turn| turn.generation == *generation && turn.given);
-            assert!(!open, "a turn that runs is settled");
-        }
-    }
-
     /// Takes in an input before its effects are seen; `written` is what the store answers for.
     pub(super) fn before(&mut self, input: &Input<Test>, written: Option<&Write>, now: Moment) {
         self.step_begins();
         let begins = self.stored(input, written);
         match input {
-            Input::Begin { request, port, .. } => {
-                self.owed.insert(*port);
-                let begin = Begin::of(request, *port);
-                let verdict = self.verdict(&begin, request.draining);
-                self.newcomer = Some((begin, verdict));
-            }
+            Input::Begin { request, port, .. } => self.asked(request, *port),
             Input::Commit { generation, reply, port } => {
                 self.owed.insert(*port);
                 let answer = self.commit(*generation, &reply.entries, *port);
@@ -337,7 +319,12 @@ impl Model {
                 self.settles.insert(*port, Settlement::Failed);
             }
             Input::LeaveQueue { ticket } => self.leaving = u32::try_from(ticket.0).ok(),
-            Input::Cancel { .. } | Input::Alarm | Input::Keep { .. } | Input::Unload { .. } => {}
+            Input::Cancel { .. }
+            | Input::Alarm
+            | Input::Keep { .. }
+            | Input::Unload { .. }
+            | Input::Granted { .. }
+            | Input::NotGranted { .. } => {}
         }
     }
 

@@ -34,6 +34,7 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
+granted granted-late not-granted:
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -81,6 +82,7 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s | *begin1 change:patch
+granted granted-late not-granted:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -126,6 +128,7 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
+granted granted-late not-granted:
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -167,6 +170,7 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1c | change:patch
+granted granted-late not-granted:
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -211,4 +215,5 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1c | *begin1 change:patch
+granted granted-late not-granted:
 ";

@@ -21,6 +21,7 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -43,6 +44,7 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -64,6 +66,7 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -84,6 +87,7 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 gone)
+granted granted-late not-granted:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -104,4 +108,5 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 left)
+granted granted-late not-granted:
 ";

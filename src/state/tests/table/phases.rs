@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, interrupt, record, unavailable,
+    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, gate, interrupt, record,
+    unavailable,
 };
 use super::NAME;
 use crate::standing::SuspendReason;
@@ -110,6 +111,23 @@ pub(super) fn echo_queued() -> Rig {
     let mut rig = Rig::running();
     rig.begin_named(2, QUEUE, NAME);
     rig.begin_named(3, QUEUE, NAME);
+    rig
+}
+
+pub(super) fn asking() -> Rig {
+    let mut rig = Rig::new();
+    gate::permits(Some(0));
+    rig.begin(1, BusyPolicy::Reject);
+    rig.begin(2, QUEUE);
+    rig
+}
+
+pub(super) fn asking_beside() -> Rig {
+    let mut rig = Rig::new();
+    gate::permits(Some(1));
+    rig.begin(1, PARALLEL);
+    rig.begin(2, PARALLEL);
+    rig.flush();
     rig
 }
 

@@ -20,6 +20,7 @@ resume: stands(active) => live !1 | change:active
 archive: stands(archived) => archived !1 | change:archived
 end: stands(ended) => ended !1 | change:ended
 pin: => suspended !1 | change:patch
+granted granted-late not-granted:
 ";
 
 /// Nothing ran when it was archived.
@@ -40,6 +41,7 @@ archive expire: changed(c9 v0 #0)
 restore: stands(active) => live | change:active
 end: stands(ended) => ended | change:ended
 pin: => archived | change:patch
+granted granted-late not-granted:
 ";
 
 /// Nothing ran when it was ended.
@@ -58,6 +60,7 @@ clear-1: => ended | settle1:interrupted/keep
 clear-77: => ended | settle77:interrupted/keep
 end expire: changed(c9 v0 #0)
 pin: => ended | change:patch
+granted granted-late not-granted:
 ";
 
 /// Its time is over, and nobody has noticed.
@@ -79,4 +82,5 @@ resume restore: changed(c9 v0 #0)
 archive expire: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
+granted granted-late not-granted:
 ";
