@@ -83,6 +83,7 @@ mod engine;
 mod entry;
 mod expiry;
 mod flight;
+mod handover;
 mod hook;
 mod id;
 mod key;
@@ -130,8 +131,8 @@ pub use policy::{
 };
 pub use pulse::WorkPhase;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
-    TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, RolledBack, RotateError, Session, SessionError,
+    SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
@@ -139,8 +140,8 @@ pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy, Lookup,
-    NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
+    AuditReport, BindError, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy,
+    Lookup, NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
     ShutdownReport, StartError, Supervisor, SupervisorBuilder,
 };
 pub use tombstone::{GoneReason, Tombstone};

@@ -17,9 +17,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found, InputFate,
-    Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage, RequestRecord,
-    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found,
+    InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage,
+    RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial,
+    TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -77,11 +78,21 @@ enum Bug {
     KeepsTheFirstRequest,
     /// Lists branches by their parents.
     SortsBranchesByParent,
+    /// Binds a key whatever it is bound to.
+    BindsWithoutLooking,
+    /// Tells the last key of a session only.
+    ForgetsTheOldKeys,
+    /// Finds a session by its newest id only.
+    ForgetsFormerIds,
+    /// Buries a session under its newest id only.
+    BuriesOneId,
+    /// Says yes to an id that is taken, and leaves it where it is.
+    RotatesToTakenIds,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 25] = [
+    const ALL: [(Self, &'static str); 30] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -107,6 +118,11 @@ impl Bug {
         (Self::ForgetsRequestsTooEarly, "requests_are_forgotten_by_their_time_and_up_to_a_limit"),
         (Self::KeepsTheFirstRequest, "a_repeated_request_takes_the_place_of_the_first"),
         (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
+        (Self::BindsWithoutLooking, "a_key_that_is_bound_to_something_else_stays"),
+        (Self::ForgetsTheOldKeys, "a_session_may_have_several_keys"),
+        (Self::ForgetsFormerIds, "every_id_of_a_life_leads_to_all_of_it"),
+        (Self::BuriesOneId, "a_delete_leaves_a_tombstone_under_every_id"),
+        (Self::RotatesToTakenIds, "an_id_that_is_taken_is_not_given"),
     ];
 }
 
@@ -119,6 +135,10 @@ struct Broken {
     bug: Bug,
     /// What each key was bound to last.
     bound: Mutex<HashMap<SessionKey, SessionId>>,
+    /// The key that each session was bound to last.
+    only_key: Mutex<HashMap<SessionId, SessionKey>>,
+    /// The ids that are not the newest of their session any more.
+    former: Mutex<Vec<SessionId>>,
     /// What turns had said that committed.
     said: Mutex<HashMap<(Incarnation, Generation), StoredPartial>>,
     /// The first request of each name.
@@ -134,6 +154,8 @@ impl Broken {
             inner: MemoryStore::new(),
             bug,
             bound: Mutex::default(),
+            only_key: Mutex::default(),
+            former: Mutex::default(),
             said: Mutex::default(),
             asked: Mutex::default(),
             taken: Mutex::default(),
@@ -152,7 +174,8 @@ impl Broken {
             (Bug::IgnoresTheFenceOfCommits, Write::Commit { .. })
             | (Bug::DeletesTwice, Write::Delete { .. })
             | (Bug::IgnoresGapsInPartials, Write::Partial { .. })
-            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. }) => Ok(()),
+            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. })
+            | (Bug::RotatesToTakenIds, Write::Rotate { .. }) => Ok(()),
             (Bug::ReusesNumbers, Write::Begin { marker, input: Some((_, input)), extra, at }) => {
                 let taken = now(self.inner.revisions(id, incarnation))?;
                 let next_seq = self.record(id).map_or(0, |record| record.next_seq);
@@ -303,6 +326,11 @@ impl Store for Broken {
             }
             _ => {}
         }
+        if let (Bug::ForgetsFormerIds | Bug::BuriesOneId, Write::Rotate { .. }) = (self.bug, &write)
+        {
+            let former = self.record(id).map(|record| record.id);
+            self.former.lock().unwrap().extend(former);
+        }
         self.remember(id, incarnation, &write);
         let answer = now(self.inner.write(id, incarnation, write.clone()));
         StoreFuture::ready(match answer {
@@ -316,7 +344,16 @@ impl Store for Broken {
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
-        self.inner.look_up(id, now)
+        let found = self.inner.look_up(id, now);
+        let forgets = match self.bug {
+            Bug::ForgetsFormerIds => true,
+            Bug::BuriesOneId => self.record(id).is_none(),
+            _ => false,
+        };
+        if forgets && self.former.lock().unwrap().contains(id) {
+            return StoreFuture::ready(Ok(Found::Unknown));
+        }
+        found
     }
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
@@ -325,6 +362,34 @@ impl Store for Broken {
         }
         let stale = self.bound.lock().unwrap().get(key).cloned();
         StoreFuture::ready(now(self.inner.bound_to(key)).map(|found| found.or(stale)))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        if self.bug == Bug::BindsWithoutLooking {
+            let expected = now(self.inner.bound_to(&binding.key)).ok().flatten();
+            return self.inner.bind(Binding { expected, ..binding }, to);
+        }
+        let key = binding.key.clone();
+        let bound = now(self.inner.bind(binding, to.clone()));
+        if let (Bug::ForgetsTheOldKeys, Ok(Bound::Bound), Some((id, _))) = (self.bug, &bound, to) {
+            // One key a session, as if it were a field.
+            self.only_key.lock().unwrap().insert(id, key);
+        }
+        StoreFuture::ready(bound)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let keys = now(self.inner.keys_of(id, incarnation));
+        let only = self.only_key.lock().unwrap().get(id).cloned();
+        StoreFuture::ready(keys.map(|keys| only.map_or(keys, |key| vec![key])))
     }
 
     fn entries(

@@ -47,7 +47,7 @@ impl Slot {
             waiters.notify_waiters();
         }
         if closes {
-            tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
+            tracing::info!(session = %self.tip(), from = "live", to = "closing", "a session closes");
         }
         write
     }
@@ -125,7 +125,7 @@ impl Answer<'_> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
-            tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
+            tracing::warn!(session = %self.slot.tip(), operation, %error, "the store failed");
         }
         self.slot.step(Input::Stored { result }, errand)
     }

@@ -10,7 +10,8 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
+//! [`later_id`], [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`];
+//! [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -19,7 +20,9 @@ mod check;
 mod datum;
 mod entry;
 mod failure;
+mod flusher;
 mod inspect;
+mod later_id;
 mod life;
 mod options;
 mod ownership;
@@ -48,14 +51,15 @@ use rusqlite::Connection;
 pub use options::{SqliteOptions, Synchronous};
 
 use self::failure::Setback;
+use self::flusher::Flusher;
 use self::inspect::{Finding, unusable};
 use self::ownership::Ownership;
 use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
+    RecordFilter, RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
     StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
@@ -161,7 +165,7 @@ impl SqliteStore {
     /// Starts the task that takes the queue to the disk. Not under the queue's lock: a runtime that
     /// has shut down drops the task at once.
     fn start_flusher(&self) {
-        let flusher = Flusher { shared: Arc::clone(&self.shared), through: false };
+        let flusher = Flusher::new(Arc::clone(&self.shared));
         drop(self.shared.spawner.spawn_blocking(move || flusher.run()));
     }
 
@@ -189,7 +193,7 @@ impl Store for SqliteStore {
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
         self.push(Operation::Create(Box::new(new)), |answer| match answer {
             Answer::Created(created) => Some(*created),
-            Answer::Written | Answer::Forgotten(_) => None,
+            Answer::Written | Answer::Bound(_) | Answer::Forgotten(_) => None,
         })
     }
 
@@ -202,7 +206,7 @@ impl Store for SqliteStore {
         let operation = Operation::Write { id: id.clone(), incarnation, write };
         self.push(operation, |answer| match answer {
             Answer::Written => Some(()),
-            Answer::Created(_) | Answer::Forgotten(_) => None,
+            Answer::Created(_) | Answer::Bound(_) | Answer::Forgotten(_) => None,
         })
     }
 
@@ -216,6 +220,28 @@ impl Store for SqliteStore {
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.ask(format!("looking up key {key}"), move |connection| binding::find(connection, &key))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.push(Operation::Bind { binding, to }, |answer| match answer {
+            Answer::Bound(bound) => Some(bound),
+            Answer::Created(_) | Answer::Written | Answer::Forgotten(_) => None,
+        })
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the keys of session {id}"), move |connection| {
+            query::keys_of(connection, &id, incarnation)
+        })
     }
 
     fn entries(
@@ -323,7 +349,7 @@ impl Store for SqliteStore {
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.push(Operation::Forget { what, limit }, |answer| match answer {
             Answer::Forgotten(count) => Some(count),
-            Answer::Created(_) | Answer::Written => None,
+            Answer::Created(_) | Answer::Written | Answer::Bound(_) => None,
         })
     }
 
@@ -400,40 +426,6 @@ fn connect(
     Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
 }
 
-/// The task that takes the queue to the disk.
-struct Flusher {
-    /// The store.
-    shared: Arc<Shared>,
-    /// Whether it saw the queue empty, so that another one may have been started since.
-    through: bool,
-}
-
-impl Flusher {
-    /// Writes batch by batch until nothing waits.
-    fn run(mut self) {
-        while let Some(batch) = self.shared.queue.take() {
-            match &mut *self.shared.writer.lock() {
-                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
-                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
-            }
-        }
-        self.through = true;
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        if self.through {
-            return;
-        }
-        // It panicked, or the runtime has shut down and never ran it.
-        for job in self.shared.queue.abort() {
-            let what = format!("{}: the task that writes has ended", job.operation);
-            job.answer(Err(StoreError::Unavailable { what, source: None }));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,7 +455,7 @@ mod tests {
         assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
         assert_eq!(batch.len(), 2);
         batch.clear();
-        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        drop(Flusher::new(Arc::clone(&store.shared)));
         assert!(lost.await.is_err());
         assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
         assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));

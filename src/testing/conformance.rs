@@ -10,12 +10,14 @@ mod delete;
 mod differential;
 mod extras;
 mod handover;
+mod keys;
 mod lanes;
 mod listing;
 mod partials;
 mod requests;
 mod revisions;
 mod rig;
+mod rotation;
 mod settle;
 mod snapshot;
 mod steering;
@@ -136,6 +138,8 @@ fn all() -> impl Iterator<Item = &'static Check> {
         requests::CHECKS,
         content::CHECKS,
         delete::CHECKS,
+        keys::CHECKS,
+        rotation::CHECKS,
         listing::CHECKS,
         lanes::CHECKS,
         handover::CHECKS,

@@ -20,6 +20,7 @@ fn name(write: &Write) -> &'static str {
         Write::PutData { .. } => "data",
         Write::TakeBack { .. } => "take_back",
         Write::Label { .. } => "label",
+        Write::Rotate { .. } => "rotate",
         Write::Standing { .. } => "standing",
         Write::Patch { .. } => "patch",
         Write::Delete { .. } => "delete",

@@ -21,12 +21,13 @@ use super::{
     delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
     unavailable,
 };
+use crate::id::SessionId;
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 56] = [
+const INPUTS: [&str; 57] = [
     "reject",
     "queue",
     "queue-full",
@@ -49,6 +50,7 @@ const INPUTS: [&str; 56] = [
     "append",
     "data",
     "label",
+    "rotate",
     "delete",
     "await-delete",
     "alarm-early",
@@ -188,6 +190,7 @@ fn input(name: &str) -> Input<Test> {
         "append" => change(Change::Append(vec![Bytes::from_static(b"appended")])),
         "data" => change(Change::Data(vec![DataChange { name: "mood".into(), value: None }])),
         "label" => change(Change::Label(None)),
+        "rotate" => change(Change::Rotate(Box::new(SessionId::new("further").unwrap()))),
         "delete" => delete(9),
         "await-delete" => Input::AwaitDelete { port: 9 },
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,

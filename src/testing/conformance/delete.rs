@@ -6,6 +6,7 @@ use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
     new_bound, put, put_one, same, settle, tombstone,
 };
+use super::rotation::rotate;
 use super::snapshot::Content;
 use crate::clock::Timestamp;
 use crate::outcome::TurnOutcome;
@@ -109,7 +110,7 @@ async fn a_second_delete_is_fenced_and_the_first_tombstone_stands(rig: Rig) -> V
 }
 
 /// One write of each kind, right in everything but the life.
-fn every_write(life: &Record) -> [Write; 11] {
+fn every_write(life: &Record) -> [Write; 12] {
     [
         begin(2, 4),
         begin_with(2, 4, asked("ask", 5)),
@@ -121,6 +122,7 @@ fn every_write(life: &Record) -> [Write; 11] {
         append(4, &["late"]),
         put(vec![put_one("one", "late")]),
         Write::Label { label: Some("late".to_owned()) },
+        rotate("f", 90),
         delete(life, at(9_000)),
     ]
 }

@@ -118,6 +118,11 @@ impl Game {
         // Mostly a recent life: the older ones are over.
         let back = if self.random.one_in(6) { lives } else { lives.min(8) };
         let life = lives - 1 - self.random.index(back);
+        if self.random.one_in(20) {
+            let chat = self.random.name();
+            let bound_to = self.model.rig.bound_to(&super::rig::key(chat)).await?;
+            return Ok(Step::bind(&mut self.random, chat, bound_to, life));
+        }
         if self.random.one_in(4) {
             return Ok(Step::read(&mut self.random, self.now, life));
         }
@@ -167,6 +172,15 @@ impl Side {
                 told(store.look_up(&id, now).await.map(|found| self.neutral_found(found)))
             }
             Step::BoundTo(key) => told(store.bound_to(&key).await),
+            Step::Bind { binding, to } => {
+                let to = to.map(|life| self.life(life));
+                let to = to.map(|life| (life.id.clone(), life.incarnation));
+                told(store.bind(binding, to).await)
+            }
+            Step::KeysOf(life) => {
+                let life = self.life(life);
+                told(store.keys_of(&life.id, life.incarnation).await)
+            }
             Step::Entries { life, after, limit } => {
                 let life = self.life(life);
                 told(store.entries(&life.id, life.incarnation, after, limit).await)

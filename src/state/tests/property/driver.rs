@@ -239,7 +239,8 @@ impl Driver {
             16 => Change::Patch(Patch::Pinned(true)),
             0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
             1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
-            _ => Change::Label(Some(format!("label {port}"))),
+            2 => Change::Label(Some(format!("label {port}"))),
+            _ => Change::Rotate(Box::new(SessionId::new(&format!("further-{port}")).unwrap())),
         };
         if !matches!(change, Change::Stand(_) | Change::Patch(_)) {
             self.uses.insert(port);

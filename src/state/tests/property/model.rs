@@ -22,7 +22,7 @@ use super::super::{
     BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
     Redo, Test, Write,
 };
-use crate::id::{Incarnation, StreamId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::Pulse;
 use crate::state::{Budget, Changed, Settlement};
@@ -159,6 +159,8 @@ pub(super) struct Model {
     clearing: BTreeSet<Generation>,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
+    /// The further ids that are on their way, by who gives them.
+    rotations: BTreeMap<u32, SessionId>,
     /// What those who commit or append have written.
     written: BTreeMap<u32, Vec<(u64, Bytes)>>,
 }
@@ -219,6 +221,7 @@ impl Model {
             settles: BTreeMap::new(),
             watch: Watch::default(),
             changes: BTreeMap::new(),
+            rotations: BTreeMap::new(),
             written: BTreeMap::new(),
         };
         model.interrupted(record, said);
@@ -388,6 +391,9 @@ impl Model {
                     return;
                 }
                 self.take_back(*redo);
+            }
+            Change::Rotate(to) => {
+                self.rotations.insert(port, (**to).clone());
             }
         }
         let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };

@@ -46,6 +46,15 @@ pub(super) enum Step {
     },
     /// `Store::bound_to`.
     BoundTo(SessionKey),
+    /// `Store::bind`.
+    Bind {
+        /// Which key, and what is expected of it.
+        binding: Binding,
+        /// Which life.
+        to: Option<usize>,
+    },
+    /// `Store::keys_of`.
+    KeysOf(usize),
     /// `Store::entries`.
     Entries {
         /// Which life.
@@ -127,11 +136,23 @@ impl Step {
         })
     }
 
+    /// A bind, of which the expectation is mostly right.
+    pub(super) fn bind(
+        random: &mut Random,
+        chat: &str,
+        bound_to: Option<SessionId>,
+        life: usize,
+    ) -> Self {
+        let expected = if random.one_in(5) { Some(id(random.name())) } else { bound_to };
+        let to = (!random.one_in(4)).then_some(life);
+        Self::Bind { binding: Binding { key: key(chat), expected }, to }
+    }
+
     /// A read; of one life, or of all.
     pub(super) fn read(random: &mut Random, now: u64, life: usize) -> Self {
         let limit = random.index(5) + 1;
         let generation = Generation::new(random.below(6));
-        match random.below(12) {
+        match random.below(13) {
             0 => Self::LookUp { id: id(random.name()), now: at(now) },
             1 => Self::BoundTo(key(random.name())),
             2 | 3 => Self::Entries { life, after: random.below(6), limit },
@@ -149,6 +170,7 @@ impl Step {
             8 => Self::Request { life, key: random.pick(&REQUESTS) },
             9 => Self::Branches(life),
             10 => Self::Revisions(life),
+            11 => Self::KeysOf(life),
             _ => {
                 let filter = RecordFilter {
                     platform: random.one_in(2).then(|| "test".to_owned()),
@@ -174,7 +196,7 @@ impl Step {
         let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
         let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
         let newest = record.generation.get();
-        let write = match random.below(25) {
+        let write = match random.below(26) {
             0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
@@ -205,6 +227,7 @@ impl Step {
                 used_at: random.one_in(2).then_some(at),
             },
             22 | 23 => Write::Patch { patch: random.patch(now) },
+            24 => Write::Rotate { to: id(random.name()), at },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }
