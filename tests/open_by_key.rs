@@ -227,7 +227,7 @@ everywhere! {
             let supervisor = supervisor.clone();
             async move { supervisor.open(&key("#rust")).await }
         });
-        support::until("the open has begun", || supervisor.in_flight() > 0).await;
+        until("the open has begun", || supervisor.in_flight() > 0).await;
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
@@ -241,7 +241,7 @@ everywhere! {
         settled(&supervisor).await;
     }
 
-    // A12 as far as it goes: what a reset does
+    // A12: what a reset does
     async fn a_reset_binds_a_fresh_session_and_fences_the_turns_of_the_old_one(stage) {
         let (supervisor, old) = stage.session().await;
         let turn = old.begin(&user("question"), ()).await.unwrap();
@@ -361,7 +361,7 @@ everywhere! {
             let supervisor = supervisor.clone();
             async move { supervisor.shutdown(std::time::Duration::from_secs(50)).await }
         });
-        support::until("it drains", || supervisor.is_draining()).await;
+        until("it drains", || supervisor.is_draining()).await;
         assert_eq!(supervisor.open(&key("#rust")).await.unwrap().id(), session.id());
         let error = supervisor.open(&key("#other")).await.unwrap_err();
         assert!(matches!(error, OpenError::Draining { .. }), "{error:?}");

@@ -361,11 +361,14 @@ impl Shared {
         incarnation: Incarnation,
         write: Write,
     ) -> Result<(), StoreError> {
-        match write {
-            Write::Delete { tombstone } => self.delete(id, incarnation, tombstone),
-            Write::Rotate { to, at } => self.rotate(id, incarnation, to, at),
-            write if lanes::refiles(&write) => self.refile(id, incarnation, write),
-            write => self.with_life(id, incarnation, |life| self.apply(life, write)),
+        if let Write::Delete { tombstone } = write {
+            self.delete(id, incarnation, tombstone)
+        } else if let Write::Rotate { to, at } = write {
+            self.rotate(id, incarnation, to, at)
+        } else if lanes::refiles(&write) {
+            self.refile(id, incarnation, write)
+        } else {
+            self.with_life(id, incarnation, |life| self.apply(life, write))
         }
     }
 

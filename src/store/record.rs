@@ -214,6 +214,7 @@ pub enum EntryMark {
 
 /// What there is under an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Found {
     /// A session.
     Live(Record),

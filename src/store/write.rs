@@ -85,6 +85,7 @@ pub enum Bound {
 
 /// What came of a [`NewRecord`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Created {
     /// It is there.
     Created(Record),

@@ -16,7 +16,9 @@ use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
 use crate::rt::Arc;
-use crate::store::{Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write};
+use crate::store::{
+    Binding, Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write,
+};
 use crate::tombstone::Tombstone;
 
 /// After how many steps everything that can be read is compared.
@@ -172,15 +174,8 @@ impl Side {
                 told(store.look_up(&id, now).await.map(|found| self.neutral_found(found)))
             }
             Step::BoundTo(key) => told(store.bound_to(&key).await),
-            Step::Bind { binding, to } => {
-                let to = to.map(|life| self.life(life));
-                let to = to.map(|life| (life.id.clone(), life.incarnation));
-                told(store.bind(binding, to).await)
-            }
-            Step::KeysOf(life) => {
-                let life = self.life(life);
-                told(store.keys_of(&life.id, life.incarnation).await)
-            }
+            Step::Bind { binding, to } => self.bind(binding, to).await,
+            Step::KeysOf(life) => self.keys_of(self.life(life)).await,
             Step::Entries { life, after, limit } => {
                 let life = self.life(life);
                 told(store.entries(&life.id, life.incarnation, after, limit).await)
@@ -216,6 +211,18 @@ impl Side {
             }
             Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
+    }
+
+    /// Binds a key to a life or to nothing.
+    async fn bind(&self, binding: Binding, to: Option<usize>) -> String {
+        let to = to.map(|life| self.life(life));
+        let to = to.map(|life| (life.id.clone(), life.incarnation));
+        told(self.rig.store().bind(binding, to).await)
+    }
+
+    /// The keys of a life.
+    async fn keys_of(&self, life: &Record) -> String {
+        told(self.rig.store().keys_of(&life.id, life.incarnation).await)
     }
 
     /// Gives a life that was made its number.
