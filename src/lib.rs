@@ -36,7 +36,8 @@
 //! - [`Store`]: where records live. [`MemoryStore`], `SqliteStore`, or your own.
 //!
 //! [`SessionKey`] says who talks where and is stable for years; [`SessionId`] says which conversation.
-//! A key is bound to one session at a time, and [`Supervisor::reset`] binds it to a fresh one.
+//! A key is bound to one session at a time, and [`Supervisor::reset`] binds it to a fresh one; a session may have
+//! several ([`Supervisor::bind`]), and may be given another id ([`Session::rotate`]).
 //!
 //! # What is guaranteed
 //!
@@ -52,6 +53,8 @@
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
+//! | several keys lead to one session | they are one: turns by any of them wait for each other | `tests/aliases.rs` |
+//! | a session is given another id | nothing else changes, not even a turn that runs; every id that it had leads to it | `tests/rotation.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
 //! | an outside service has lost its side of the conversation | its handle is dropped, not stored again, and the turn may retry once without it | `tests/resume_handles.rs` |
@@ -85,6 +88,7 @@ mod engine;
 mod entry;
 mod expiry;
 mod flight;
+mod handover;
 mod hook;
 mod id;
 mod key;
@@ -136,8 +140,8 @@ pub use policy::{
 pub use pulse::WorkPhase;
 pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
-    TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, RolledBack, RotateError, Session, SessionError,
+    SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
@@ -145,8 +149,8 @@ pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy, Lookup,
-    NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
+    AuditReport, BindError, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy,
+    Lookup, NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
     ShutdownReport, StartError, Supervisor, SupervisorBuilder,
 };
 pub use tombstone::{GoneReason, Tombstone};

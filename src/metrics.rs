@@ -18,6 +18,7 @@
 //! | `session_prune_seconds` | seconds, histogram | with each pass that ends conversations | |
 //! | `session_prune_hook_errors_total{hook,how}` | answers | when a prune hook fails, panics or takes too long; the session is kept | |
 //! | `session_prune_forced_total` | sessions | when one is ended whose last rites have failed too often | |
+//! | `session_rotated_total` | ids | when the store has a further id of a session | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
@@ -88,6 +89,7 @@ pub(crate) struct Counts {
     shed: Tally,
     exceeded: Tally,
     deleted: Tally,
+    rotated: Tally,
     gone_hits: Tally,
     begun: Tally,
     ended: Tally,
@@ -124,6 +126,7 @@ pub struct CountsSnapshot {
     pub unloaded_for_cap: u64,
     pub live_exceeded: u64,
     pub deleted: u64,
+    pub rotated: u64,
     pub gone_hits: u64,
     pub turns_begun: u64,
     pub turns_ended: u64,
@@ -158,6 +161,7 @@ impl Counts {
             unloaded_for_cap: self.shed.get(),
             live_exceeded: self.exceeded.get(),
             deleted: self.deleted.get(),
+            rotated: self.rotated.get(),
             gone_hits: self.gone_hits.get(),
             turns_begun: self.begun.get(),
             turns_ended: self.ended.get(),
@@ -240,6 +244,11 @@ impl Counts {
 
     pub(crate) fn pruned(seconds: f64) {
         histogram!("session_prune_seconds").record(seconds);
+    }
+
+    pub(crate) fn rotated(&self) {
+        self.rotated.add();
+        counter!("session_rotated_total").increment(1);
     }
 
     pub(crate) fn gone_hit(&self) {

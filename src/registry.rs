@@ -16,7 +16,7 @@ use crate::tombstone::Tombstone;
 /// Every loaded session and every tombstone that is held in memory.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// The places.
+    /// The places. A session has one under each of its ids, and counts under the first.
     places: ShardedMap<SessionId, Place>,
     /// The tombstones, oldest first, and perhaps some whose id lives again. Locked on its own, never
     /// together with a place.
@@ -82,31 +82,66 @@ impl Registry {
         self.places.get(id)
     }
 
-    /// Puts a slot in, and answers with what stands there afterwards: the slot, another one of the
-    /// same life, or the tombstone of that life. Called under the flight of its id.
+    /// Puts a slot in under all its ids, and answers with what stands there afterwards: the slot, another
+    /// one of the same life, or the tombstone of that life. Called under the flight of its first id.
     pub(crate) fn publish(&self, slot: &Arc<Slot>) -> Published {
-        self.places.alter(&slot.id, |place| {
+        let (published, before) = self.places.alter(&slot.id, |place| {
             match place {
                 Some(Place::Live(there)) if there.incarnation >= slot.incarnation => {
-                    return Published::Existing(there.clone());
+                    return (Published::Existing(there.clone()), None);
                 }
                 Some(Place::Gone(grave)) if grave.tombstone.incarnation >= slot.incarnation => {
-                    return Published::Gone(grave.tombstone);
+                    return (Published::Gone(grave.tombstone), None);
                 }
                 Some(Place::Live(_) | Place::Gone(_)) | None => {}
             }
-            if matches!(place, Some(Place::Gone(_))) {
-                self.graves.fetch_sub(1, Ordering::Relaxed);
-            }
-            if !matches!(place, Some(Place::Live(_))) {
-                self.live.fetch_add(1, Ordering::Relaxed);
-            }
-            *place = Some(Place::Live(slot.clone()));
-            Published::New
-        })
+            (Published::New, self.put(&slot.id, place, Some(Place::Live(slot.clone()))))
+        });
+        // What it held may be the last of it, and is not dropped under the shard.
+        drop(before);
+        if matches!(published, Published::New) {
+            slot.later_ids().for_each(|id| self.share(slot, id));
+        }
+        published
     }
 
-    /// Turns a slot's place into its tombstone; answers how many tombstones had to make room.
+    /// Puts a slot in under a further id of its session, which no other has.
+    pub(crate) fn share(&self, slot: &Arc<Slot>, id: &SessionId) {
+        let before = self.places.alter(id, |place| match place {
+            // It was deleted meanwhile.
+            Some(Place::Gone(grave)) if grave.tombstone.incarnation == slot.incarnation => None,
+            // Of a tombstone there is only what does not stand any more, however late its life began.
+            Some(Place::Gone(_) | Place::Live(_)) | None => {
+                self.put(id, place, Some(Place::Live(slot.clone())))
+            }
+        });
+        drop(before);
+        // A slot is taken out when it is over, which may have been before it was in.
+        if matches!(slot.presence(), Presence::Gone(_) | Presence::Left) {
+            self.take_out(slot, id);
+        }
+    }
+
+    /// Changes what stands under `id`, with the shard locked, and counts; answers with what stood there.
+    fn put(&self, id: &SessionId, place: &mut Option<Place>, new: Option<Place>) -> Option<Place> {
+        let count = |place: &Option<Place>| match place {
+            Some(Place::Live(slot)) => (usize::from(slot.id == *id), 0),
+            Some(Place::Gone(_)) => (0, 1),
+            None => (0, 0),
+        };
+        let ((live, graves), (had_live, had_graves)) = (count(&new), count(place));
+        if live != had_live {
+            self.live.fetch_add(live, Ordering::Relaxed);
+            self.live.fetch_sub(had_live, Ordering::Relaxed);
+        }
+        if graves != had_graves {
+            self.graves.fetch_add(graves, Ordering::Relaxed);
+            self.graves.fetch_sub(had_graves, Ordering::Relaxed);
+        }
+        std::mem::replace(place, new)
+    }
+
+    /// Turns a slot's places into its tombstone; answers how many tombstones had to make room.
     pub(crate) fn bury(
         &self,
         slot: &Arc<Slot>,
@@ -118,23 +153,19 @@ impl Registry {
         let ghosts = self.ghosts.remove_if(&slot.id, |_| true).unwrap_or_default();
         let haunting = ghosts.into_iter().chain([Arc::downgrade(slot)]);
         let pins: Vec<_> = haunting.filter(is_haunting).collect();
-        self.places.alter(&slot.id, |place| {
-            let newer = match place {
-                Some(Place::Live(there)) => there.incarnation > slot.incarnation,
-                Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
-                None => false,
-            };
-            if !newer {
-                if !matches!(place, Some(Place::Gone(_))) {
-                    self.graves.fetch_add(1, Ordering::Relaxed);
-                }
-                if matches!(place, Some(Place::Live(_))) {
-                    self.live.fetch_sub(1, Ordering::Relaxed);
-                }
-                *place = Some(Place::Gone(Grave { tombstone, until, pins }));
-            }
-        });
-        self.buried.lock().push_back((slot.id.clone(), until));
+        for id in slot.ids() {
+            let grave = Grave { tombstone, until, pins: pins.clone() };
+            let before = self.places.alter(id, |place| {
+                let newer = match place {
+                    Some(Place::Live(there)) => there.incarnation > slot.incarnation,
+                    Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
+                    None => false,
+                };
+                if newer { None } else { self.put(id, place, Some(Place::Gone(grave))) }
+            });
+            drop(before);
+            self.buried.lock().push_back((id.clone(), until));
+        }
         self.make_room()
     }
 
@@ -190,8 +221,7 @@ impl Registry {
                 if grave.is_pinned() {
                     return Dug::Pinned;
                 }
-                *place = None;
-                self.graves.fetch_sub(1, Ordering::Relaxed);
+                self.put(id, place, None);
                 Dug::Removed
             }
             Some(Place::Gone(_) | Place::Live(_)) | None => Dug::Nothing,
@@ -207,12 +237,14 @@ impl Registry {
                 ghosts.push(Arc::downgrade(slot));
             });
         }
-        let removed = self.places.remove_if(&slot.id, |place| match place {
-            Place::Live(there) if Arc::ptr_eq(there, slot) => {
-                self.live.fetch_sub(1, Ordering::Relaxed);
-                true
-            }
-            Place::Live(_) | Place::Gone(_) => false,
+        slot.ids().for_each(|id| self.take_out(slot, id));
+    }
+
+    /// Takes out a slot from under one id, if it is this one that stands there.
+    fn take_out(&self, slot: &Arc<Slot>, id: &SessionId) {
+        let removed = self.places.alter(id, |place| match place {
+            Some(Place::Live(there)) if Arc::ptr_eq(there, slot) => self.put(id, place, None),
+            Some(Place::Live(_) | Place::Gone(_)) | None => None,
         });
         // What it held may be the last of it, and is not dropped under the shard.
         drop(removed);
@@ -220,9 +252,9 @@ impl Registry {
 
     /// Every loaded session.
     pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.places.collect(|_, place| match place {
-            Place::Live(slot) => Some(slot.clone()),
-            Place::Gone(_) => None,
+        self.places.collect(|id, place| match place {
+            Place::Live(slot) if slot.id == *id => Some(slot.clone()),
+            Place::Live(_) | Place::Gone(_) => None,
         })
     }
 
@@ -245,6 +277,11 @@ impl Registry {
         }
         for slot in slots {
             broken.extend(slot.audit());
+            for id in slot.later_ids() {
+                if !matches!(self.get(id), Some(Place::Live(there)) if Arc::ptr_eq(&there, &slot)) {
+                    broken.push(format!("session {}: {id} does not lead to it", slot.id));
+                }
+            }
             match slot.presence() {
                 Presence::Live | Presence::Shut(_) | Presence::Due | Presence::Closing => {}
                 Presence::Gone(_) => {
@@ -253,6 +290,15 @@ impl Registry {
                 Presence::Left => {
                     broken.push(format!("session {}: left, and its slot stands", slot.id));
                 }
+            }
+        }
+        for (id, slot) in self.places.collect(|id, place| match place {
+            Place::Live(slot) if slot.id != *id => Some((id.clone(), slot.clone())),
+            Place::Live(_) | Place::Gone(_) => None,
+        }) {
+            let stands = matches!(self.get(&slot.id), Some(Place::Live(there)) if Arc::ptr_eq(&there, &slot));
+            if !stands || slot.later_ids().all(|later| *later != id) {
+                broken.push(format!("{id}: leads to a slot of {} that is over", slot.id));
             }
         }
         let graves = self.places.collect(|_, place| matches!(place, Place::Gone(_)).then_some(()));

@@ -6,6 +6,7 @@
 mod begin;
 mod data;
 mod error;
+mod names;
 mod redo;
 mod resume;
 mod resuming;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::names::RotateError;
 pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::{answer, delete};
@@ -78,7 +80,7 @@ impl<E> Clone for Session<E> {
 
 impl<E> fmt::Debug for Session<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.slot.id)
+        write!(f, "Session({})", self.id())
     }
 }
 
@@ -100,12 +102,22 @@ impl<E> Session<E> {
         Self { slot, house, entries: PhantomData }
     }
 
-    /// Which conversation.
+    /// Which conversation. Of the ids that it was given, the newest; where it is not in memory, the newest of
+    /// when this handle had it loaded last. See [`rotate`](Self::rotate).
     pub fn id(&self) -> &SessionId {
-        &self.slot.id
+        if self.slot.presence() == Presence::Left {
+            self.slot.learn_ids(&self.current());
+        }
+        self.slot.tip()
     }
 
-    /// The key it was created under; it may be bound to another session by now.
+    /// The slot that it had loaded last.
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// The key it was created under; it may be bound to another session by now, and others to it. See
+    /// [`keys`](Self::keys).
     pub fn key(&self) -> Option<&SessionKey> {
         self.slot.key.as_ref()
     }
@@ -202,7 +214,7 @@ impl<E> Session<E> {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),
         };
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
             Found::Gone(tombstone) => Err(SessionError::Gone { id, tombstone, instance }),
@@ -227,7 +239,7 @@ impl<E> Session<E> {
         if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
             return self.store_failed(source);
         }
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
         match self.again().await {
             Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
             Ok(Again::Unknown) => SessionError::Unknown { id, instance },
@@ -239,11 +251,11 @@ impl<E> Session<E> {
     /// What a store's failure means to a caller.
     fn store_failed(&self, source: StoreError) -> SessionError {
         self.slot.engine.counts.store_failed("read");
-        SessionError::Store { id: self.slot.id.clone(), source }
+        SessionError::Store { id: self.slot.tip().clone(), source }
     }
 
     /// What an unsuitable content means to a caller.
     fn refused(&self, source: EntryError) -> SessionError {
-        SessionError::Content { id: self.slot.id.clone(), source }
+        SessionError::Content { id: self.slot.tip().clone(), source }
     }
 }

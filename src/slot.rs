@@ -16,6 +16,7 @@ pub(crate) mod expiry;
 pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod idle;
+mod names;
 mod perform;
 mod pump;
 mod streams;
@@ -29,6 +30,7 @@ use smallvec::SmallVec;
 use self::actor::ActorHandle;
 use self::answer::{Answered, Asker, Begun, Errand, Settled};
 use self::house::House;
+use self::names::{Names, split};
 use self::pump::Writing;
 use crate::capacity::{Permit, SessionGate};
 use crate::clock::{Moment, Now, Timestamp};
@@ -37,7 +39,9 @@ use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
-use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
+use crate::rt::{
+    self, Arc, AtomicBool, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot,
+};
 use crate::standing::{Previous, Standing};
 use crate::state::{
     BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Pass,
@@ -95,11 +99,14 @@ pub(crate) struct Slot {
     pub(crate) incarnation: Incarnation,
     /// The key it was created under.
     pub(crate) key: Option<SessionKey>,
+    /// Whether `names` has an id. Here, where a begin is, so that one that asks needs no other line.
+    renamed: AtomicBool,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
     /// Who keeps it.
     house: Weak<dyn House>,
-    /// Which conversation.
+    /// Which conversation: the id under which it was created, by which it stands here and in the store.
+    /// People are told [`Self::tip`].
     pub(crate) id: SessionId,
     /// When this life began.
     pub(crate) created_at: Timestamp,
@@ -113,6 +120,8 @@ pub(crate) struct Slot {
     pub(super) actor: Mutex<Option<ActorHandle>>,
     /// Wakes whoever waits until the store has everything; made when somebody does.
     stored: OnceLock<Box<Notify>>,
+    /// What else leads to it; made when there is something.
+    names: OnceLock<Box<Names>>,
 }
 
 impl Slot {
@@ -135,8 +144,10 @@ impl Slot {
         Arc::new_cyclic(|myself: &Weak<Self>| {
             let gate = SessionGate::new(engine.capacity.clone(), class, myself.clone());
             let state = SessionState::load(&record, said, settings, gate);
+            let (id, later_ids) = split(record.id, record.former_ids);
             Self {
-                id: record.id,
+                id,
+                renamed: AtomicBool::new(!later_ids.is_empty()),
                 incarnation: record.incarnation,
                 key: record.key,
                 created_at: record.created_at,
@@ -150,6 +161,7 @@ impl Slot {
                 actor: Mutex::new(None),
                 tickets: AtomicU64::new(0),
                 stored: OnceLock::new(),
+                names: Names::of(later_ids),
             }
         })
     }
@@ -352,7 +364,7 @@ impl Slot {
         if state.has_unsent() {
             broken.push("a write waits that nobody has handed to the store".to_owned());
         }
-        broken.into_iter().map(|rule| format!("session {}: {rule}", self.id)).collect()
+        broken.into_iter().map(|rule| format!("session {}: {rule}", self.tip())).collect()
     }
 
     /// One input, with everything that follows from it.

@@ -48,8 +48,8 @@ pub use resume::{
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
-    BeginExtra, Binding, CommitExtra, Created, DataChange, InputFate, NewRecord, PartialFate,
-    PartialPiece, RecordPatch, Request, TakeBack, Write,
+    BeginExtra, Binding, Bound, CommitExtra, Created, DataChange, InputFate, NewRecord,
+    PartialFate, PartialPiece, RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;
@@ -73,7 +73,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// tombstone, or that the key is bound to something else is an answer, not an error.
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>>;
 
-    /// Applies one operation to the life `incarnation` of the session `id`, in one transaction.
+    /// Applies one operation to the life `incarnation` of the session `id`, in one transaction. Here and
+    /// in every read of a life, `id` is any of the ids that it has had.
     fn write(
         &self,
         id: &SessionId,
@@ -88,11 +89,28 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// What there is under `id`. A tombstone counts until its `until` lies at or before `now`.
+    /// What there is under `id`, which may be any of the ids that a life has had. A tombstone counts until
+    /// its `until` lies at or before `now`.
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>>;
 
-    /// The session that `key` is bound to.
+    /// The session that `key` is bound to, by the id under which that was created.
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>>;
+
+    /// Binds a key to a life, or to nothing, by compare-and-set and in one transaction. Several keys may
+    /// be bound to one life. Concerns the key alone: it is no use of any session. That the key has moved
+    /// or that there is no such life is an answer, not an error; the key is judged first.
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>>;
+
+    /// Every key that is bound to a life, in the order of their text.
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>>;
 
     /// Up to `limit` entries of a life with a number above `after`, in order, without those that were
     /// taken back.

@@ -237,7 +237,7 @@ impl<E> Turn<E> {
 
     /// The session it belongs to.
     pub fn session(&self) -> &SessionId {
-        &self.hold.slot.id
+        self.hold.slot.tip()
     }
 
     /// Emits a piece of the reply to whoever reads; answers its number, from 1.

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found, InputFate,
-    Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage, RequestRecord,
-    ResumeAction, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found,
+    InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage,
+    RequestRecord, ResumeAction, ResumeRecord, Revision, Store, StoreError, StoreFuture,
+    StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
@@ -89,6 +89,16 @@ enum Bug {
     LosesHandlesOfCommits,
     /// Forgets handles that are as old as a millisecond later.
     ForgetsHandlesTooEarly,
+    /// Binds a key whatever it is bound to.
+    BindsWithoutLooking,
+    /// Tells the last key of a session only.
+    ForgetsTheOldKeys,
+    /// Finds a session by its newest id only.
+    ForgetsFormerIds,
+    /// Buries a session under its newest id only.
+    BuriesOneId,
+    /// Says yes to an id that is taken, and leaves it where it is.
+    RotatesToTakenIds,
 }
 
 impl Bug {
@@ -124,6 +134,11 @@ impl Bug {
         (Self::DropsHandlesInUse, "a_handle_that_was_used_since_is_not_dropped"),
         (Self::LosesHandlesOfCommits, "a_commit_keeps_handles_with_the_reply_or_not_at_all"),
         (Self::ForgetsHandlesTooEarly, "handles_are_forgotten_by_their_last_use_and_up_to_a_limit"),
+        (Self::BindsWithoutLooking, "a_key_that_is_bound_to_something_else_stays"),
+        (Self::ForgetsTheOldKeys, "a_session_may_have_several_keys"),
+        (Self::ForgetsFormerIds, "every_id_of_a_life_leads_to_all_of_it"),
+        (Self::BuriesOneId, "a_delete_leaves_a_tombstone_under_every_id"),
+        (Self::RotatesToTakenIds, "an_id_that_is_taken_is_not_given"),
     ];
 }
 
@@ -136,6 +151,10 @@ struct Broken {
     bug: Bug,
     /// What each key was bound to last.
     bound: Mutex<HashMap<SessionKey, SessionId>>,
+    /// The key that each session was bound to last.
+    only_key: Mutex<HashMap<SessionId, SessionKey>>,
+    /// The ids that are not the newest of their session any more.
+    former: Mutex<Vec<SessionId>>,
     /// What turns had said that committed.
     said: Mutex<HashMap<(Incarnation, Generation), StoredPartial>>,
     /// The first request of each name.
@@ -151,6 +170,8 @@ impl Broken {
             inner: MemoryStore::new(),
             bug,
             bound: Mutex::default(),
+            only_key: Mutex::default(),
+            former: Mutex::default(),
             said: Mutex::default(),
             asked: Mutex::default(),
             taken: Mutex::default(),
@@ -169,7 +190,8 @@ impl Broken {
             (Bug::IgnoresTheFenceOfCommits, Write::Commit { .. })
             | (Bug::DeletesTwice, Write::Delete { .. })
             | (Bug::IgnoresGapsInPartials, Write::Partial { .. })
-            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. }) => Ok(()),
+            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. })
+            | (Bug::RotatesToTakenIds, Write::Rotate { .. }) => Ok(()),
             (Bug::ReusesNumbers, Write::Begin { marker, input: Some((_, input)), extra, at }) => {
                 let taken = now(self.inner.revisions(id, incarnation))?;
                 let next_seq = self.record(id).map_or(0, |record| record.next_seq);
@@ -331,6 +353,11 @@ impl Store for Broken {
             }
             _ => {}
         }
+        if let (Bug::ForgetsFormerIds | Bug::BuriesOneId, Write::Rotate { .. }) = (self.bug, &write)
+        {
+            let former = self.record(id).map(|record| record.id);
+            self.former.lock().unwrap().extend(former);
+        }
         self.remember(id, incarnation, &write);
         let answer = now(self.inner.write(id, incarnation, write.clone()));
         StoreFuture::ready(match answer {
@@ -344,7 +371,16 @@ impl Store for Broken {
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
-        self.inner.look_up(id, now)
+        let found = self.inner.look_up(id, now);
+        let forgets = match self.bug {
+            Bug::ForgetsFormerIds => true,
+            Bug::BuriesOneId => self.record(id).is_none(),
+            _ => false,
+        };
+        if forgets && self.former.lock().unwrap().contains(id) {
+            return StoreFuture::ready(Ok(Found::Unknown));
+        }
+        found
     }
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
@@ -353,6 +389,34 @@ impl Store for Broken {
         }
         let stale = self.bound.lock().unwrap().get(key).cloned();
         StoreFuture::ready(now(self.inner.bound_to(key)).map(|found| found.or(stale)))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        if self.bug == Bug::BindsWithoutLooking {
+            let expected = now(self.inner.bound_to(&binding.key)).ok().flatten();
+            return self.inner.bind(Binding { expected, ..binding }, to);
+        }
+        let key = binding.key.clone();
+        let bound = now(self.inner.bind(binding, to.clone()));
+        if let (Bug::ForgetsTheOldKeys, Ok(Bound::Bound), Some((id, _))) = (self.bug, &bound, to) {
+            // One key a session, as if it were a field.
+            self.only_key.lock().unwrap().insert(id, key);
+        }
+        StoreFuture::ready(bound)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let keys = now(self.inner.keys_of(id, incarnation));
+        let only = self.only_key.lock().unwrap().get(id).cloned();
+        StoreFuture::ready(keys.map(|keys| only.map_or(keys, |key| vec![key])))
     }
 
     fn entries(

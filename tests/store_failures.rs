@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane, NewRecord,
-    RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
+    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane,
+    NewRecord, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
     StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
@@ -452,6 +452,12 @@ impl Store for PanickingStore {
     }
     fn bound_to(&self, key: &SessionKey) -> Answer<Option<SessionId>> {
         self.inner.bound_to(key)
+    }
+    fn bind(&self, binding: Binding, to: Option<(SessionId, Incarnation)>) -> Answer<Bound> {
+        self.pass(|| self.inner.bind(binding, to))
+    }
+    fn keys_of(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<SessionKey>> {
+        self.inner.keys_of(id, life)
     }
     fn entries(
         &self,

@@ -47,7 +47,8 @@ impl<E: Content> Session<E> {
         let (engine, options) = (&self.slot.engine, options.into());
         let admitted = input.into().encode(&engine.config.limits).map_err(BeginError::Input);
         let admitted = admitted.and_then(|input| {
-            let request = options.request(engine, Some(self.id()), self.key(), input.as_ref());
+            let request =
+                options.request(engine, Some(self.slot.tip()), self.key(), input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
             Ok(input)
         });
@@ -112,7 +113,7 @@ impl<E: Content> Session<E> {
     /// Ends the session if its time is over and nothing keeps it.
     async fn expire(&self, slot: &Arc<Slot>) -> Result<(), BeginError> {
         let expired = self.house.expire(slot).await;
-        expired.map_err(|source| BeginError::Store { id: slot.id.clone(), source })
+        expired.map_err(|source| BeginError::Store { id: slot.tip().clone(), source })
     }
 
     /// [`Self::begin`], from what was encoded; `None` if what was to be done over is not there any more as
@@ -166,7 +167,7 @@ impl<E: Content> Session<E> {
                 }
                 return Err(error);
             }
-            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            let (id, instance) = (slot.tip().clone(), slot.engine.instance);
             loaded = match self.again().await {
                 Ok(Again::Live(stay)) => Some(stay),
                 Ok(Again::Gone(tombstone)) => {
@@ -183,7 +184,7 @@ impl<E: Content> Session<E> {
 
     /// Asks the store for a name; an error if it was used before.
     pub(super) async fn ask(&self, slot: &Slot, request: &Request) -> Result<Asked, BeginError> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         let failed = |source| BeginError::Store { id: id.clone(), source };
         // Counted before the store is asked: whatever is admitted from here on is noticed.
         let seen = slot.snapshot(slot.engine.now()).requests;

@@ -105,7 +105,7 @@ impl<E> Session<E> {
                 Ok(changed) => return Ok(Some(changed)),
                 Err(ChangeRefusal::Moved) => return Ok(None),
                 Err(ChangeRefusal::Due) => {
-                    let id = &slot.id;
+                    let id = slot.tip();
                     let expired = self.house.expire(slot).await;
                     expired.map_err(|source| SessionError::Store { id: id.clone(), source })?;
                     continue;
@@ -118,7 +118,7 @@ impl<E> Session<E> {
             if let Some(error) = SessionError::from_refusal(refusal, slot) {
                 return Err(error);
             }
-            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            let (id, instance) = (slot.tip().clone(), slot.engine.instance);
             let again = self.again().await;
             loaded = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
                 Again::Live(stay) => Some(stay),

@@ -121,7 +121,7 @@ pub enum SessionError {
 impl SessionError {
     /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
     pub(super) fn from_refusal(refusal: ChangeRefusal, slot: &Slot) -> Option<Self> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         Some(match refusal {
             ChangeRefusal::Left | ChangeRefusal::Moved | ChangeRefusal::Due => return None,
             ChangeRefusal::Busy { holder } => Self::Busy { id, holder, instance },

@@ -154,7 +154,8 @@ impl<E: Content> Session<E> {
                 let stream = self.slot.stream_id(last.first);
                 return Err(BeginError::NoInput { id, stream, instance });
             }
-            let request = options.request(engine, Some(self.id()), self.key(), last.input.as_ref());
+            let request =
+                options.request(engine, Some(self.slot.tip()), self.key(), last.input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
             let nothing = last.is_nothing();
             let begin = Encoded {
@@ -233,7 +234,7 @@ impl<E: Content> Session<E> {
 
     /// What a rollback that goes too far means to its caller.
     fn too_deep(&self, asked: usize, max: usize) -> SessionError {
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
         SessionError::TooDeep { id, asked, max, instance }
     }
 }

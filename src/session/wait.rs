@@ -95,7 +95,6 @@ pub(crate) async fn delete(
     slot: &Arc<Slot>,
     house: &dyn House,
 ) -> Result<DeleteOutcome, DeleteError> {
-    let id = &slot.id;
     let mut slot = slot.clone();
     let mut _stay = None;
     loop {
@@ -105,19 +104,19 @@ pub(crate) async fn delete(
                 return Ok(DeleteOutcome::AlreadyGone(tombstone));
             }
             Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: id.clone(), source });
+                return Err(DeleteError { id: slot.tip().clone(), source });
             }
             Err(DeleteRefusal::Left) => {}
         }
         // Without waiting where it is loaded: a delete that has failed is to be tried again.
-        if let Some(now) = house.loaded(id, slot.incarnation)
+        if let Some(now) = house.loaded(&slot.id, slot.incarnation)
             && !Arc::ptr_eq(&now, &slot)
         {
             slot = now;
             continue;
         }
         let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
+        slot = match now.map_err(|source| DeleteError { id: slot.tip().clone(), source })? {
             Again::Live(stay) => {
                 let slot = stay.clone();
                 _stay = Some(stay);

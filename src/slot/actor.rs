@@ -68,7 +68,7 @@ impl Actor for SessionActor {
         tenure: &mut Tenure,
     ) -> Result<(), ActorProcessingErr> {
         while let Some(writing) = tenure.slot.take_left() {
-            let span = tracing::debug_span!("session", id = %tenure.slot.id);
+            let span = tracing::debug_span!("session", id = %tenure.slot.tip());
             tenure.slot.see_through(writing).instrument(span).await;
         }
         if tenure.slot.is_over() {

@@ -37,7 +37,7 @@ impl Slot {
             (state.due(now)?, state.last_active_at())
         };
         Some(Candidate {
-            id: self.id.clone(),
+            id: self.tip().clone(),
             incarnation: self.incarnation,
             key: self.key.clone(),
             class: self.class_name().to_owned(),

@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use super::Slot;
 use super::idle::Stay;
+use crate::flight::Flight;
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, Weak};
 use crate::store::{Found, Record, StoreError};
@@ -29,6 +30,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+    /// The slot's session was given a further id, which leads to the slot from now on.
+    fn rotated(&self, slot: &Arc<Slot>, to: &SessionId);
+
     /// Turns are opened in the slot: they are to be looked at.
     fn watch(&self, slot: &Arc<Slot>);
 
@@ -48,6 +52,12 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         incarnation: Incarnation,
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
 
+    /// The right to give `id` to a session.
+    fn claim<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> Pin<Box<dyn Future<Output = Result<Claim<'a>, StoreError>> + Send + 'a>>;
+
     /// `record`, or what there is by now if it called a turn open that nobody holds; as it is, if the store
     /// cannot clear that.
     fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
@@ -63,6 +73,17 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
 
     /// The actor of `slot` has ended, however.
     fn actor_ended(&self, slot: &Weak<Slot>, tenure: u64);
+}
+
+/// Whether an id is free.
+#[derive(Debug)]
+pub(crate) enum Claim<'a> {
+    /// It is, and nobody else can take it while this stands.
+    Free(Flight<'a, SessionId>),
+    /// A session has it.
+    Taken,
+    /// It was deleted.
+    Gone(Tombstone),
 }
 
 /// What is under an id whose slot was left.

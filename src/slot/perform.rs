@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Slot;
 use super::answer::Errand;
 use crate::clock::Now;
-use crate::id::{Generation, StreamId};
+use crate::id::{Generation, SessionId, StreamId};
 use crate::metrics::Counts;
 use crate::outcome::TurnOutcome;
 use crate::policy::Holder;
@@ -26,7 +26,7 @@ impl Slot {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Begun { port, generation, stream } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), from = "starting",
+                    tracing::debug!(session = %self.tip(), stream = name(&stream), from = "starting",
                         to = "running", "a turn has begun");
                     // If nobody waits any more the hold comes back and is dropped: abandoned.
                     port.give(Ok(Hold::new(self.clone(), generation, stream)), begun);
@@ -38,6 +38,7 @@ impl Slot {
                     }
                     port.give(answer, settled);
                 }
+                Effect::Rotated { to } => self.rotated(&to),
                 Effect::Changed { port, answer } => drop(port.send(answer)),
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
                 // The one is taken out by `cancel`, the other read by `look`.
@@ -45,26 +46,26 @@ impl Slot {
                 Effect::Waiting { holder } => self.waits(holder.as_ref()),
                 Effect::Steerable { stream } => stream.offer(),
                 Effect::Steered { port, generation, seq, stream, input } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), seq,
+                    tracing::debug!(session = %self.tip(), stream = name(&stream), seq,
                         "a turn takes what was said to it");
                     stream.deliver(Said { seq, at: now.wall, input });
                     port.give(Err(BeginRefusal::Steered { by: generation, seq }), begun);
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
                 Effect::Tell { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
                         from = "running", to = "cancelling", "a turn is told to end");
                     self.engine.counts.told(reason);
                     stream.tell(reason);
                 }
                 Effect::Abort { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
                         from = "cancelling", to = "aborted", "a turn's work is to be dropped");
                     self.engine.counts.aborted(reason);
                     stream.abort(reason);
                 }
                 Effect::Fence { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
+                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
                         from = phase(&stream), to = "fenced", "a turn is fenced");
                     self.engine.counts.fenced(reason);
                     stream.abort(reason);
@@ -86,7 +87,7 @@ impl Slot {
     /// A begin has to wait.
     fn waits(&self, holder: Option<&Holder>) {
         if let Some(holder) = holder {
-            tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
+            tracing::debug!(session = %self.tip(), behind = %holder.stream, held_for = ?holder.age,
                 phase = %holder.phase, "a begin waits");
         } else {
             tracing::debug!(session = %self.id, "a begin waits for a permit");
@@ -97,7 +98,7 @@ impl Slot {
     fn opened(&self, generation: Generation, stream: &Stream) {
         self.engine.counts.begun();
         stream.set_name(self.stream_id(generation));
-        tracing::debug!(session = %self.id, stream = name(stream), from = "idle", to = "starting",
+        tracing::debug!(session = %self.tip(), stream = name(stream), from = "idle", to = "starting",
             "a turn takes the slot");
     }
 
@@ -105,7 +106,7 @@ impl Slot {
     fn stalled(&self, stream: &Stream, stall: &Stall) {
         let (phase, budget) = (stall.work, stall.budget.as_str());
         self.engine.counts.stalled(phase, stall.budget);
-        tracing::warn!(session = %self.id, stream = name(stream), %phase, silent_for = ?stall.silent_for,
+        tracing::warn!(session = %self.tip(), stream = name(stream), %phase, silent_for = ?stall.silent_for,
             worked_for = ?stall.worked_for, budget, "a turn is stuck");
     }
 
@@ -114,7 +115,7 @@ impl Slot {
         let took = now.moment.since(stream.since());
         let taken = stream.taken();
         self.engine.counts.ended(outcome, took.as_secs_f64(), taken);
-        tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
+        tracing::debug!(session = %self.tip(), stream = name(stream), reason = %outcome, ?took,
             from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
         // One whose end was stored was shelved under the lock. Not again here: a delete may have come
@@ -122,6 +123,14 @@ impl Slot {
         if taken > 0 && outcome == TurnOutcome::Interrupted {
             self.shelve(stream, now);
         }
+    }
+
+    /// The session has a further id.
+    fn rotated(self: &Arc<Self>, to: &SessionId) {
+        tracing::info!(session = %self.tip(), to = %to, "a session is told by another id");
+        self.engine.counts.rotated();
+        self.add_id(to);
+        self.with_house(|house, slot| house.rotated(slot, to));
     }
 
     /// Keeps a stream for readers that come back. Without chunks there is nothing to come back for.
@@ -147,7 +156,7 @@ impl Slot {
 
     /// It takes turns from now on, or takes none.
     fn stands(&self, before: Standing, standing: Standing) {
-        tracing::info!(session = %self.id, from = before.as_str(), to = standing.as_str(),
+        tracing::info!(session = %self.tip(), from = before.as_str(), to = standing.as_str(),
             reason = %standing, "a session stands otherwise");
         Counts::stands(standing);
         if before.is_routable() != standing.is_routable() {
@@ -157,7 +166,7 @@ impl Slot {
 
     /// The session is gone.
     fn bury(self: &Arc<Self>, tombstone: Tombstone, counted: bool) {
-        tracing::info!(session = %self.id, reason = %tombstone.reason, from = "closing", to = "gone",
+        tracing::info!(session = %self.tip(), reason = %tombstone.reason, from = "closing", to = "gone",
             "a session is deleted");
         self.engine.counts.deleted();
         if counted {
@@ -171,10 +180,10 @@ impl Slot {
     /// This state is over, and the session is not.
     fn leave(self: &Arc<Self>, reason: LeaveReason) {
         if reason == LeaveReason::StoreFailed {
-            tracing::warn!(session = %self.id, reason = "the store failed", from = "live", to = "left",
+            tracing::warn!(session = %self.tip(), reason = "the store failed", from = "live", to = "left",
                 "a session is loaded anew on the next use");
         } else {
-            tracing::debug!(session = %self.id, reason = reason.as_str(), from = "live", to = "stored",
+            tracing::debug!(session = %self.tip(), reason = reason.as_str(), from = "live", to = "stored",
                 "a session leaves memory");
         }
         self.engine.counts.unloaded(reason);

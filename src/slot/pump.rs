@@ -47,7 +47,7 @@ impl Slot {
             waiters.notify_waiters();
         }
         if closes {
-            tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
+            tracing::info!(session = %self.tip(), from = "live", to = "closing", "a session closes");
         }
         write
     }
@@ -127,7 +127,7 @@ impl Answer<'_> {
             self.slot.engine.counts.store_failed(operation);
             // What counts may have been counted already.
             self.slot.engine.capacity.doubt_sessions();
-            tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
+            tracing::warn!(session = %self.slot.tip(), operation, %error, "the store failed");
         }
         self.slot.step(Input::Stored { result }, errand)
     }

@@ -14,7 +14,7 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Changed { port, answer: Err(refusal) });
             return;
         }
-        let at = step.now.wall;
+        let (at, mut rotated) = (step.now.wall, None);
         let write = match change {
             Change::Append(entries) => {
                 self.grow(Size::of(entries.iter().map(bytes::Bytes::len)));
@@ -32,6 +32,11 @@ impl<P: Ports> SessionState<P> {
             Change::Label(label) => Write::Label { label },
             Change::Stand(verb) => return self.stand(verb, port, step),
             Change::Patch(patch) => self.patch(patch),
+            Change::Rotate(to) => {
+                let write = Write::Rotate { to: (*to).clone(), at };
+                rotated = Some(to);
+                write
+            }
         };
         let used = !matches!(write, Write::Patch { .. } | Write::Resume { .. });
         if used {
@@ -39,7 +44,7 @@ impl<P: Ports> SessionState<P> {
         }
         let (version, last_seq) = (self.version, self.next_seq - 1);
         let write = Some(write);
-        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used });
+        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used, rotated });
     }
 
     /// Changes what is said for it alone. Not a use.

@@ -9,7 +9,7 @@ use super::{
     Settlement, Step,
 };
 use crate::clock::Timestamp;
-use crate::id::Generation;
+use crate::id::{Generation, SessionId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, Request, StoreError, Write};
@@ -56,6 +56,8 @@ pub(crate) enum Pending<P: Ports> {
         last_seq: u64,
         /// Whether it counts as use.
         used: bool,
+        /// The further id that it gives the session, if it does.
+        rotated: Option<Box<SessionId>>,
     },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
     Delete { write: Option<Write> },
@@ -248,7 +250,9 @@ impl<P: Ports> SessionState<P> {
             (Pending::Partial { generation, stream, .. }, result) => {
                 self.kept(generation, &stream, &result);
             }
-            (Pending::Change { port, version, last_seq, .. }, Ok(())) => {
+            (Pending::Change { port, version, last_seq, rotated, .. }, Ok(())) => {
+                // First the name, then the answer: whoever is told finds the session by it.
+                step.effects.extend(rotated.map(|to| Effect::Rotated { to }));
                 step.effects
                     .push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
             }

@@ -15,7 +15,7 @@ use super::stalls::{Stall, StallRule};
 use super::standing::Verb;
 use crate::clock::{Moment, Timestamp};
 use crate::expiry::{Expiry, ExpiryRules};
-use crate::id::{Generation, StreamId};
+use crate::id::{Generation, SessionId, StreamId};
 use crate::limit::{Place, Shortage, TooLong};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
@@ -130,7 +130,7 @@ pub(crate) enum Input<P: Ports> {
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
     Cancel { target: Target, reason: CancelReason, grace: Grace },
-    /// From `append`, `insert`, `remove`, `set_label`. Counts as use. From what is done with resume handles:
+    /// From `append`, `insert`, `remove`, `set_label`, `rotate`. Counts as use. From what is done with resume handles:
     /// does not.
     Change { change: Change, port: P::Change },
     /// From `delete`.
@@ -181,6 +181,8 @@ pub(crate) enum Change {
     Resume(Box<ResumeChange>),
     /// Changes the line for people.
     Label(Option<String>),
+    /// Gives it a further id, which nobody else can take meanwhile.
+    Rotate(Box<SessionId>),
     /// Changes whether it takes turns.
     Stand(Verb),
     /// Changes what is said for it alone.
@@ -205,6 +207,8 @@ pub(crate) enum Effect<P: Ports> {
     Refused { port: P::Begin, refusal: BeginRefusal },
     /// How a turn ended, for who ended it.
     Settled { port: P::Settle, answer: Result<Settlement, StoreError> },
+    /// The session has a further id: it is told by that from now on.
+    Rotated { to: Box<SessionId> },
     /// What became of a change.
     Changed { port: P::Change, answer: Result<Changed, ChangeRefusal> },
     /// What became of a delete.

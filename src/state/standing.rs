@@ -86,7 +86,14 @@ impl<P: Ports> SessionState<P> {
             Write::Standing { standing, unused_since: None, used_at }
         };
         let write = Some(write);
-        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used });
+        self.outbox.push_back(Pending::Change {
+            write,
+            port,
+            version,
+            last_seq,
+            used,
+            rotated: None,
+        });
     }
 
     /// Whether the store may not know yet how it stands.

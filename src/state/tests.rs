@@ -164,6 +164,7 @@ fn record(markers: &[u64]) -> Record {
     };
     Record {
         id: SessionId::from_random(1),
+        former_ids: Vec::new(),
         incarnation: LIFE,
         key: None,
         label: None,

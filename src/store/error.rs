@@ -91,6 +91,9 @@ pub enum FenceReason {
     /// The session was used since it was looked at.
     #[error("the session was used since")]
     UsedSince,
+    /// The id belongs to a life, or is a tombstone.
+    #[error("the id is taken")]
+    IdTaken,
 }
 
 impl StoreError {

@@ -2,16 +2,19 @@
 //! the conformance suite is written against.
 
 mod aging;
+mod cell;
 mod extras;
 mod index;
 mod lanes;
 mod life;
+mod names;
 mod transcript;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::aging::Aging;
+use self::cell::Cell;
 use self::index::Index;
 use self::life::Life;
 use super::error::{FenceReason, StoreError};
@@ -21,7 +24,7 @@ use super::record::{
     StoredEntry, StoredPartial, TurnRecord,
 };
 use super::resume::ResumeRecord;
-use super::write::{Created, NewRecord, Write};
+use super::write::{Binding, Bound, Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -46,7 +49,7 @@ pub struct MemoryStore {
 /// then a life, then what ages.
 #[derive(Debug)]
 struct Shared {
-    /// Every id that is live or a tombstone.
+    /// Every id that is live or a tombstone. A life stands under each of its ids.
     lives: ShardedMap<SessionId, Entry>,
     /// What is looked up by something else than the id; held by whoever creates, deletes or lists.
     index: Mutex<Index>,
@@ -78,41 +81,6 @@ enum Entry {
     Live(Arc<Cell>),
     /// It was deleted.
     Gone(Tombstone),
-}
-
-/// One life behind its lock; also the way to it that needs no look-up.
-#[derive(Debug)]
-struct Cell {
-    /// The life.
-    life: Mutex<Life>,
-    /// Whether the store is closed.
-    closed: Arc<AtomicBool>,
-    /// The store, for a delete, which concerns more than the life.
-    shared: Weak<Shared>,
-}
-
-impl LifeWriter for Cell {
-    fn write(&self, write: Write) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(StoreError::Closed);
-        }
-        if lanes::refiles(&write) || matches!(write, Write::Delete { .. }) {
-            let (id, incarnation) = {
-                let life = self.life.lock();
-                (life.record.id.clone(), life.record.incarnation)
-            };
-            let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-            return shared.write(&id, incarnation, write);
-        }
-        let mut life = self.life.lock();
-        if life.over {
-            Err(StoreError::fenced(FenceReason::NoSuchLife))
-        } else if aging::ages(&write) {
-            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)
-        } else {
-            life.apply(write)
-        }
-    }
 }
 
 impl MemoryStore {
@@ -193,10 +161,7 @@ impl Store for MemoryStore {
     }
 
     fn attach(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
-        let cell = self.shared.lives.with(id, |entry| match entry {
-            Some(Entry::Live(cell)) => Some(cell.clone()),
-            Some(Entry::Gone(_)) | None => None,
-        })?;
+        let cell = self.shared.cell(id)?;
         let meant = cell.life.lock().record.incarnation == incarnation;
         if meant { Some(cell) } else { None }
     }
@@ -213,6 +178,22 @@ impl Store for MemoryStore {
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         self.answer(|shared| Ok(shared.index.lock().bindings.get(key).map(|(id, _)| id.clone())))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.answer(|shared| Ok(shared.bind(binding, to)))
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        self.answer(|shared| shared.keys_of(id, incarnation))
     }
 
     fn entries(
@@ -348,6 +329,7 @@ impl Shared {
         let count = new.entries.len() as u64;
         let record = Record {
             id: new.id.clone(),
+            former_ids: Vec::new(),
             incarnation,
             key: keys.first().cloned(),
             label: new.label,
@@ -380,22 +362,6 @@ impl Shared {
         Created::Created(record)
     }
 
-    /// [`Store::write`].
-    fn write(
-        &self,
-        id: &SessionId,
-        incarnation: Incarnation,
-        write: Write,
-    ) -> Result<(), StoreError> {
-        if let Write::Delete { tombstone } = write {
-            self.delete(id, incarnation, tombstone)
-        } else if lanes::refiles(&write) {
-            self.refile(id, incarnation, write)
-        } else {
-            self.with_life(id, incarnation, |life| self.apply(life, write))
-        }
-    }
-
     /// Why `new` cannot be created, if it cannot.
     fn refuse_create(&self, index: &Index, new: &NewRecord) -> Option<Created> {
         let by_id = self.lives.with(&new.id, |entry| match entry {
@@ -410,6 +376,32 @@ impl Shared {
             let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
             (bound_to != binding.expected.as_ref())
                 .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
+        })
+    }
+
+    /// [`Store::write`].
+    fn write(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        write: Write,
+    ) -> Result<(), StoreError> {
+        if let Write::Delete { tombstone } = write {
+            self.delete(id, incarnation, tombstone)
+        } else if let Write::Rotate { to, at } = write {
+            self.rotate(id, incarnation, to, at)
+        } else if lanes::refiles(&write) {
+            self.refile(id, incarnation, write)
+        } else {
+            self.with_life(id, incarnation, |life| self.apply(life, write))
+        }
+    }
+
+    /// The way to the life that has `id`.
+    fn cell(&self, id: &SessionId) -> Option<Arc<Cell>> {
+        self.lives.with(id, |entry| match entry {
+            Some(Entry::Live(cell)) => Some(cell.clone()),
+            Some(Entry::Gone(_)) | None => None,
         })
     }
 

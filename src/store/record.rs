@@ -30,8 +30,10 @@ use crate::tombstone::Tombstone;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Which conversation.
+    /// Which conversation. Of the ids that it was given, the newest.
     pub id: SessionId,
+    /// The ids that it was told by before, oldest first; each leads to it still. Most have none.
+    pub former_ids: Vec<SessionId>,
     /// Which life of it.
     pub incarnation: Incarnation,
     /// The key under which it was created; it may be bound to another session by now.
@@ -70,6 +72,11 @@ pub struct Record {
 pub(crate) const DEFAULT_CLASS: &str = "default";
 
 impl Record {
+    /// The id under which it was created. Unlike [`id`](Self::id) it never changes.
+    pub fn first_id(&self) -> &SessionId {
+        self.former_ids.first().unwrap_or(&self.id)
+    }
+
     /// What kind of conversation it is: its class, or the platform of the key that it was created under, or
     /// `default`.
     pub fn class_name(&self) -> &str {
@@ -214,6 +221,7 @@ pub enum EntryMark {
 
 /// What there is under an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Found {
     /// A session.
     Live(Record),

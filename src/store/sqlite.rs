@@ -10,7 +10,8 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
+//! [`later_id`], [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`];
+//! [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -21,6 +22,7 @@ mod entry;
 mod failure;
 mod flusher;
 mod inspect;
+mod later_id;
 mod life;
 mod options;
 mod ownership;
@@ -57,9 +59,9 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
+    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -192,7 +194,7 @@ impl Store for SqliteStore {
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
         self.push(Operation::Create(Box::new(new)), |answer| match answer {
             Answer::Created(created) => Some(*created),
-            Answer::Written | Answer::Forgotten(_) => None,
+            Answer::Written | Answer::Bound(_) | Answer::Forgotten(_) => None,
         })
     }
 
@@ -205,7 +207,7 @@ impl Store for SqliteStore {
         let operation = Operation::Write { id: id.clone(), incarnation, write };
         self.push(operation, |answer| match answer {
             Answer::Written => Some(()),
-            Answer::Created(_) | Answer::Forgotten(_) => None,
+            Answer::Created(_) | Answer::Bound(_) | Answer::Forgotten(_) => None,
         })
     }
 
@@ -219,6 +221,28 @@ impl Store for SqliteStore {
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.ask(format!("looking up key {key}"), move |connection| binding::find(connection, &key))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.push(Operation::Bind { binding, to }, |answer| match answer {
+            Answer::Bound(bound) => Some(bound),
+            Answer::Created(_) | Answer::Written | Answer::Forgotten(_) => None,
+        })
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the keys of session {id}"), move |connection| {
+            query::keys_of(connection, &id, incarnation)
+        })
     }
 
     fn entries(
@@ -342,7 +366,7 @@ impl Store for SqliteStore {
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.push(Operation::Forget { what, limit }, |answer| match answer {
             Answer::Forgotten(count) => Some(count),
-            Answer::Created(_) | Answer::Written => None,
+            Answer::Created(_) | Answer::Written | Answer::Bound(_) => None,
         })
     }
 

@@ -61,12 +61,32 @@ impl NewRecord {
 pub struct Binding {
     /// The key.
     pub key: SessionKey,
-    /// What it must be bound to for the change to happen.
+    /// What it must be bound to for the change to happen: the id under which that session was created.
     pub expected: Option<SessionId>,
+}
+
+/// What came of a [`Binding`] that was asked for by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The key is bound to what was asked for.
+    Bound,
+    /// The key is not bound to what was expected. Nothing was changed.
+    KeyMoved {
+        /// What it is bound to.
+        bound_to: Option<SessionId>,
+    },
+    /// The life that it was to be bound to is not there. Nothing was changed.
+    NoSuchLife,
+    /// No key may lead to that life, as it stands. Nothing was changed.
+    Unroutable {
+        /// How it stands.
+        standing: Standing,
+    },
 }
 
 /// What came of a [`NewRecord`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Created {
     /// It is there.
     Created(Record),
@@ -227,11 +247,22 @@ pub enum Write {
         /// What.
         patch: RecordPatch,
     },
+    /// Gives the life a further id, by which it is told from then on. It keeps everything, and every id
+    /// that it had before goes on leading to it.
+    ///
+    /// Fenced if any life has the id, this one too, or if it is a tombstone that stands at `at`; one
+    /// that does not makes room.
+    Rotate {
+        /// The new id.
+        to: SessionId,
+        /// When; becomes `last_active_at`.
+        at: Timestamp,
+    },
     /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
     /// replies, branches, requests and handles of outside services. Unbinds every key that still points to
-    /// this life, and leaves the tombstone.
+    /// this life, and leaves the tombstone under every id that it has had.
     Delete {
-        /// What stays under the id.
+        /// What stays under its ids.
         tombstone: Tombstone,
     },
 }
@@ -252,6 +283,7 @@ impl Write {
             Self::Label { .. } => "label",
             Self::Standing { .. } => "standing",
             Self::Patch { .. } => "patch",
+            Self::Rotate { .. } => "rotate",
             Self::Delete { .. } => "delete",
         }
     }

@@ -31,7 +31,7 @@ impl AuditReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Which.
+    /// Which: the id that it is told by.
     pub id: SessionId,
     /// Which life.
     pub incarnation: Incarnation,
@@ -116,7 +116,7 @@ impl<E> Supervisor<E> {
         let session: Session<E> = self.session(slot.clone());
         let snapshot = slot.snapshot(self.shared.engine.now());
         Some(Inspection {
-            id: slot.id.clone(),
+            id: slot.tip().clone(),
             incarnation: slot.incarnation,
             key: slot.key.clone(),
             created_at: slot.created_at,

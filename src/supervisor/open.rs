@@ -7,6 +7,7 @@ use super::shared::{Located, Shared};
 use crate::capacity::Reservation;
 use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
+use crate::handover::Handover;
 use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::limit::Full;
@@ -115,8 +116,7 @@ impl<E: Content> Supervisor<E> {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future has either done nothing, or has bound the key to a fresh session. Turns of
-    /// the old one may then still run and commit there.
+    /// A future that was polled once has handed it over, and dropping it takes nothing back.
     pub async fn reset(
         &self,
         key: &SessionKey,
@@ -127,29 +127,12 @@ impl<E: Content> Supervisor<E> {
             return Err(OpenError::Draining { instance: self.instance() });
         }
         let seed = self.seed(new, key)?;
-        let _flight = shared.key_flights.join(key).await;
-        loop {
-            let (old, previous) = match shared.resolve(key).await.map_err(shared.failed(key))? {
-                Resolved::Live(slot) => {
-                    let id = slot.id.clone();
-                    (Some(slot), Some(id))
-                }
-                Resolved::Nothing { bound_to, .. } => (None, bound_to),
-            };
-            let binding = Binding { key: key.clone(), expected: previous.clone() };
-            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
-            let attempt = shared.attempt_key(binding, &seed, previous.clone()).await?;
-            let Some(slot) = attempt else { continue };
-            if let Some(old) = old {
-                let at_once = std::time::Duration::ZERO;
-                // Where it is loaded by now: it may have been left and used since.
-                let now = shared.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
-                let old = now.unwrap_or(old);
-                old.cancel(Target::Everything, CancelReason::Reset, at_once);
-            }
-            let session = self.session(slot);
-            return Ok(Opened { session, created: true, previous });
-        }
+        // A caller who goes away must not leave the old session in the cache, nor its turns running.
+        let (theirs, whose) = (shared.clone(), key.clone());
+        let reset = async move { theirs.reset(&whose, &seed).await };
+        let reset = Handover::new(&shared.engine.spawner, reset).await;
+        let (slot, previous) = reset.map_err(shared.failed(key))??;
+        Ok(Opened { session: self.session(slot), created: true, previous })
     }
 
     /// Creates a session with a fresh id and no key.
@@ -262,15 +245,6 @@ impl Shared {
         }
     }
 
-    /// Notes that `key` leads to `slot`, unless that is over by now. Called under the key's flight.
-    fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
-        self.keys.insert(key.clone(), slot.clone());
-        // A slot takes itself out when it is over, which it may have tried before it was in.
-        if matches!(slot.presence(), Presence::Gone(_) | Presence::Left) {
-            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
-        }
-    }
-
     /// The loaded session that `key` is bound to, if it can be used.
     fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
         let now = self.engine.now();
@@ -326,6 +300,38 @@ impl Shared {
         })
     }
 
+    /// Binds a key to a fresh session; answers with that and with what the key was bound to.
+    async fn reset(
+        &self,
+        key: &SessionKey,
+        seed: &Seed,
+    ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
+        let _flight = self.key_flights.join(key).await;
+        loop {
+            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
+                Resolved::Live(slot) => {
+                    let id = slot.id.clone();
+                    (Some(slot), Some(id))
+                }
+                Resolved::Nothing { bound_to, .. } => (None, bound_to),
+            };
+            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
+            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
+            let binding = Binding { key: key.clone(), expected };
+            let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
+                continue;
+            };
+            if let Some(old) = old {
+                let at_once = std::time::Duration::ZERO;
+                // Where it is loaded by now: it may have been left and used since.
+                let now = self.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
+                let old = now.unwrap_or(old);
+                old.cancel(Target::Everything, CancelReason::Reset, at_once);
+            }
+            return Ok((slot, previous));
+        }
+    }
+
     /// Tries to create a session with a fresh id for a key; `None` if the key moved meanwhile.
     /// Called under the key's flight.
     async fn attempt_key(
@@ -335,7 +341,10 @@ impl Shared {
         previous: Option<Previous>,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed, previous).await.map_err(self.failed(&key))? {
+        let attempt = self.attempt(&id, Some(binding), seed, previous).await;
+        // The store may have bound it all the same.
+        let attempt = attempt.inspect_err(|_| self.uncache(&key));
+        match attempt.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
                 self.note(&key, &slot);
                 Ok(Some(slot))

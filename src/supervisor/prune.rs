@@ -269,7 +269,7 @@ impl Shared {
             report.kept(&record.id, vec![KeptBy::HookFailed]);
             return None;
         }
-        let flight = self.id_flights.try_join(&record.id);
+        let flight = self.id_flights.try_join(record.first_id());
         let Some(flight) = flight.filter(|_| self.loaded(&record.id).is_none()) else {
             report.kept(&record.id, vec![KeptBy::Starting]);
             return None;

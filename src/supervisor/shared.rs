@@ -15,7 +15,7 @@ use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::slot::house::{House, Reloaded};
+use crate::slot::house::{Claim, House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, StoreError};
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     /// What is live.
     pub(crate) registry: Registry,
-    /// The loaded sessions that keys are bound to; what is not here, the store knows. Changed only
+    /// The loaded sessions that keys are bound to, several to one perhaps; what is not here, the store knows. Changed only
     /// under the key's flight, and by a slot that takes itself out.
     pub(crate) keys: ShardedMap<SessionKey, Arc<Slot>>,
     /// Who opens or resets a key.
@@ -125,7 +125,7 @@ impl Shared {
     }
 
     /// The slot under `id`, if there is one.
-    fn presence(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
+    pub(super) fn presence(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
         match self.registry.get(id)? {
             Place::Live(slot) => {
                 let presence = slot.presence();
@@ -165,31 +165,45 @@ impl Shared {
     }
 
     /// Asks the store for `id`, one at a time; `None` if something is there by now.
+    ///
+    /// A session is loaded under the flight of its first id, whichever of its ids it is asked for by.
     async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
-        let _flight = self.id_flights.join(id).await;
-        if self.presence(id).is_some() || self.grave(id).is_some() {
-            return Ok(None);
-        }
-        let found = self.engine.store.look_up(id, self.engine.now().wall).await;
-        match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
-            Found::Live(mut record) => {
-                record.generation = self.engine.numbers.go_on(record.generation);
-                let said = self.engine.said(&record).await;
-                let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
-                let bytes = self.engine.transcript_bytes(&record).await;
-                let bytes = bytes.inspect_err(|_| self.engine.counts.store_failed("entries"))?;
-                Ok(match self.publish(record, (said, bytes)) {
-                    Ok(slot) => Some(Located::Live(slot)),
-                    Err(tombstone) => Some(self.gone(tombstone)),
-                })
-            }
-            Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
-            Found::Unknown => Ok(Some(Located::Unknown)),
+        let mut flown = id.clone();
+        loop {
+            let first = {
+                let _flight = self.id_flights.join(&flown).await;
+                if self.presence(id).is_some() || self.grave(id).is_some() {
+                    return Ok(None);
+                }
+                let found = self.read(id).await;
+                match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
+                    Found::Live(record) if *record.first_id() == flown => {
+                        return self.take_in(record).await.map(Some);
+                    }
+                    Found::Live(record) => record.first_id().clone(),
+                    Found::Gone(tombstone) => return Ok(Some(self.gone(tombstone))),
+                    Found::Unknown => return Ok(Some(Located::Unknown)),
+                }
+            };
+            flown = first;
         }
     }
 
+    /// Makes a session live as its record says. Called under the flight of its first id.
+    async fn take_in(&self, mut record: Record) -> Result<Located, StoreError> {
+        record.generation = self.engine.numbers.go_on(record.generation);
+        let said = self.engine.said(&record).await;
+        let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
+        let bytes = self.engine.transcript_bytes(&record).await;
+        let bytes = bytes.inspect_err(|_| self.engine.counts.store_failed("entries"))?;
+        Ok(match self.publish(record, (said, bytes)) {
+            Ok(slot) => Located::Live(slot),
+            Err(tombstone) => self.gone(tombstone),
+        })
+    }
+
     /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
-    /// flight of its id.
+    /// flight of its first id.
     pub(crate) fn publish(
         &self,
         record: Record,
@@ -201,20 +215,13 @@ impl Shared {
         match self.registry.publish(&slot) {
             Published::New => {
                 self.engine.counts.loaded();
-                tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
+                tracing::debug!(session = %slot.tip(), repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 self.note_loaded(&slot);
                 Ok(slot)
             }
             Published::Existing(slot) => Ok(slot),
             Published::Gone(tombstone) => Err(tombstone),
-        }
-    }
-
-    /// Takes a slot's key off the loaded ones.
-    fn forget_key(&self, slot: &Arc<Slot>) {
-        if let Some(key) = &slot.key {
-            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
         }
     }
 }
@@ -224,12 +231,16 @@ impl House for Shared {
         let keep_for = self.engine.config.tombstones.keep_for;
         let evicted = self.registry.bury(slot, tombstone, keep_for, self.engine.now());
         self.engine.counts.tombstones(self.registry.tombstones(), evicted);
-        self.forget_key(slot);
+        self.forget_keys(slot);
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.registry.remove(slot);
-        self.forget_key(slot);
+        self.forget_keys(slot);
+    }
+
+    fn rotated(&self, slot: &Arc<Slot>, to: &SessionId) {
+        self.registry.share(slot, to);
     }
 
     fn expire<'a>(
@@ -273,6 +284,13 @@ impl House for Shared {
                 });
             }
         })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> Pin<Box<dyn Future<Output = Result<Claim<'a>, StoreError>> + Send + 'a>> {
+        Box::pin(self.claim(id))
     }
 
     fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {

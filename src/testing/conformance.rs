@@ -10,6 +10,7 @@ mod delete;
 mod differential;
 mod extras;
 mod handover;
+mod keys;
 mod lanes;
 mod listing;
 mod partials;
@@ -17,6 +18,7 @@ mod requests;
 mod resume;
 mod revisions;
 mod rig;
+mod rotation;
 mod settle;
 mod snapshot;
 mod steering;
@@ -138,6 +140,8 @@ fn all() -> impl Iterator<Item = &'static Check> {
         resume::CHECKS,
         content::CHECKS,
         delete::CHECKS,
+        keys::CHECKS,
+        rotation::CHECKS,
         listing::CHECKS,
         lanes::CHECKS,
         handover::CHECKS,

@@ -18,9 +18,9 @@ use crate::id::{Generation, Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
+    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -240,6 +240,23 @@ impl Store for FaultyStore {
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.pass(StoreCall::BoundTo, move |inner| inner.bound_to(&key))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.pass(StoreCall::Bind, move |inner| inner.bind(binding, to))
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let id = id.clone();
+        self.pass(StoreCall::KeysOf, move |inner| inner.keys_of(&id, incarnation))
     }
 
     fn entries(

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RequestRecord, ResumeRecord, Revision, StoreFuture, StoredEntry, StoredPartial, TurnRecord,
-    Write,
+    BeginExtra, Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RequestRecord, ResumeRecord, Revision, StoreFuture, StoredEntry, StoredPartial,
+    TurnRecord, Write,
 };
 use session_supervisor::{
     ChatMessage, Generation, Incarnation, RecordFilter, RecordPage, SessionId, SessionKey,
@@ -143,6 +143,22 @@ impl Store for MortalStore {
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         self.inner.bound_to(key)
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.inner.bind(binding, to)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        self.inner.keys_of(id, incarnation)
     }
 
     fn entries(

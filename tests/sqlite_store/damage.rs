@@ -6,8 +6,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    EntryMark, FenceReason, Forget, NewRecord, PartialFate, RecordFilter, SqliteOptions,
-    SqliteStore, Store, StoreError, Write,
+    Created, EntryMark, FenceReason, Forget, Found, NewRecord, PartialFate, RecordFilter,
+    SqliteOptions, SqliteStore, Store, StoreError, Write,
 };
 
 use crate::extras::two_with_extras;
@@ -28,6 +28,7 @@ const TABLES: [&str; 11] = [
     "data",
     "turns",
     "bindings",
+    "later_ids",
     "tombstones",
     "partials",
     "revisions",
@@ -170,6 +171,57 @@ async fn damage_in_the_other_tables_is_told_by_name() {
     for table in ["`data`", "`turns`", "`bindings`"] {
         assert!(problems.iter().any(|line| line.contains(table)), "{table}: {problems:?}");
     }
+}
+
+// A13: a former id is not taken for nobody's because its row is damaged
+#[tokio::test]
+async fn a_damaged_id_is_told_whatever_id_is_asked_for_and_the_session_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    for (life, to) in [(&a, "c"), (&a, "d"), (&b, "e")] {
+        let rotate = Write::Rotate { to: id(to), at: at(1) };
+        store.write(&life.id, life.incarnation, rotate).await.unwrap();
+    }
+    tamper(&path, "UPDATE later_ids SET place = 7 WHERE id = 'c'");
+    for name in ["a", "c", "d"] {
+        let StoreError::Damaged { what } = store.look_up(&id(name), at(1)).await.unwrap_err()
+        else {
+            panic!("{name}")
+        };
+        assert!(what.contains("`later_ids`"), "{name}: {what}");
+    }
+    for new in [new_record("c"), new_record("d")] {
+        assert!(matches!(store.create(new).await, Ok(Created::IdTaken)));
+    }
+    let page = store.list(RecordFilter::default(), None, 9).await.unwrap();
+    assert_eq!((page.records.len(), page.damaged.len()), (1, 1));
+    assert_eq!(page.records[0].former_ids, [id("b")]);
+    let problems = store.check().await.unwrap().join("\n");
+    assert!(
+        problems.contains("`later_ids` row c, ") && problems.contains("lack one"),
+        "{problems}"
+    );
+    for (change, line) in [
+        (
+            "UPDATE later_ids SET id = 'b' WHERE id = 'c'",
+            "`later_ids` row b is the first id of a life",
+        ),
+        ("UPDATE later_ids SET id = 'c' WHERE id = 'b'", "`later_ids` row c, "),
+        ("UPDATE later_ids SET incarnation = 99 WHERE id = 'e'", "`later_ids` has rows of life 99"),
+        ("DELETE FROM later_ids WHERE id = 'e'", "lack one"),
+    ] {
+        tamper(&path, change);
+        let problems = store.check().await.unwrap().join("\n");
+        assert!(problems.contains(line), "{line}: {problems}");
+    }
+    // A delete leaves no id behind that could be taken for nobody's.
+    store.write(&a.id, a.incarnation, crate::delete(a.incarnation)).await.unwrap();
+    for name in ["a", "c", "d"] {
+        assert!(matches!(store.look_up(&id(name), at(1)).await, Ok(Found::Gone(_))), "{name}");
+    }
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

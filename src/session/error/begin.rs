@@ -300,7 +300,7 @@ impl BeginError {
         waited: Duration,
         options: &BeginOptions,
     ) -> Option<Self> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         Some(match refusal {
             BeginRefusal::Left(_)
             | BeginRefusal::Moved

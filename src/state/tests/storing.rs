@@ -21,6 +21,7 @@ fn name(write: &Write) -> &'static str {
         Write::TakeBack { .. } => "take_back",
         Write::Resume { .. } => "resume",
         Write::Label { .. } => "label",
+        Write::Rotate { .. } => "rotate",
         Write::Standing { .. } => "standing",
         Write::Patch { .. } => "patch",
         Write::Delete { .. } => "delete",

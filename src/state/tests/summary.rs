@@ -32,6 +32,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Ok(answer) => format!("settled(s{port} {})", settlement(answer)),
             Err(it) => format!("settled(s{port} {})", error(it)),
         },
+        Effect::Rotated { to } => format!("rotated({to})"),
         Effect::Changed { port, answer } => match answer {
             Ok(changed) => format!("changed(c{port} v{} #{})", changed.version, changed.last_seq),
             Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
@@ -246,6 +247,7 @@ fn details(write: &Write) -> String {
         Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
         Write::Resume { .. } => ":handle".to_owned(),
         Write::Label { .. } => ":label".to_owned(),
+        Write::Rotate { to, .. } => format!(":rotate>{to}"),
         Write::Standing { standing, .. } => format!(":{}", standing.as_str()),
         Write::Patch { .. } => ":patch".to_owned(),
         Write::Delete { .. } => String::new(),

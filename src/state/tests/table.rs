@@ -22,12 +22,13 @@ use super::{
     cancel, commit, delete, gate, grace, interrupt, leave, named, no_such_life, outcome_unknown,
     redoing, say, unavailable,
 };
+use crate::id::SessionId;
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 60] = [
+const INPUTS: [&str; 61] = [
     "reject",
     "queue",
     "queue-full",
@@ -51,6 +52,7 @@ const INPUTS: [&str; 60] = [
     "data",
     "label",
     "handle",
+    "rotate",
     "delete",
     "await-delete",
     "alarm-early",
@@ -197,6 +199,7 @@ fn input(name: &str) -> Input<Test> {
         "data" => change(Change::Data(vec![DataChange { name: "mood".into(), value: None }])),
         "label" => change(Change::Label(None)),
         "handle" => change(Change::Resume(Box::new(attempt()))),
+        "rotate" => change(Change::Rotate(Box::new(SessionId::new("further").unwrap()))),
         "delete" => delete(9),
         "await-delete" => Input::AwaitDelete { port: 9 },
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,

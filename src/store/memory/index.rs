@@ -20,7 +20,7 @@ const LIST_SLICE: usize = 1_024;
 /// The other ways in.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// What each key is bound to.
+    /// What each key is bound to, by the id under which that was created.
     pub(super) bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
     /// The live sessions, in order of creation.
     pub(super) order: BTreeMap<Incarnation, SessionId>,
@@ -41,11 +41,11 @@ impl Shared {
         tombstone: Tombstone,
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
-        let (keys, filed, closed) = self.with_life(id, incarnation, |life| {
+        let (keys, ids, filed, closed) = self.with_life(id, incarnation, |life| {
             life.over = true;
             self.unnote_resume(life);
             let closed = !life.record.standing.is_routable();
-            Ok((std::mem::take(&mut life.keys), life.filed.take(), closed))
+            Ok((std::mem::take(&mut life.keys), life.ids(), life.filed.take(), closed))
         })?;
         index.closed -= usize::from(closed);
         for key in keys {
@@ -55,8 +55,10 @@ impl Shared {
         }
         index.lanes.leave(filed, incarnation);
         index.order.remove(&incarnation);
-        self.lives.insert(id.clone(), Entry::Gone(tombstone));
-        index.tombstones.insert((tombstone.until, id.clone()));
+        for id in ids {
+            self.lives.insert(id.clone(), Entry::Gone(tombstone));
+            index.tombstones.insert((tombstone.until, id));
+        }
         while index.tombstones.len() > self.max_tombstones {
             self.drop_first_to_end(&mut index);
             self.evicted.fetch_add(1, Ordering::Relaxed);

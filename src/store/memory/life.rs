@@ -9,7 +9,7 @@ use super::extras::Extras;
 use super::lanes::Filed;
 use super::transcript::Transcript;
 use crate::clock::Timestamp;
-use crate::id::Generation;
+use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::standing::Standing;
@@ -70,6 +70,11 @@ impl Life {
     pub(super) fn record(&self) -> Record {
         let open = self.open.iter().map(|open| open.marker.clone()).collect();
         Record { open, ..self.record.clone() }
+    }
+
+    /// Every id that it has had, oldest first.
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.record.former_ids.iter().chain([&self.record.id]).cloned().collect()
     }
 
     /// How a turn ended, if it did.
@@ -139,7 +144,9 @@ impl Life {
                 self.record.last_active_at = used_at.unwrap_or(self.record.last_active_at);
             }
             Write::Patch { patch } => self.patch(patch),
-            Write::Delete { .. } => unreachable!("a delete goes through the index"),
+            Write::Delete { .. } | Write::Rotate { .. } => {
+                unreachable!("what concerns ids goes through the index")
+            }
         }
         Ok(())
     }

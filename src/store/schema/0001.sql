@@ -64,6 +64,16 @@ CREATE TABLE bindings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bindings_by_life ON bindings (incarnation);
 
+-- The ids that a life was given after the one in `sessions`; the one with the highest place is the one
+-- that it is told by.
+CREATE TABLE later_ids (
+    id          TEXT NOT NULL PRIMARY KEY,
+    incarnation INTEGER NOT NULL,
+    place       INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX later_ids_by_place ON later_ids (incarnation, place);
+
 CREATE TABLE tombstones (
     id          TEXT NOT NULL PRIMARY KEY,
     incarnation INTEGER NOT NULL,

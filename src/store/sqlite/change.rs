@@ -10,7 +10,9 @@ use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
 use super::revision::{self, Interval};
-use super::{binding, branch, datum, entry, partial, request, resume, standing, tombstone, turn};
+use super::{
+    binding, branch, datum, entry, later_id, partial, request, resume, standing, tombstone, turn,
+};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
@@ -36,7 +38,7 @@ pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created
         datum::put(connection, life.incarnation, name, value)?;
     }
     if let Some(binding) = &new.binding {
-        binding::put(connection, &binding.key, &new.id, life.incarnation)?;
+        binding::put(connection, &binding.key, &life.id, life.incarnation)?;
     }
     Ok(Created::Created(life.into_record().expect("it was made of an id and a key")))
 }
@@ -46,8 +48,7 @@ fn refuse(
     connection: &Connection,
     new: &NewRecord,
 ) -> Result<Result<Option<Tombstone>, Created>, Setback> {
-    let mut select = connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?;
-    if select.exists([new.id.to_string()])? {
+    if later_id::is_taken(connection, &new.id)? {
         return Ok(Err(Created::IdTaken));
     }
     let buried = tombstone::find(connection, &new.id)?;
@@ -137,7 +138,8 @@ pub(super) fn apply(
             life.active_at = used_at.unwrap_or(life.active_at);
         }
         Write::Patch { patch } => standing::patch(&mut life, patch)?,
-        Write::Delete { tombstone } => return delete(connection, id, incarnation, tombstone),
+        Write::Rotate { to, at } => later_id::rotate(connection, &mut life, to, *at)?,
+        Write::Delete { tombstone } => return delete(connection, &life, tombstone),
     }
     Ok(life.update(connection)?)
 }
@@ -229,12 +231,8 @@ fn keep_piece(
 }
 
 /// [`Write::Delete`]. Takes damaged rows with it: what somebody deletes is to be gone.
-fn delete(
-    connection: &Connection,
-    id: &SessionId,
-    incarnation: Incarnation,
-    tombstone: &Tombstone,
-) -> Result<(), Setback> {
+fn delete(connection: &Connection, life: &Life, tombstone: &Tombstone) -> Result<(), Setback> {
+    let incarnation = life.incarnation;
     for statement in [
         "DELETE FROM sessions WHERE incarnation = ?1",
         "DELETE FROM entries WHERE incarnation = ?1",
@@ -249,7 +247,10 @@ fn delete(
         connection.prepare_cached(statement)?.execute([incarnation.get().cast_signed()])?;
     }
     binding::remove_all(connection, incarnation)?;
-    Ok(tombstone::insert(connection, id, tombstone)?)
+    for id in later_id::remove_all(connection, incarnation)? {
+        tombstone::insert(connection, &id.to_string(), tombstone)?;
+    }
+    Ok(tombstone::insert(connection, &life.id, tombstone)?)
 }
 
 /// Whether `seq` is the number that the next entry gets.

@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::id::{Incarnation, SessionId};
 use crate::rt::{Mutex, oneshot};
-use crate::store::{Created, Forget, NewRecord, StoreError, Write};
+use crate::store::{Binding, Bound, Created, Forget, NewRecord, StoreError, Write};
 
 /// A write that was handed over.
 #[derive(Debug)]
@@ -44,6 +44,13 @@ pub(super) enum Operation {
         /// What.
         write: Write,
     },
+    /// Binds a key to a life or to nothing; answered with [`Answer::Bound`].
+    Bind {
+        /// Which key.
+        binding: Binding,
+        /// What to.
+        to: Option<(SessionId, Incarnation)>,
+    },
     /// Removes what is kept for a time only; answered with [`Answer::Forgotten`].
     Forget {
         /// What, and how old.
@@ -58,6 +65,7 @@ impl fmt::Display for Operation {
         match self {
             Self::Create(new) => write!(f, "the creation of session {}", new.id),
             Self::Write { id, .. } => write!(f, "a write to session {id}"),
+            Self::Bind { binding, .. } => write!(f, "the binding of {}", binding.key),
             Self::Forget { what, .. } => f.write_str(match what {
                 Forget::Tombstones(_) => "the removal of old tombstones",
                 Forget::Revisions(_) => "the removal of old revisions",
@@ -76,6 +84,8 @@ pub(super) enum Answer {
     Created(Box<Created>),
     /// Of [`Operation::Write`].
     Written,
+    /// Of [`Operation::Bind`].
+    Bound(Bound),
     /// Of [`Operation::Forget`].
     Forgotten(usize),
 }

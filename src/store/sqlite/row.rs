@@ -24,6 +24,8 @@ pub(super) enum Table {
     Turns,
     /// One row a bound key.
     Bindings,
+    /// One row an id that a life was given after its first.
+    LaterIds,
     /// One row a deleted id.
     Tombstones,
     /// One row a piece of what a turn has said.
@@ -40,12 +42,13 @@ pub(super) enum Table {
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
         Self::Turns,
         Self::Bindings,
+        Self::LaterIds,
         Self::Tombstones,
         Self::Partials,
         Self::Revisions,
@@ -62,6 +65,7 @@ impl Table {
             Self::Data => "data",
             Self::Turns => "turns",
             Self::Bindings => "bindings",
+            Self::LaterIds => "later_ids",
             Self::Tombstones => "tombstones",
             Self::Partials => "partials",
             Self::Revisions => "revisions",
@@ -82,6 +86,7 @@ impl Table {
             Self::Data => "incarnation, name, value, crc",
             Self::Turns => "incarnation, generation, outcome, settled_at, crc",
             Self::Bindings => "key, id, incarnation, crc",
+            Self::LaterIds => "id, incarnation, place, crc",
             Self::Tombstones => "id, incarnation, reason, at, until, crc",
             Self::Partials => "incarnation, generation, first, chunks, text, crc",
             Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",

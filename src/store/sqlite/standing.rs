@@ -125,7 +125,7 @@ pub(super) fn due(
         }
         count += 1;
         let life = Incarnation::new(row::get_number(row, 0).unwrap_or_default());
-        let record = query::record(row);
+        let record = query::whole_record(connection, row)?;
         let bucket = match record.as_ref().and_then(Record::lane) {
             Some((_, bucket)) => bucket,
             None => filed_at(connection, life)?,

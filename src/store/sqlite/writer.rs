@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::{request, resume, revision, tombstone};
+use super::{binding, request, resume, revision, tombstone};
 use crate::rt::{AtomicU64, Ordering};
 use crate::store::{Forget, StoreError};
 
@@ -114,6 +114,9 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
         Operation::Write { id, incarnation, write } => {
             change::apply(connection, id, *incarnation, write).map(|()| Answer::Written)
         }
+        Operation::Bind { binding, to } => {
+            binding::change(connection, binding, to.as_ref()).map(Answer::Bound)
+        }
         Operation::Forget { what, limit } => Ok(Answer::Forgotten(match what {
             Forget::Tombstones(now) => tombstone::forget(connection, *now, *limit)?,
             Forget::Revisions(at) => revision::forget(connection, *at, *limit)?,
@@ -166,7 +169,7 @@ mod tests {
             writer.run(jobs, &transactions);
             let answers = answers.iter_mut().map(|answer| match answer.try_recv().unwrap() {
                 Ok(Answer::Created(created)) => matches!(*created, Created::Created(_)),
-                Ok(Answer::Written | Answer::Forgotten(_)) | Err(_) => false,
+                Ok(Answer::Written | Answer::Bound(_) | Answer::Forgotten(_)) | Err(_) => false,
             });
             (answers.collect::<Vec<_>>(), transactions.swap(0, Ordering::Relaxed))
         };

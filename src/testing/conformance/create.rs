@@ -42,6 +42,7 @@ async fn a_created_session_reads_back_with_every_field(rig: Rig) -> Verdict {
     let record = rig.create(full()).await?;
     let expected = Record {
         id: id("a"),
+        former_ids: Vec::new(),
         incarnation: record.incarnation,
         key: Some(key("a")),
         label: Some("a line for people".to_owned()),
@@ -204,6 +205,7 @@ async fn a_reused_id_begins_a_higher_life_without_the_old_content(rig: Rig) -> V
 fn empty_record(name: &str) -> Record {
     Record {
         id: id(name),
+        former_ids: Vec::new(),
         incarnation: crate::id::Incarnation::new(0),
         key: None,
         label: None,

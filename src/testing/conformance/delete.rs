@@ -7,6 +7,7 @@ use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
     new_bound, put, put_one, same, settle, tombstone,
 };
+use super::rotation::rotate;
 use super::snapshot::Content;
 use crate::clock::Timestamp;
 use crate::outcome::TurnOutcome;
@@ -112,7 +113,7 @@ async fn a_second_delete_is_fenced_and_the_first_tombstone_stands(rig: Rig) -> V
 }
 
 /// One write of each kind, right in everything but the life.
-fn every_write(life: &Record) -> [Write; 12] {
+fn every_write(life: &Record) -> [Write; 13] {
     [
         begin(2, 4),
         begin_with(2, 4, asked("ask", 5)),
@@ -125,6 +126,7 @@ fn every_write(life: &Record) -> [Write; 12] {
         put(vec![put_one("one", "late")]),
         resume("cli", keeps("late"), 90),
         Write::Label { label: Some("late".to_owned()) },
+        rotate("f", 90),
         delete(life, at(9_000)),
     ]
 }

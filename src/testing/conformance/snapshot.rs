@@ -39,6 +39,8 @@ pub(super) struct Snapshot {
 pub(super) struct Content {
     /// Its record, as it is listed.
     pub(super) record: Record,
+    /// The keys that are bound to it.
+    pub(super) keys: Vec<SessionKey>,
     /// Its transcript.
     pub(super) entries: Vec<StoredEntry>,
     /// Its data, by [`DATA`].
@@ -105,7 +107,19 @@ impl Content {
             resume.push(rig.resume(&record, provider).await?);
         }
         let (branches, revisions) = (rig.branches(&record).await?, rig.revisions(&record).await?);
-        Ok(Self { record, entries, data, turns, partials, requests, resume, branches, revisions })
+        let keys = rig.keys_of(&record).await?;
+        Ok(Self {
+            record,
+            keys,
+            entries,
+            data,
+            turns,
+            partials,
+            requests,
+            resume,
+            branches,
+            revisions,
+        })
     }
 }
 

@@ -32,12 +32,18 @@ pub enum StoreCall {
     Standing,
     /// [`Write::Patch`].
     Patch,
+    /// [`Write::Rotate`].
+    Rotate,
     /// [`Write::Delete`].
     Delete,
+    /// [`Store::bind`](crate::store::Store::bind).
+    Bind,
     /// [`Store::look_up`](crate::store::Store::look_up).
     LookUp,
     /// [`Store::bound_to`](crate::store::Store::bound_to).
     BoundTo,
+    /// [`Store::keys_of`](crate::store::Store::keys_of).
+    KeysOf,
     /// [`Store::entries`](crate::store::Store::entries).
     Entries,
     /// [`Store::datum`](crate::store::Store::datum).
@@ -94,6 +100,7 @@ impl StoreCall {
             Write::Label { .. } => Self::Label,
             Write::Standing { .. } => Self::Standing,
             Write::Patch { .. } => Self::Patch,
+            Write::Rotate { .. } => Self::Rotate,
             Write::Delete { .. } => Self::Delete,
         }
     }
@@ -126,6 +133,8 @@ impl StoreCall {
                 | Self::Label
                 | Self::Standing
                 | Self::Patch
+                | Self::Rotate
+                | Self::Bind
                 | Self::Delete
         )
     }

@@ -251,7 +251,8 @@ impl Driver {
             0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
             1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
             17 => Change::Resume(Box::new(attempt())),
-            _ => Change::Label(Some(format!("label {port}"))),
+            2 => Change::Label(Some(format!("label {port}"))),
+            _ => Change::Rotate(Box::new(SessionId::new(&format!("further-{port}")).unwrap())),
         };
         if !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::Resume(_)) {
             self.uses.insert(port);

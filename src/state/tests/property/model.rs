@@ -2,6 +2,7 @@
 
 mod admission;
 mod branches;
+mod changes;
 mod effects;
 mod names;
 mod partials;
@@ -19,10 +20,10 @@ use self::partials::Said;
 use self::stalls::Watch;
 use self::standing::Stand;
 use super::super::{
-    BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
-    Redo, Test, Write,
+    BeginRequest, BusyPolicy, Generation, Input, InputFate, Moment, PartialPolicy, Record, Redo,
+    Test, Write,
 };
-use crate::id::{Incarnation, StreamId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::Pulse;
 use crate::state::{Budget, Changed, Settlement};
@@ -159,6 +160,8 @@ pub(super) struct Model {
     clearing: BTreeSet<Generation>,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
+    /// The further ids that are on their way, by who gives them.
+    rotations: BTreeMap<u32, SessionId>,
     /// What those who commit or append have written.
     written: BTreeMap<u32, Vec<(u64, Bytes)>>,
 }
@@ -219,6 +222,7 @@ impl Model {
             settles: BTreeMap::new(),
             watch: Watch::default(),
             changes: BTreeMap::new(),
+            rotations: BTreeMap::new(),
             written: BTreeMap::new(),
         };
         model.interrupted(record, said);
@@ -354,32 +358,6 @@ impl Model {
     fn stale(&self, generation: Generation) -> Settlement {
         let reason = self.fenced.get(&generation).copied();
         Settlement::Stale { reason: reason.unwrap_or(CancelReason::StoreFailed) }
-    }
-
-    fn change(&mut self, change: &Change, port: u32) {
-        if self.over {
-            return;
-        }
-        match change {
-            Change::Stand(verb) => return self.asks_to_stand(*verb, port),
-            Change::Label(_) | Change::Patch(_) => {}
-            _ if !self.is_active() => return,
-            Change::Append(entries) => {
-                self.notes();
-                self.version += 1;
-                self.write(entries, None, port);
-            }
-            Change::Data(_) => self.version += 1,
-            Change::TakeBack(redo) => {
-                if !self.takes_back(*redo) {
-                    return;
-                }
-                self.take_back(*redo);
-            }
-            Change::Resume(_) => {}
-        }
-        let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
-        self.changes.insert(port, changed);
     }
 
     /// Adds lines to the transcript, which `port` will be told of.

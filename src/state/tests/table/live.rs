@@ -14,6 +14,7 @@ append: => live | change:append#1v1
 data: => live | change:data-v1
 label: => live | change:label
 handle: => live | change:handle
+rotate: => live | change:rotate>further
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -60,6 +61,7 @@ append: => live t1s | *begin1 change:append#2v1
 data: => live t1s | *begin1 change:data-v1
 label: => live t1s | *begin1 change:label
 handle: => live t1s | *begin1 change:handle
+rotate: => live t1s | *begin1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 ok: begun(b1 t1 ~1) => live t1r
@@ -107,6 +109,7 @@ append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
 label: => live t1r | change:label
 handle: => live t1r | change:handle
+rotate: => live t1r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -149,6 +152,7 @@ append: => live t1c | change:append#2v1
 data: => live t1c | change:data-v1
 label: => live t1c | change:label
 handle: => live t1c | change:handle
+rotate: => live t1c | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
@@ -192,6 +196,7 @@ append: => live t1c | *begin1 change:append#2v1
 data: => live t1c | *begin1 change:data-v1
 label: => live t1c | *begin1 change:label
 handle: => live t1c | *begin1 change:handle
+rotate: => live t1c | *begin1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live | *begin1 settle1:cancelled_stopped/keep

@@ -24,6 +24,7 @@ append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
 handle: => live t1r q2 | change:handle
+rotate: => live t1r q2 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -67,6 +68,7 @@ append: => live t1c q2 | change:append#2v1
 data: => live t1c q2 | change:data-v1
 label: => live t1c q2 | change:label
 handle: => live t1c q2 | change:handle
+rotate: => live t1c q2 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -113,6 +115,7 @@ append: => live p1r p2r | change:append#3v1
 data: => live p1r p2r | change:data-v1
 label: => live p1r p2r | change:label
 handle: => live p1r p2r | change:handle
+rotate: => live p1r p2r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -158,6 +161,7 @@ append: => live t2r !1 | change:append#3v1
 data: => live t2r !1 | change:data-v1
 label: => live t2r !1 | change:label
 handle: => live t2r !1 | change:handle
+rotate: => live t2r !1 | change:rotate>further
 delete: fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -195,6 +199,7 @@ append: => live | *commit1 change:append#3v2
 data: => live | *commit1 change:data-v2
 label: => live | *commit1 change:label
 handle: => live | *commit1 change:handle
+rotate: => live | *commit1 change:rotate>further
 delete: => closing d9 | *commit1 delete
 await-delete: deleted(d9 left)
 ok: end(~1 committed) settled(s1 committed #2 v1) => live
@@ -233,6 +238,7 @@ append: => live | *settle1:failed change:append#2v1
 data: => live | *settle1:failed change:data-v1
 label: => live | *settle1:failed change:label
 handle: => live | *settle1:failed change:handle
+rotate: => live | *settle1:failed change:rotate>further
 delete: => closing d9 | *settle1:failed delete
 await-delete: deleted(d9 left)
 ok: end(~1 failed) settled(s1 failed) => live
@@ -271,6 +277,7 @@ append: => live | settle3:interrupted/keep change:append#2v1
 data: => live | settle3:interrupted/keep change:data-v1
 label: => live | settle3:interrupted/keep change:label
 handle: => live | settle3:interrupted/keep change:handle
+rotate: => live | settle3:interrupted/keep change:rotate>further
 delete: => closing d9 | settle3:interrupted/keep delete
 await-delete: deleted(d9 left)
 ok: => live

@@ -47,6 +47,15 @@ pub(super) enum Step {
     },
     /// `Store::bound_to`.
     BoundTo(SessionKey),
+    /// `Store::bind`.
+    Bind {
+        /// Which key, and what is expected of it.
+        binding: Binding,
+        /// Which life.
+        to: Option<usize>,
+    },
+    /// `Store::keys_of`.
+    KeysOf(usize),
     /// `Store::entries`.
     Entries {
         /// Which life.
@@ -135,6 +144,18 @@ impl Step {
         })
     }
 
+    /// A bind, of which the expectation is mostly right.
+    pub(super) fn bind(
+        random: &mut Random,
+        chat: &str,
+        bound_to: Option<SessionId>,
+        life: usize,
+    ) -> Self {
+        let expected = if random.one_in(5) { Some(id(random.name())) } else { bound_to };
+        let to = (!random.one_in(4)).then_some(life);
+        Self::Bind { binding: Binding { key: key(chat), expected }, to }
+    }
+
     /// A read; of one life, or of all.
     pub(super) fn read(random: &mut Random, now: u64, life: usize) -> Self {
         let limit = random.index(5) + 1;
@@ -160,6 +181,7 @@ impl Step {
             12 => Self::Resume { life, provider: random.pick(&SERVICES) },
             9 => Self::Branches(life),
             10 => Self::Revisions(life),
+            11 => Self::KeysOf(life),
             _ => {
                 let filter = RecordFilter {
                     platform: random.one_in(2).then(|| "test".to_owned()),
@@ -185,7 +207,7 @@ impl Step {
         let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
         let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
         let newest = record.generation.get();
-        let write = match random.below(28) {
+        let write = match random.below(29) {
             0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
@@ -226,6 +248,7 @@ impl Step {
             },
             22 | 23 => Write::Patch { patch: random.patch(now) },
             24..27 => Write::Resume { change: Box::new(random.resume()), at },
+            27 => Write::Rotate { to: id(random.name()), at },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }

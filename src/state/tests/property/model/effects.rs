@@ -29,6 +29,10 @@ impl Model {
                     Err(_) => assert!(self.failing),
                 }
             }
+            Effect::Rotated { to } => {
+                // In order of arrival, and before whoever gave it is told.
+                assert_eq!(self.rotations.pop_first().map(|(_, given)| given), Some(*to));
+            }
             Effect::Changed { port, answer } => self.changed(port, &answer),
             Effect::Deleted { port, answer } => {
                 self.answered(port);
@@ -64,8 +68,12 @@ impl Model {
     /// A change was made, or was not.
     fn changed(&mut self, port: u32, answer: &Result<Changed, ChangeRefusal>) {
         self.answered(port);
+        if answer.is_err() {
+            self.rotations.remove(&port);
+        }
         match answer {
             Ok(changed) => {
+                assert!(!self.rotations.contains_key(&port));
                 assert_eq!(Some(*changed), self.changes.remove(&port));
                 self.acknowledge(port);
             }
