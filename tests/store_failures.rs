@@ -512,6 +512,12 @@ impl Store for PanickingStore {
     fn forget(&self, what: Forget, limit: usize) -> Answer<usize> {
         self.inner.forget(what, limit)
     }
+    fn open_run(&self, instance: InstanceId, at: Timestamp) -> Answer<RunsFound> {
+        self.inner.open_run(instance, at)
+    }
+    fn close_run(&self, instance: InstanceId, stop: CleanStop) -> Answer<()> {
+        self.inner.close_run(instance, stop)
+    }
     fn check(&self) -> Answer<Vec<String>> {
         self.inner.check()
     }

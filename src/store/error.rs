@@ -91,6 +91,9 @@ pub enum FenceReason {
     /// The session was used since it was looked at.
     #[error("the session was used since")]
     UsedSince,
+    /// The run is not the newest one, or was never noted.
+    #[error("the run of the process is over")]
+    RunOver,
 }
 
 impl StoreError {

@@ -6,6 +6,7 @@ mod extras;
 mod index;
 mod lanes;
 mod life;
+mod runs;
 mod transcript;
 
 use bytes::Bytes;
@@ -14,16 +15,18 @@ use smallvec::SmallVec;
 use self::aging::Aging;
 use self::index::Index;
 use self::life::Life;
+use self::runs::Runs;
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
     BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
     StoredEntry, StoredPartial, TurnRecord,
 };
+use super::run::{CleanStop, RunsFound};
 use super::write::{Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
 use crate::standing::Standing;
@@ -56,6 +59,8 @@ struct Shared {
     revisions: Aging,
     /// Which lives have requests, which are kept for a time.
     requests: Aging,
+    /// The runs that were noted.
+    runs: Runs,
     /// The bound of `Index::tombstones`.
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
@@ -127,6 +132,7 @@ impl MemoryStore {
                 newest: AtomicU64::new(start),
                 revisions: Aging::default(),
                 requests: Aging::default(),
+                runs: Runs::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
                 closed: Arc::default(),
@@ -295,6 +301,22 @@ impl Store for MemoryStore {
                 Forget::Requests(at) => shared.forget_requests(at, limit),
             })
         })
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.answer(|shared| Ok(shared.open_run(instance, at)))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.answer(|shared| shared.runs.close(instance, stop))
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -10,7 +10,7 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
+//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`], [`run`]; [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -31,6 +31,7 @@ mod reader;
 mod request;
 mod revision;
 mod row;
+mod run;
 mod schema;
 mod standing;
 mod tombstone;
@@ -54,12 +55,12 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
+    RecordFilter, RecordPage, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture,
+    StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Spawner, oneshot};
 
@@ -187,10 +188,7 @@ impl fmt::Debug for SqliteStore {
 
 impl Store for SqliteStore {
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
-        self.push(Operation::Create(Box::new(new)), |answer| match answer {
-            Answer::Created(created) => Some(*created),
-            Answer::Written | Answer::Forgotten(_) => None,
-        })
+        self.push(Operation::Create(Box::new(new)), Answer::created)
     }
 
     fn write(
@@ -200,10 +198,7 @@ impl Store for SqliteStore {
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
         let operation = Operation::Write { id: id.clone(), incarnation, write };
-        self.push(operation, |answer| match answer {
-            Answer::Written => Some(()),
-            Answer::Created(_) | Answer::Forgotten(_) => None,
-        })
+        self.push(operation, Answer::written)
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
@@ -321,10 +316,23 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
-        self.push(Operation::Forget { what, limit }, |answer| match answer {
-            Answer::Forgotten(count) => Some(count),
-            Answer::Created(_) | Answer::Written => None,
-        })
+        self.push(Operation::Forget { what, limit }, Answer::forgotten)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.push(Operation::OpenRun { instance, at }, Answer::opened)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.push(Operation::CloseRun { instance, stop }, Answer::written)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

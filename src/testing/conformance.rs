@@ -16,6 +16,7 @@ mod partials;
 mod requests;
 mod revisions;
 mod rig;
+mod runs;
 mod settle;
 mod snapshot;
 mod steering;
@@ -138,6 +139,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         delete::CHECKS,
         listing::CHECKS,
         lanes::CHECKS,
+        runs::CHECKS,
         handover::CHECKS,
     ];
     parts.into_iter().flatten()

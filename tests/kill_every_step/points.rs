@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RequestRecord, Revision, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BeginExtra, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RequestRecord, Revision, RunsFound, StoreFuture, StoredEntry, StoredPartial,
+    TurnRecord, Write,
 };
 use session_supervisor::{
-    ChatMessage, Generation, Incarnation, RecordFilter, RecordPage, SessionId, SessionKey,
-    SqliteStore, Store, StoreError, StreamId, Timestamp,
+    ChatMessage, Generation, Incarnation, InstanceId, RecordFilter, RecordPage, SessionId,
+    SessionKey, SqliteStore, Store, StoreError, StreamId, Timestamp,
 };
 
 /// Tells the parent; one write, on a line of its own whatever the test harness has printed.
@@ -225,6 +226,22 @@ impl Store for MortalStore {
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.inner.forget(what, limit)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.inner.open_run(instance, at)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.inner.close_run(instance, stop)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

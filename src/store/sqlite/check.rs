@@ -4,7 +4,9 @@ use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table};
-use super::{binding, branch, datum, entry, partial, query, request, revision, tombstone, turn};
+use super::{
+    binding, branch, datum, entry, partial, query, request, revision, run, tombstone, turn,
+};
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
 const MAX_PROBLEMS: usize = 1_000;
@@ -169,6 +171,7 @@ fn is_intact(table: Table, row: &Row<'_>) -> bool {
         Table::Revisions => revision::read(row).is_some(),
         Table::Requests => request::read(row).is_some(),
         Table::Branches => branch::read(row).is_some(),
+        Table::Runs => run::read(row).is_some(),
     }
 }
 

@@ -34,11 +34,13 @@ pub(super) enum Table {
     Requests,
     /// One row a turn beside its siblings.
     Branches,
+    /// One row a run of the process.
+    Runs,
 }
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
@@ -49,6 +51,7 @@ impl Table {
         Self::Revisions,
         Self::Requests,
         Self::Branches,
+        Self::Runs,
     ];
 
     /// Its name in the schema.
@@ -64,6 +67,7 @@ impl Table {
             Self::Revisions => "revisions",
             Self::Requests => "requests",
             Self::Branches => "branches",
+            Self::Runs => "runs",
         }
     }
 
@@ -83,6 +87,9 @@ impl Table {
             Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
             Self::Requests => "incarnation, key, generation, digest, at, crc",
             Self::Branches => "incarnation, generation, parent, crc",
+            Self::Runs => {
+                "number, instance, started_at, stopped_at, finished, cancelled, aborted, fenced, crc"
+            }
         }
     }
 

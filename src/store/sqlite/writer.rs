@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::{request, revision, tombstone};
+use super::{request, revision, run, tombstone};
 use crate::rt::{AtomicU64, Ordering};
 use crate::store::{Forget, StoreError};
 
@@ -113,6 +113,12 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
         }
         Operation::Write { id, incarnation, write } => {
             change::apply(connection, id, *incarnation, write).map(|()| Answer::Written)
+        }
+        Operation::OpenRun { instance, at } => {
+            run::open(connection, *instance, *at).map(|found| Answer::Opened(Box::new(found)))
+        }
+        Operation::CloseRun { instance, stop } => {
+            run::close(connection, *instance, *stop).map(|()| Answer::Written)
         }
         Operation::Forget { what, limit } => Ok(Answer::Forgotten(match what {
             Forget::Tombstones(now) => tombstone::forget(connection, *now, *limit)?,
