@@ -2,6 +2,7 @@
 
 mod ending;
 mod idle;
+mod recovery;
 mod stored;
 mod streams;
 mod turns;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
+pub use self::recovery::RecoveryConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
@@ -58,6 +60,8 @@ pub struct Config {
     pub kept: KeepConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
+    /// What a start does after a crash.
+    pub recovery: RecoveryConfig,
 }
 
 /// What happens when something is to be written to an id that nobody knows. Reads never create, and
@@ -89,6 +93,7 @@ impl Default for Config {
             limits: LimitConfig::default(),
             kept: KeepConfig::default(),
             tombstones: TombstoneConfig::default(),
+            recovery: RecoveryConfig::default(),
         }
     }
 }
@@ -156,7 +161,11 @@ impl Config {
         positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
+        budget("recovery.resume_within", self.recovery.resume_within)?;
+        let (most, rule) = (self.recovery.max_restarts, "it must be at most 31");
+        refuse(most > recovery::MAX_RESTARTS, "recovery.max_restarts", most, rule)?;
         let rule = "it must be between 1s and 100 years";
+        span("recovery.loop_window", self.recovery.loop_window, SECOND, AGES, rule)?;
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
         span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
         span("tombstones.keep_for", self.tombstones.keep_for, SECOND, AGES, rule)?;
@@ -213,6 +222,11 @@ mod tests {
         let (tool, action) = (Duration::ZERO, StallAction::Act);
         assert_eq!(config.stalls, StallConfig { tool, action, ..StallConfig::default() });
         assert_eq!(config.tombstones, TombstoneConfig::default());
+    }
+
+    #[test]
+    fn a_store_keeps_as_many_runs_as_starts_may_be_counted() {
+        assert_eq!(recovery::MAX_RESTARTS as usize, crate::store::KEPT_RUNS - 1);
     }
 
     // X2
@@ -287,6 +301,9 @@ mod tests {
             ("[prune]\nhook_timeout = \"0s\"", "prune.hook_timeout"),
             ("[prune]\nfinalize_attempts = 0", "prune.finalize_attempts"),
             ("[prune]\ndelete_closed_after = \"1ms\"", "prune.delete_closed_after"),
+            ("[recovery]\nresume_within = \"200years\"", "recovery.resume_within"),
+            ("[recovery]\nmax_restarts = 32", "recovery.max_restarts"),
+            ("[recovery]\nloop_window = \"0s\"", "recovery.loop_window"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

@@ -101,6 +101,7 @@ mod state;
 pub mod store;
 mod stream;
 mod supervisor;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
@@ -111,8 +112,8 @@ pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
     ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig,
-    UnknownPolicy,
+    PruneConfig, RecoveryConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig,
+    TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -134,14 +135,18 @@ pub use session::{
     TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
-pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
+pub use store::{
+    CleanStop, DrainCounts, EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
+    StoreError,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy, Lookup,
-    NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
-    ShutdownReport, StartError, Supervisor, SupervisorBuilder,
+    AuditReport, CreateError, DrainEnd, DrainedSession, DrainedTurn, ExpiredSession, Explanation,
+    Fate, Inspection, KeptBy, Lookup, NewSession, OpenError, Opened, PruneReport, ReadError,
+    RecoveryReport, SettledTurn, ShutdownOptions, ShutdownReport, StartError, Supervisor,
+    SupervisorBuilder,
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{

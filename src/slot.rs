@@ -171,12 +171,14 @@ impl Slot {
     /// Asks for a turn, at `now`; answers first whether the begin has to wait in the queue.
     pub(crate) fn begin(
         self: &Arc<Self>,
-        request: BeginRequest,
+        mut request: BeginRequest,
         now: Now,
     ) -> (bool, Answered<Begun>) {
         let stream = self.engine.stream(now.moment);
         let mut errand = Errand::new(now);
         let state = self.state.lock();
+        // With the lock held: a shutdown that looks at the session later sees what is admitted here.
+        request.draining = self.engine.is_draining();
         let (port, receiver) = Asker::new(self.writer.is_some() && state.is_quiet());
         let write = self.step_locked(state, Input::Begin { request, port, stream }, &mut errand);
         let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));

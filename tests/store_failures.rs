@@ -22,16 +22,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane, NewRecord,
-    RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial,
-    TurnRecord, Write,
+    BranchRecord, CleanStop, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane,
+    NewRecord, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, Lookup, RecordFilter,
-    RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp, Turn,
-    TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, InstanceId, Lookup,
+    RecordFilter, RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp,
+    Turn, TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, key, poll_once, quiet, read_out, says, settled, texts,

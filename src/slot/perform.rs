@@ -12,7 +12,7 @@ use crate::policy::Holder;
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
-use crate::slot::house::House;
+use crate::slot::house::{DrainStep, House};
 use crate::standing::Standing;
 use crate::state::{BeginRefusal, Effect, Input, LeaveReason, Settlement, Stall};
 use crate::stream::{Said, Stream};
@@ -55,18 +55,21 @@ impl Slot {
                     tracing::debug!(session = %self.id, stream = name(&stream), %reason,
                         from = "running", to = "cancelling", "a turn is told to end");
                     self.engine.counts.told(reason);
+                    self.drains(&stream, DrainStep::Told);
                     stream.tell(reason);
                 }
                 Effect::Abort { stream, reason } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), %reason,
                         from = "cancelling", to = "aborted", "a turn's work is to be dropped");
                     self.engine.counts.aborted(reason);
+                    self.drains(&stream, DrainStep::Aborted);
                     stream.abort(reason);
                 }
                 Effect::Fence { stream, reason } => {
                     tracing::debug!(session = %self.id, stream = name(&stream), %reason,
                         from = phase(&stream), to = "fenced", "a turn is fenced");
                     self.engine.counts.fenced(reason);
+                    self.drains(&stream, DrainStep::Fenced);
                     stream.abort(reason);
                 }
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
@@ -78,6 +81,11 @@ impl Slot {
                 Effect::Leave { reason } => self.leave(reason),
             }
         }
+        self.stir();
+    }
+
+    /// Tells a shutdown that something may have ended.
+    pub(crate) fn stir(self: &Arc<Self>) {
         if self.engine.is_draining() {
             self.with_house(|house, _| house.stirred());
         }
@@ -87,6 +95,15 @@ impl Slot {
     fn waits(&self, holder: &Holder) {
         tracing::debug!(session = %self.id, behind = %holder.stream, held_for = ?holder.age,
             phase = %holder.phase, "a begin waits");
+    }
+
+    /// Tells a shutdown what happens to a turn.
+    fn drains(self: &Arc<Self>, stream: &Stream, step: DrainStep) {
+        if self.engine.is_draining()
+            && let Some(turn) = stream.name()
+        {
+            self.with_house(|house, slot| house.drains(slot, turn, step));
+        }
     }
 
     /// A turn took the slot.
@@ -106,13 +123,14 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: &Arc<Stream>, outcome: TurnOutcome, now: Now) {
+    fn ended(self: &Arc<Self>, stream: &Arc<Stream>, outcome: TurnOutcome, now: Now) {
         let took = now.moment.since(stream.since());
         let taken = stream.taken();
         self.engine.counts.ended(outcome, took.as_secs_f64(), taken);
         tracing::debug!(session = %self.id, stream = name(stream), reason = %outcome, ?took,
             from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
+        self.drains(stream, DrainStep::Ended(outcome));
         // One whose end was stored was shelved under the lock. Not again here: a delete may have come
         // between, and what was said in a deleted conversation must not come back.
         if taken > 0 && outcome == TurnOutcome::Interrupted {
