@@ -25,7 +25,7 @@ pub use self::error::{CreateError, OpenError, ReadError, StartError};
 pub use self::explain::{Explanation, Fate};
 pub use self::open::Opened;
 pub use self::prune::{ExpiredSession, PruneReport};
-pub use self::recovery::{RecoveryReport, SettledTurn};
+pub use self::recovery::{LastRun, RecoveryReport, SettledTurn, SuspendedSession, Swept};
 pub use self::seed::NewSession;
 pub use self::shutdown::{DrainEnd, DrainedSession, DrainedTurn, ShutdownOptions, ShutdownReport};
 pub use crate::state::KeptBy;

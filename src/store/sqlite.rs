@@ -19,6 +19,7 @@ mod check;
 mod datum;
 mod entry;
 mod failure;
+mod flusher;
 mod inspect;
 mod life;
 mod options;
@@ -49,6 +50,7 @@ use rusqlite::Connection;
 pub use options::{SqliteOptions, Synchronous};
 
 use self::failure::Setback;
+use self::flusher::Flusher;
 use self::inspect::{Finding, unusable};
 use self::ownership::Ownership;
 use self::queue::{Answer, Job, Operation, Queue};
@@ -162,7 +164,7 @@ impl SqliteStore {
     /// Starts the task that takes the queue to the disk. Not under the queue's lock: a runtime that
     /// has shut down drops the task at once.
     fn start_flusher(&self) {
-        let flusher = Flusher { shared: Arc::clone(&self.shared), through: false };
+        let flusher = Flusher::new(&self.shared);
         drop(self.shared.spawner.spawn_blocking(move || flusher.run()));
     }
 
@@ -408,40 +410,6 @@ fn connect(
     Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
 }
 
-/// The task that takes the queue to the disk.
-struct Flusher {
-    /// The store.
-    shared: Arc<Shared>,
-    /// Whether it saw the queue empty, so that another one may have been started since.
-    through: bool,
-}
-
-impl Flusher {
-    /// Writes batch by batch until nothing waits.
-    fn run(mut self) {
-        while let Some(batch) = self.shared.queue.take() {
-            match &mut *self.shared.writer.lock() {
-                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
-                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
-            }
-        }
-        self.through = true;
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        if self.through {
-            return;
-        }
-        // It panicked, or the runtime has shut down and never ran it.
-        for job in self.shared.queue.abort() {
-            let what = format!("{}: the task that writes has ended", job.operation);
-            job.answer(Err(StoreError::Unavailable { what, source: None }));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,7 +439,7 @@ mod tests {
         assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
         assert_eq!(batch.len(), 2);
         batch.clear();
-        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        drop(Flusher::new(&store.shared));
         assert!(lost.await.is_err());
         assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
         assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));

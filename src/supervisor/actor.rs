@@ -9,6 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
 use super::{idle, prune, watch};
+use crate::engine::Engine;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -130,13 +131,7 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
-    let kept = &shared.engine.config.kept;
-    let before = |kept_for| now.wall.minus(kept_for);
-    for what in [
-        Forget::Tombstones(now.wall),
-        Forget::Requests(before(kept.requests_for)),
-        Forget::Revisions(before(kept.revisions_for)),
-    ] {
+    for what in over(&shared.engine) {
         loop {
             match shared.engine.store.forget(what, SWEEP_SLICE).await {
                 Ok(forgotten) if forgotten == SWEEP_SLICE => {}
@@ -149,6 +144,16 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
             }
         }
     }
+}
+
+/// What is kept for a time, and whose time is over by now.
+pub(super) fn over(engine: &Engine) -> [Forget; 3] {
+    let (now, kept) = (engine.now().wall, &engine.config.kept);
+    [
+        Forget::Tombstones(now),
+        Forget::Requests(now.minus(kept.requests_for)),
+        Forget::Revisions(now.minus(kept.revisions_for)),
+    ]
 }
 
 /// Stops it and every session's, each given as long as `most`; whether they ended.

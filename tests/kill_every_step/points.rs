@@ -119,6 +119,7 @@ fn describe(incarnation: Incarnation, write: &Write) -> String {
         Write::TakeBack { from, .. } => {
             format!("back {} {} {}", incarnation.get(), from.version, from.from)
         }
+        Write::Patch { .. } => format!("patch {}", incarnation.get()),
         other => panic!("no scenario has a {}", other.name()),
     }
 }

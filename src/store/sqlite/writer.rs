@@ -170,7 +170,7 @@ mod tests {
             writer.run(jobs, &transactions);
             let answers = answers.iter_mut().map(|answer| match answer.try_recv().unwrap() {
                 Ok(Answer::Created(created)) => matches!(*created, Created::Created(_)),
-                Ok(Answer::Written | Answer::Forgotten(_)) | Err(_) => false,
+                Ok(Answer::Written | Answer::Opened(_) | Answer::Forgotten(_)) | Err(_) => false,
             });
             (answers.collect::<Vec<_>>(), transactions.swap(0, Ordering::Relaxed))
         };
