@@ -59,7 +59,7 @@ impl Steps {
     /// What it took to end it.
     fn end(self) -> DrainEnd {
         match self.outcome {
-            None => DrainEnd::Open,
+            None | Some(TurnOutcome::Interrupted) => DrainEnd::Open,
             Some(_) if self.spared => DrainEnd::Excepted,
             Some(_) if self.fenced => DrainEnd::Fenced,
             Some(_) if self.aborted => DrainEnd::Aborted,

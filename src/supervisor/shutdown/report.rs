@@ -86,7 +86,7 @@ pub struct DrainedTurn {
     pub stream: StreamId,
     /// What it took to end it.
     pub end: DrainEnd,
-    /// Its outcome; `None` if its end was not stored.
+    /// Its outcome; `None` if it has none.
     pub outcome: Option<TurnOutcome>,
 }
 
@@ -105,6 +105,6 @@ pub enum DrainEnd {
     /// As `Fenced`, but as late as possible and without a word: it was [not to be waited
     /// for](ShutdownOptions::except).
     Excepted,
-    /// It has not ended, or the store does not know of it.
+    /// It has not ended, or the store does not know of its end: the next start settles it.
     Open,
 }
