@@ -50,7 +50,8 @@ pub enum StoreError {
     Owned {
         /// The file.
         path: String,
-        /// Who holds it: process id and instance, as that process wrote them.
+        /// Who holds it, as it has written itself down: the process, its
+        /// [instance](crate::Supervisor::instance) once its supervisor starts, and since when.
         holder: String,
     },
     /// The file is not one that this version can use. It was not touched.

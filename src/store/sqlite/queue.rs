@@ -68,6 +68,13 @@ pub(super) enum Operation {
     },
 }
 
+impl Operation {
+    /// Which run of the process it notes, if it does.
+    pub(super) fn opens(&self) -> Option<InstanceId> {
+        if let Self::OpenRun { instance, .. } = self { Some(*instance) } else { None }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
