@@ -49,6 +49,9 @@
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
 //! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/kill_every_step.rs`, `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
+//! | the process crashes again and again over one conversation | that one is suspended at the third start, with the reason; the others go on | `tests/runs.rs` |
+//! | a shutdown is asked for, also from within a turn | what runs is waited for, told, aborted and fenced, each with its own deadline, and told of; the next start knows that this run ended in good order | `tests/shutdown.rs`, `tests/runs.rs` |
+//! | a second process opens the file | it is told who has it; a dead owner blocks nobody | `tests/sqlite_store/owner.rs` |
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
