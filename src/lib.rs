@@ -146,7 +146,10 @@ pub use store::{
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, DrainEnd, DrainedSession, DrainedTurn, ExpiredSession, Explanation, Fate, Inspection, KeptBy, LastRun, Lookup, NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn, ShutdownOptions, ShutdownReport, StartError, Supervisor, SupervisorBuilder, SuspendedSession, Swept,
+    AuditReport, CreateError, DrainEnd, DrainedSession, DrainedTurn, ExpiredSession, Explanation,
+    Fate, Inspection, KeptBy, LastRun, Lookup, NewSession, OpenError, Opened, PruneReport,
+    ReadError, RecoveryReport, SettledTurn, ShutdownOptions, ShutdownReport, StartError,
+    Supervisor, SupervisorBuilder, SuspendedSession, Swept,
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{

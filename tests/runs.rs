@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 use session_supervisor::store::{Created, NewRecord};
 use session_supervisor::testing::{Fault, FaultyStore, Gate, ManualClock, StoreCall};
 use session_supervisor::{
-    BeginOptions, CommitOutcome, Config, LastRun, MemoryStore, NewSession, RecoveryReport,
-    SessionId, SqliteOptions, SqliteStore, Standing, Store, StoreError, Supervisor, SuspendReason,
-    Timestamp, Turn, TurnOutcome,
+    BeginError, BeginOptions, CommitOutcome, Config, LastRun, MemoryStore, NewSession,
+    RecoveryReport, SessionId, SqliteOptions, SqliteStore, Standing, Store, StoreError, Supervisor,
+    SuspendReason, Timestamp, Turn, TurnOutcome,
 };
 use stage::{
     Kind, Stage, assert_clean, everywhere, key, on, poll_once, reply, runtime, until, user,
@@ -235,12 +235,27 @@ fn a_session_in_whose_turns_the_process_crashes_three_times_in_a_row_is_suspende
         assert_eq!(standing(&supervisor, poison).await, (suspended, 3));
         assert_eq!(told(supervisor.recovery()), (0, 0, 0));
 
+        let session = supervisor.look_up(poison).await.unwrap().live().unwrap();
+        let refused = session.begin(&user("again"), ()).await.unwrap_err();
+        let BeginError::Inactive { standing: said, .. } = &refused else { panic!("{refused:?}") };
+        assert_eq!(*said, suspended);
+        assert!(refused.to_string().contains("crashed"), "{refused}");
+
         // H8: a reset of the key makes a fresh session, without either.
         let fresh = supervisor.reset(&key("poison"), NewSession::new()).await.unwrap().session;
         assert_ne!(fresh.id(), poison);
         assert_eq!(standing(&supervisor, fresh.id()).await, (Standing::Active, 0));
         let turn = fresh.begin(&user("hello"), ()).await.unwrap();
         assert!(matches!(turn.commit(&reply("hi")).await, Ok(CommitOutcome::Committed { .. })));
+
+        // Whoever resumes the old one has it counted anew.
+        session.resume().await.unwrap();
+        assert_eq!(standing(&supervisor, poison).await, (Standing::Active, 0));
+        let turn = session.begin(&user("again"), ()).await.unwrap();
+        let stage = crashed(stage, supervisor, vec![turn]).await;
+        let supervisor = start(&stage, &clock, |_| {}).await;
+        assert_eq!(told(supervisor.recovery()), (1, 1, 0));
+        assert_eq!(standing(&supervisor, poison).await, (Standing::Active, 1));
     });
 }
 
@@ -444,6 +459,7 @@ fn empty(id: SessionId) -> NewRecord {
         binding: None,
         label: None,
         class: None,
+        previous: None,
         expiry: None,
         entries: Vec::new(),
         data: Vec::new(),

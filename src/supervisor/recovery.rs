@@ -80,7 +80,8 @@ async fn settle_found(
     let suspend = guard.suspends(record, crashes);
     if suspend {
         let (reason, at) = (SuspendReason::CrashLoop, engine.now().wall);
-        write(Write::Standing { standing: Standing::Suspended { reason, at } }).await?;
+        let standing = Standing::Suspended { reason, at };
+        write(Write::Standing { standing, unused_since: None, used_at: None }).await?;
         tracing::warn!(session = %record.id, crashes, from = "active", to = "suspended", %reason,
             "a session is suspended");
         let (session, key) = (record.id.clone(), record.key.clone());

@@ -1,10 +1,13 @@
 //! The runs of the process, and the mark of one that ended in good order.
 
 use super::rig::{
-    Check, Rig, Verdict, append, at, begin, checks, delete, refused_for, same, shown, told,
+    Check, Rig, Verdict, append, at, begin, checks, commit, delete, refused_for, same, shown, told,
 };
 use crate::id::InstanceId;
-use crate::store::{CleanStop, DrainCounts, FenceReason, KEPT_RUNS, RunRecord, RunsFound};
+use crate::standing::{Standing, SuspendReason};
+use crate::store::{
+    CleanStop, DrainCounts, FenceReason, KEPT_RUNS, RecordPatch, RunRecord, RunsFound, Write,
+};
 
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = checks![
@@ -18,6 +21,7 @@ pub(super) const CHECKS: &[Check] = checks![
     the_newest_runs_are_kept,
     a_run_is_noted_and_marked_even_if_the_futures_are_dropped,
     a_run_changes_no_session,
+    crashes_are_counted_until_a_commit_or_until_it_is_active_again,
 ];
 
 /// An instance by a number, with all of its bits in use.
@@ -150,4 +154,23 @@ async fn a_run_changes_no_session(rig: Rig) -> Verdict {
     let _ = open(&rig, 1).await?;
     close(&rig, 1, 50).await?;
     before.is_still(&rig.snapshot().await?)
+}
+
+/// Nothing else touches the count.
+async fn crashes_are_counted_until_a_commit_or_until_it_is_active_again(rig: Rig) -> Verdict {
+    let life = rig.empty("a").await?;
+    let count = |crashes| {
+        let patch = RecordPatch { crashes: Some(crashes), ..RecordPatch::default() };
+        Write::Patch { patch }
+    };
+    let stand = |standing| Write::Standing { standing, unused_since: None, used_at: None };
+    let suspended = Standing::Suspended { reason: SuspendReason::CrashLoop, at: at(9) };
+    rig.done(&life, [count(2), append(1, &["x"]), begin(1, 2)]).await?;
+    same("after a begin", &rig.live(&life).await?.crashes, &2)?;
+    rig.done(&life, [commit(1, 3)]).await?;
+    same("after a commit", &rig.live(&life).await?.crashes, &0)?;
+    rig.done(&life, [count(3), stand(suspended)]).await?;
+    same("suspended", &rig.live(&life).await?.crashes, &3)?;
+    rig.done(&life, [stand(Standing::Active)]).await?;
+    same("active again", &rig.live(&life).await?.crashes, &0)
 }
