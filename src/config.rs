@@ -161,11 +161,8 @@ impl Config {
         positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
-        budget("recovery.resume_within", self.recovery.resume_within)?;
-        let (most, rule) = (self.recovery.max_restarts, "it must be at most 31");
-        refuse(most > recovery::MAX_RESTARTS, "recovery.max_restarts", most, rule)?;
+        self.recovery.validate()?;
         let rule = "it must be between 1s and 100 years";
-        span("recovery.loop_window", self.recovery.loop_window, SECOND, AGES, rule)?;
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
         span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
         span("tombstones.keep_for", self.tombstones.keep_for, SECOND, AGES, rule)?;

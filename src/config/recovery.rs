@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ConfigError, refuse};
+
 /// The most that `max_restarts` may be: as many starts as a store can tell of.
 pub(super) const MAX_RESTARTS: u32 = 31;
 
@@ -40,5 +42,22 @@ impl Default for RecoveryConfig {
             max_restarts: 5,
             loop_window: Duration::from_secs(10 * 60),
         }
+    }
+}
+
+impl RecoveryConfig {
+    /// Checks every bound.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let ages = Duration::from_secs(100 * 366 * 24 * 3_600);
+        let span = |field, value: Duration, low, rule| {
+            let printed = humantime::format_duration(value).to_string();
+            refuse(value < low || value > ages, field, printed, rule)
+        };
+        let (within, rule) = (self.resume_within, "it must be at most 100 years");
+        span("recovery.resume_within", within, Duration::ZERO, rule)?;
+        let (most, rule) = (self.max_restarts, "it must be at most 31");
+        refuse(most > MAX_RESTARTS, "recovery.max_restarts", most, rule)?;
+        let rule = "it must be between 1s and 100 years";
+        span("recovery.loop_window", self.loop_window, Duration::from_secs(1), rule)
     }
 }

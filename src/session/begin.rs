@@ -131,7 +131,6 @@ impl<E: Content> Session<E> {
                 input: input.take(),
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
-                // Read under the session's lock.
                 draining: false,
                 abort_after: engine.config.turns.abort_after,
                 special,

@@ -7,7 +7,7 @@ use super::answer::Errand;
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
 use crate::metrics::Counts;
-use crate::outcome::TurnOutcome;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
 use crate::rt::Arc;
 use crate::slot::actor;
@@ -51,27 +51,9 @@ impl Slot {
                     port.give(Err(BeginRefusal::Steered { by: generation, seq }), begun);
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
-                Effect::Tell { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
-                        from = "running", to = "cancelling", "a turn is told to end");
-                    self.engine.counts.told(reason);
-                    self.drains(&stream, DrainStep::Told);
-                    stream.tell(reason);
-                }
-                Effect::Abort { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
-                        from = "cancelling", to = "aborted", "a turn's work is to be dropped");
-                    self.engine.counts.aborted(reason);
-                    self.drains(&stream, DrainStep::Aborted);
-                    stream.abort(reason);
-                }
-                Effect::Fence { stream, reason } => {
-                    tracing::debug!(session = %self.id, stream = name(&stream), %reason,
-                        from = phase(&stream), to = "fenced", "a turn is fenced");
-                    self.engine.counts.fenced(reason);
-                    self.drains(&stream, DrainStep::Fenced);
-                    stream.abort(reason);
-                }
+                Effect::Tell { stream, reason } => self.tell(&stream, reason),
+                Effect::Abort { stream, reason } => self.abort(&stream, reason),
+                Effect::Fence { stream, reason } => self.fence(&stream, reason),
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
                 Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
@@ -112,6 +94,33 @@ impl Slot {
         stream.set_name(self.stream_id(generation));
         tracing::debug!(session = %self.id, stream = name(stream), from = "idle", to = "starting",
             "a turn takes the slot");
+    }
+
+    /// A turn is told to end.
+    fn tell(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.id, stream = name(stream), %reason, from = "running",
+            to = "cancelling", "a turn is told to end");
+        self.engine.counts.told(reason);
+        self.drains(stream, DrainStep::Told);
+        stream.tell(reason);
+    }
+
+    /// A turn that was told to end has not.
+    fn abort(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.id, stream = name(stream), %reason, from = "cancelling",
+            to = "aborted", "a turn's work is to be dropped");
+        self.engine.counts.aborted(reason);
+        self.drains(stream, DrainStep::Aborted);
+        stream.abort(reason);
+    }
+
+    /// A turn is ended over its holder's head.
+    fn fence(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.id, stream = name(stream), %reason, from = phase(stream),
+            to = "fenced", "a turn is fenced");
+        self.engine.counts.fenced(reason);
+        self.drains(stream, DrainStep::Fenced);
+        stream.abort(reason);
     }
 
     /// A turn is stuck.

@@ -49,22 +49,32 @@ struct Drained {
 #[derive(Clone, Copy, Debug, Default)]
 struct Steps {
     told: bool,
-    aborted: bool,
-    fenced: bool,
-    spared: bool,
+    force: Force,
     outcome: Option<TurnOutcome>,
+}
+
+/// What was done to a turn whatever its holder does; the strongest counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Force {
+    #[default]
+    None,
+    Aborted,
+    Fenced,
+    Spared,
 }
 
 impl Steps {
     /// What it took to end it.
     fn end(self) -> DrainEnd {
-        match self.outcome {
-            None | Some(TurnOutcome::Interrupted) => DrainEnd::Open,
-            Some(_) if self.spared => DrainEnd::Excepted,
-            Some(_) if self.fenced => DrainEnd::Fenced,
-            Some(_) if self.aborted => DrainEnd::Aborted,
-            Some(TurnOutcome::Cancelled(_)) => DrainEnd::Cancelled,
-            Some(_) => DrainEnd::Finished,
+        let Some(outcome) = self.outcome.filter(|it| *it != TurnOutcome::Interrupted) else {
+            return DrainEnd::Open;
+        };
+        match self.force {
+            Force::Spared => DrainEnd::Excepted,
+            Force::Fenced => DrainEnd::Fenced,
+            Force::Aborted => DrainEnd::Aborted,
+            Force::None if matches!(outcome, TurnOutcome::Cancelled(_)) => DrainEnd::Cancelled,
+            Force::None => DrainEnd::Finished,
         }
     }
 }
@@ -111,9 +121,9 @@ impl Ending {
             match step {
                 DrainStep::Found => {}
                 DrainStep::Told => steps.told = true,
-                DrainStep::Aborted => steps.aborted = true,
-                DrainStep::Fenced => steps.fenced = true,
-                DrainStep::Spared => steps.spared = true,
+                DrainStep::Aborted => steps.force = steps.force.max(Force::Aborted),
+                DrainStep::Fenced => steps.force = steps.force.max(Force::Fenced),
+                DrainStep::Spared => steps.force = Force::Spared,
                 DrainStep::Ended(outcome) => steps.outcome = steps.outcome.or(Some(outcome)),
             }
         });
@@ -147,7 +157,7 @@ impl Ending {
             let mut session = drained.session.clone();
             for (&generation, steps) in &drained.turns {
                 let (stream, end) = (StreamId::new(*life, generation), steps.end());
-                report.told += usize::from(steps.told && !steps.spared);
+                report.told += usize::from(steps.told && steps.force != Force::Spared);
                 count(&mut report.turns, end);
                 session.turns.push(DrainedTurn { stream, end, outcome: steps.outcome });
             }
