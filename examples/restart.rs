@@ -17,8 +17,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use session_supervisor::{
-    ChatMessage, LastRun, Session, SessionKey, ShutdownOptions, ShutdownReport, SqliteOptions,
-    SqliteStore, Store, StoreError, Supervisor, Turn,
+    ChatMessage, CommitOutcome, LastRun, Session, SessionKey, ShutdownOptions, ShutdownReport,
+    SqliteOptions, SqliteStore, Store, StoreError, Supervisor, Turn,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -54,8 +54,10 @@ async fn main() -> Result<(), Failure> {
     for lost in supervisor.recovery().resumable() {
         let found = supervisor.look_up(&lost.session).await?;
         let Some(session) = found.live() else { continue };
-        session.retry(1, ()).await?.commit(&ChatMessage::assistant("well, now")).await?;
-        println!("  done over, in the same session: {}", session.id() == &lost.session);
+        let turn = session.retry(1, ()).await?;
+        let outcome = turn.commit(&ChatMessage::assistant("well, now")).await?;
+        let kept = matches!(outcome, CommitOutcome::Committed { .. });
+        println!("  done over, in the same session: {}", kept && session.id() == &lost.session);
     }
     let reply = replies(&supervisor.open(&ada).await?, "goodbye").await?;
     let signal = signal();

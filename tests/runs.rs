@@ -56,6 +56,12 @@ async fn ended(stage: Stage, supervisor: Supervisor) -> Stage {
     stage.reopened().await
 }
 
+/// Commits a reply that is to be in the transcript.
+async fn committed(turn: Turn, text: &str) {
+    let outcome = turn.commit(&reply(text)).await.unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+}
+
 /// The standing and the count of a session, as the store has them.
 async fn standing(supervisor: &Supervisor, id: &SessionId) -> (Standing, u32) {
     let found = supervisor.record(id).await.unwrap();
@@ -113,7 +119,7 @@ fn a_mark_is_used_up_by_the_start_that_finds_it_whatever_becomes_of_that() {
         let clock = ManualClock::new();
         let supervisor = start(&stage, &clock, |_| {}).await;
         let turn = supervisor.begin(&key("a"), &user("in"), ()).await.unwrap();
-        turn.commit(&reply("out")).await.unwrap();
+        committed(turn, "out").await;
         let stage = ended(stage, supervisor).await;
         // It dies at its first look at the sessions.
         stage.faults.fail_next_of(StoreCall::List, Fault::Unavailable);
@@ -164,7 +170,7 @@ fn a_turn_may_be_done_over_while_it_is_fresh_and_the_id_stays_the_same() {
                 let session = supervisor.look_up(&turn.session).await.unwrap().live().unwrap();
                 let again = session.retry(1, ()).await.unwrap();
                 assert_eq!(again.session(), &id);
-                again.commit(&reply("answer")).await.unwrap();
+                committed(again, "answer").await;
                 let transcript = session.transcript().await.unwrap();
                 let texts: Vec<_> = transcript.into_iter().map(|it| it.content.unwrap()).collect();
                 assert_eq!(texts, [user("question"), reply("answer")]);
@@ -184,10 +190,7 @@ fn a_session_in_whose_turns_the_process_crashes_three_times_in_a_row_is_suspende
         for name in ["poison", "unlucky", "rests"] {
             let turn = supervisor.begin(&key(name), &user("in"), ()).await.unwrap();
             ids.push(turn.session().clone());
-            assert!(matches!(
-                turn.commit(&reply("out")).await,
-                Ok(CommitOutcome::Committed { .. })
-            ));
+            committed(turn, "out").await;
         }
         let [poison, unlucky, rests] = &ids[..] else { panic!() };
         let mut supervisor = supervisor;
@@ -197,7 +200,7 @@ fn a_session_in_whose_turns_the_process_crashes_three_times_in_a_row_is_suspende
             if crash == 2 {
                 // Answered once in between.
                 let turn = supervisor.begin(&key("unlucky"), &user("again"), ()).await.unwrap();
-                turn.commit(&reply("out")).await.unwrap();
+                committed(turn, "out").await;
                 assert_eq!(standing(&supervisor, unlucky).await, (Standing::Active, 0));
             }
             turns.push(supervisor.begin(&key("unlucky"), &user("again"), ()).await.unwrap());
@@ -246,7 +249,7 @@ fn a_session_in_whose_turns_the_process_crashes_three_times_in_a_row_is_suspende
         assert_ne!(fresh.id(), poison);
         assert_eq!(standing(&supervisor, fresh.id()).await, (Standing::Active, 0));
         let turn = fresh.begin(&user("hello"), ()).await.unwrap();
-        assert!(matches!(turn.commit(&reply("hi")).await, Ok(CommitOutcome::Committed { .. })));
+        committed(turn, "hi").await;
 
         // Whoever resumes the old one has it counted anew.
         session.resume().await.unwrap();
@@ -399,7 +402,7 @@ fn a_start_removes_what_is_kept_for_a_time_and_tells_how_much() {
         let session = supervisor.open(&key("a")).await.unwrap();
         for n in 0..3 {
             let named = BeginOptions::default().idempotency_key(format!("{n}"));
-            session.begin(&user("in"), named).await.unwrap().commit(&reply("out")).await.unwrap();
+            committed(session.begin(&user("in"), named).await.unwrap(), "out").await;
         }
         session.rollback(1).await.unwrap();
         session.rollback(1).await.unwrap();
@@ -524,7 +527,7 @@ fn the_child_that_is_killed_while_it_ends() {
             if in_the_drain {
                 stays.wait().await;
             }
-            turn.commit(&reply("out")).await.unwrap();
+            committed(turn, "out").await;
         };
         let _running = session.run(&user("in"), (), work).await.unwrap();
         match place {

@@ -22,10 +22,10 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BusyPolicy, CancelReason, CommitOutcome, Config, DrainCounts, DrainEnd,
-    DrainedSession, LastRun, Parallel, RecordFilter, RunError, Session, ShutdownOptions, Store,
-    StoreError, StreamId, Supervisor, TurnOutcome,
+    DrainedSession, Parallel, RecordFilter, RunError, Session, ShutdownOptions, Store, StoreError,
+    StreamId, Supervisor, TurnOutcome,
 };
-use support::{Stage, begin, everywhere, in_paused_time, key, says, texts, until, user};
+use support::{Stage, begin, committed, everywhere, in_paused_time, key, says, until, user};
 use tokio::sync::oneshot;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ in_paused_time! {
             std::future::pending::<()>().await;
         }).await.unwrap();
         let held = held.begin(&user("in"), ()).await.unwrap();
-        done.begin(&user("in"), ()).await.unwrap().commit(&says("out")).await.unwrap();
+        committed(done.begin(&user("in"), ()).await.unwrap(), "out").await;
         let streams = [short.stream(), long.stream(), hung.stream(), held.stream()];
 
         let report = supervisor.shutdown(10 * SECOND).await.unwrap();
@@ -114,7 +114,7 @@ in_paused_time! {
     async fn what_is_at_rest_ends_at_once(stage) {
         let supervisor = start(&stage).await;
         let session = open(&supervisor, "a").await;
-        session.begin(&user("in"), ()).await.unwrap().commit(&says("out")).await.unwrap();
+        committed(session.begin(&user("in"), ()).await.unwrap(), "out").await;
         support::quiet(&supervisor, &session).await;
         let report = supervisor.shutdown(100 * SECOND).await.unwrap();
         assert_eq!((report.took, report.sessions, report.told), (Duration::ZERO, vec![], 0));
@@ -131,7 +131,7 @@ in_paused_time! {
             let session = open(&supervisor, "a").await;
             let (done, mut is_done) = oneshot::channel();
             let running = session.run(&user("in"), (), async move |turn| {
-                turn.commit(&says("out")).await.unwrap();
+                committed(turn, "out").await;
                 tokio::time::sleep(rest).await;
                 done.send(()).unwrap();
             }).await.unwrap();
@@ -159,7 +159,7 @@ in_paused_time! {
         until("it drains", || supervisor.is_draining()).await;
         let refused = session.begin(&user("4"), BusyPolicy::queue()).await.unwrap_err();
         assert!(matches!(refused, BeginError::Draining { .. }), "{refused:?}");
-        turn.commit(&says("to 1")).await.unwrap();
+        committed(turn, "to 1").await;
         let second = second.await.unwrap().unwrap();
         let stream = second.stream();
         tokio::spawn(ends_when_told(second));
@@ -267,7 +267,7 @@ in_paused_time! {
         let clone = supervisor.clone();
         let running = own.run(&user("/restart"), (), async move |turn| {
             let options = ShutdownOptions::within(10 * SECOND).except(turn.stream());
-            turn.commit(&says("restarting")).await.unwrap();
+            committed(turn, "restarting").await;
             clone.shutdown(options).await.unwrap()
         }).await.unwrap();
         let report = running.await.unwrap();
@@ -373,7 +373,7 @@ everywhere! {
                     Err(BeginError::Draining { .. }) => return n,
                     Err(error) => panic!("{error:?}"),
                 };
-                drop(turn.commit(&says("out")).await.unwrap());
+                committed(turn, "out").await;
                 tokio::task::yield_now().await;
             }
             unreachable!("it ends")
@@ -460,6 +460,7 @@ fn a_task_that_blocks_its_thread_is_told_of() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn the_next_start_is_told_of_the_shutdown_once() {
+    use session_supervisor::LastRun;
     support::play(false, support::Kind::Sqlite, |stage: Stage| async move {
         let supervisor = stage.start().await;
         assert_eq!(supervisor.recovery().last_run, LastRun::None);
@@ -477,7 +478,7 @@ fn the_next_start_is_told_of_the_shutdown_once() {
         assert_eq!((instance, stop.turns), (before, report.turns));
         assert_eq!((recovery.found, recovery.restarts, &recovery.settled[..]), (1, 0, &[][..]));
         let session = open(&supervisor, "a").await;
-        assert_eq!(texts(&session).await, ["in"]);
+        assert_eq!(support::texts(&session).await, ["in"]);
         let (before, stage) = (supervisor.instance(), stage.reopened().await);
         let supervisor = stage.start().await;
         let recovery = supervisor.recovery();

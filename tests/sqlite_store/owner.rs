@@ -1,6 +1,7 @@
 //! Who owns a file: one at a time, told to everybody else, and nobody once it is dead.
 //!
 //! The child is this test binary, run again for one test that does nothing unless it is told to.
+#![allow(clippy::disallowed_types, reason = "what another process does takes the machine's time")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -139,7 +140,9 @@ async fn of_starts_at_the_same_time_exactly_one_has_the_file() {
         let path = folder.path().join(format!("{round}.db"));
         let mut others = [Other::spawn(&path), Other::spawn(&path)];
         // Each is told before the first answers; the third is a task of this process.
-        others.iter_mut().for_each(|other| other.told("open"));
+        for other in &mut others {
+            other.told("open");
+        }
         let here = tries(&path).await;
         let said: Vec<_> = others.iter_mut().map(Other::line).collect();
         let winners = said.iter().filter(|said| *said == "has it").count();
