@@ -218,7 +218,8 @@ impl<E> Supervisor<E> {
     /// Nothing new is admitted from here on. It waits until every turn has ended, every task that `run` was
     /// given has, and everything is stored, up to the deadline; then it tells what still runs to end,
     /// aborts it after `turns.abort_after`, and fences it after `turns.cancel_grace`. As soon as nothing
-    /// is open, the store gets the mark of a clean stop; then it is closed. A mark that the store does not
+    /// is open, the store gets the mark of a clean stop. Work that goes on after its turn is over cannot be
+    /// told; it is aborted then. Last, the store is closed. A mark that the store does not
     /// take is told in the report and fails nothing: the next start takes this run for one that crashed.
     ///
     /// Code of a turn that asks for it excepts itself, since it would wait for itself: see

@@ -33,14 +33,14 @@ impl Tasks {
         self.running.collect(|turn, _| (!except.contains(turn)).then_some(*turn))
     }
 
-    /// Has the work of those that `pick` picks dropped where it awaits, as the supervisor shuts down. It is
-    /// asked for each with whether its turn is over.
-    pub(crate) fn abort(&self, pick: impl Fn(StreamId, bool) -> bool) {
+    /// Has the work of those that run dropped where it awaits, as the supervisor shuts down, but for `except`.
+    pub(crate) fn abort(&self, except: &[StreamId]) {
+        let pick = |turn: &StreamId, stream: &Arc<Stream>| {
+            (!except.contains(turn)).then(|| stream.clone())
+        };
         // Told without a shard locked: whoever is woken may end at once.
-        for (turn, stream) in self.running.collect(|turn, stream| Some((*turn, stream.clone()))) {
-            if pick(turn, stream.outcome().is_some()) {
-                stream.abort(CancelReason::Shutdown);
-            }
+        for stream in self.running.collect(pick) {
+            stream.abort(CancelReason::Shutdown);
         }
     }
 }

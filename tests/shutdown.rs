@@ -139,7 +139,7 @@ in_paused_time! {
             let report = supervisor.shutdown(30 * SECOND).await.unwrap();
             assert_eq!(running.await.is_err(), aborted);
             assert_eq!(is_done.try_recv().is_err(), aborted);
-            assert_eq!(report.took, if aborted { 33 * SECOND } else { 20 * SECOND });
+            assert_eq!(report.took, if aborted { 30 * SECOND } else { 20 * SECOND });
             assert!(report.clean && report.marked, "{report:?}");
             assert_eq!((report.detached, report.told), (vec![], 0));
         }

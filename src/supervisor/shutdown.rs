@@ -76,17 +76,9 @@ impl Drain<'_> {
         self.note_what_runs();
         if !self.wait(|| ending.deadline(), self.all_ended()).await {
             self.tell();
-            let told_at = engine.now().moment;
-            let (grace, abort_after) =
-                (engine.config.turns.cancel_grace, engine.config.turns.abort_after);
-            let abort_at = told_at.plus(abort_after.min(grace));
-            if !self.wait(|| abort_at, self.all_ended()).await {
-                // Turns that run are aborted by their sessions; this is for tasks that outlived theirs.
-                engine.tasks.abort(|turn, over| over && !ending.is_excepted(turn));
-                // What does not unwind is fenced then, and after that only the store can be waited for.
-                let most = told_at.plus(grace).plus(LAST_WAIT);
-                self.wait(|| most, self.all_at_rest(ending.except())).await;
-            }
+            // Sessions abort and fence what does not unwind; after that only the store can be waited for.
+            let most = engine.now().moment.plus(engine.config.turns.cancel_grace).plus(LAST_WAIT);
+            self.wait(|| most, self.all_at_rest(ending.except())).await;
         }
         self.end_excepted();
         let most = engine.now().moment.plus(LAST_WAIT);
@@ -109,7 +101,7 @@ impl Drain<'_> {
     /// Aborts the tasks that are left, and waits for them; answers those that still run.
     async fn end_tasks(&self) -> Vec<StreamId> {
         let (engine, ending) = (&self.shared.engine, &self.shared.ending);
-        engine.tasks.abort(|turn, _| !ending.is_excepted(turn));
+        engine.tasks.abort(&ending.except());
         let most = engine.now().moment.plus(LAST_WAIT);
         let left = || engine.tasks.left(&ending.except());
         self.wait(|| most, || left().is_empty()).await;

@@ -104,11 +104,6 @@ impl Ending {
         self.state.lock().except.clone()
     }
 
-    /// Whether a turn is not to be waited for.
-    pub(super) fn is_excepted(&self, turn: StreamId) -> bool {
-        self.state.lock().except.contains(&turn)
-    }
-
     /// Notes a session that is not at rest.
     pub(super) fn found(&self, slot: &Slot) {
         self.with(slot, |_| {});
