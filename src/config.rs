@@ -3,6 +3,7 @@
 mod ending;
 mod idle;
 mod recovery;
+mod resume;
 mod stored;
 mod streams;
 mod turns;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
 pub use self::recovery::RecoveryConfig;
+pub use self::resume::ResumeConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
@@ -58,6 +60,8 @@ pub struct Config {
     pub limits: LimitConfig,
     /// What is kept for a time.
     pub kept: KeepConfig,
+    /// Handles of outside services.
+    pub resume: ResumeConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
     /// What a start does after a crash.
@@ -92,6 +96,7 @@ impl Default for Config {
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
             kept: KeepConfig::default(),
+            resume: ResumeConfig::default(),
             tombstones: TombstoneConfig::default(),
             recovery: RecoveryConfig::default(),
         }
@@ -160,6 +165,11 @@ impl Config {
         positive("limits.max_take_back", self.limits.max_take_back)?;
         positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
+        let (max_age, rule) = (self.resume.max_age, "it must be 0, or between 1s and 100 years");
+        if !max_age.is_zero() {
+            span("resume.max_age", max_age, SECOND, AGES, rule)?;
+        }
+        positive("resume.max_value_bytes", self.resume.max_value_bytes)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
         self.recovery.validate()?;
         let rule = "it must be between 1s and 100 years";
@@ -301,6 +311,9 @@ mod tests {
             ("[recovery]\nresume_within = \"200years\"", "recovery.resume_within"),
             ("[recovery]\nmax_restarts = 32", "recovery.max_restarts"),
             ("[recovery]\nloop_window = \"0s\"", "recovery.loop_window"),
+            ("[resume]\nmax_age = \"999ms\"", "resume.max_age"),
+            ("[resume]\nmax_age = \"200years\"", "resume.max_age"),
+            ("[resume]\nmax_value_bytes = 0", "resume.max_value_bytes"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

@@ -57,6 +57,7 @@
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
+//! | an outside service has lost its side of the conversation | its handle is dropped, not stored again, and the turn may retry once without it | `tests/resume_handles.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
 //! | a reader comes back | it gets what has come since, with no gap and nothing twice, or is told what it cannot get | `tests/streams_resume.rs` |
 //!
@@ -96,6 +97,7 @@ mod partial;
 mod policy;
 mod pulse;
 mod registry;
+mod resume;
 mod rt;
 mod session;
 mod slot;
@@ -115,8 +117,8 @@ pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
     ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, RecoveryConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig,
-    TurnConfig, UnknownPolicy,
+    PruneConfig, RecoveryConfig, ResumeConfig, StallAction, StallConfig, StreamConfig,
+    TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -133,6 +135,7 @@ pub use policy::{
     BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
 };
 pub use pulse::WorkPhase;
+pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
 pub use session::{
     BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
     TakenBack, TurnStatus,

@@ -33,17 +33,25 @@
 //! | `session_turns_aborted_total{reason}` | turns | when one that was told has not ended within `turns.abort_after` | |
 //! | `session_turns_fenced_total{reason}` | turns | when a turn is ended over its holder's head | |
 //! | `session_stalls_total{phase, budget}` | stalls | when a turn is found stuck: once a silence, and once if it works for too long; `budget` is `silence` or `total` | |
+//! | `session_resume_attempts_total{provider}` | attempts | when one with a resume handle is counted, before it is made | |
+//! | `session_resume_failures_total{provider, class}` | attempts | when one is said to have failed | |
+//! | `session_resume_retries_total{provider}` | turns | when one is told to retry without its handle | |
+//! | `session_resume_refused_total{provider}` | handles | when one that is gone was to be kept again | |
 //! | `session_store_failures_total{operation}` | operations | when the store answers with an error | |
 //! | `session_actors_started_total` | actors | when a session needs one | = `session_actors_ended_total` + those that run |
 //! | `session_actors_ended_total` | actors | when one is gone, however it ended | see above |
 //! | `session_tombstones` | tombstones, gauge | those held in memory | |
 //! | `session_tombstones_evicted_total` | tombstones | when one leaves memory before its time because there are too many | |
 //! | `session_chunks_total` | chunks | when a turn ends, by what it emitted | |
+//!
+//! `provider` is what the program calls an outside service: use one name for each service, and none for an
+//! account or a user, since each is a series of its own for as long as the process runs.
 
 use metrics::{counter, gauge, histogram};
 
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::WorkPhase;
+use crate::resume::ResumeFailure;
 use crate::rt::{AtomicU64, Ordering};
 use crate::standing::{ExpiryClock, Standing};
 use crate::state::{Budget, LeaveReason};
@@ -91,6 +99,10 @@ pub(crate) struct Counts {
     actors_ended: Tally,
     tombstones_evicted: Tally,
     expired: Tally,
+    resume_attempts: Tally,
+    resume_failures: Tally,
+    resume_retries: Tally,
+    resume_refused: Tally,
 }
 
 /// A reading of every count, one by one, so not of one instant. Names as in
@@ -123,6 +135,10 @@ pub struct CountsSnapshot {
     pub actors_ended: u64,
     pub tombstones_evicted: u64,
     pub expired: u64,
+    pub resume_attempts: u64,
+    pub resume_failures: u64,
+    pub resume_retries: u64,
+    pub resume_refused: u64,
 }
 
 impl Counts {
@@ -153,6 +169,10 @@ impl Counts {
             actors_ended: self.actors_ended.get(),
             tombstones_evicted: self.tombstones_evicted.get(),
             expired: self.expired.get(),
+            resume_attempts: self.resume_attempts.get(),
+            resume_failures: self.resume_failures.get(),
+            resume_retries: self.resume_retries.get(),
+            resume_refused: self.resume_refused.get(),
         }
     }
 
@@ -296,6 +316,29 @@ impl Counts {
     pub(crate) fn store_failed(&self, operation: &'static str) {
         self.store_failures.add();
         counter!("session_store_failures_total", "operation" => operation).increment(1);
+    }
+
+    pub(crate) fn resume_attempted(&self, provider: &str) {
+        self.resume_attempts.add();
+        counter!("session_resume_attempts_total", "provider" => provider.to_owned()).increment(1);
+    }
+
+    pub(crate) fn resume_failed(&self, provider: &str, class: ResumeFailure) {
+        self.resume_failures.add();
+        let provider = provider.to_owned();
+        let class = class.as_str();
+        counter!("session_resume_failures_total", "provider" => provider, "class" => class)
+            .increment(1);
+    }
+
+    pub(crate) fn resume_retried(&self, provider: &str) {
+        self.resume_retries.add();
+        counter!("session_resume_retries_total", "provider" => provider.to_owned()).increment(1);
+    }
+
+    pub(crate) fn resume_refused(&self, provider: &str) {
+        self.resume_refused.add();
+        counter!("session_resume_refused_total", "provider" => provider.to_owned()).increment(1);
     }
 
     pub(crate) fn actor_started(&self) {

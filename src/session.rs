@@ -7,6 +7,8 @@ mod begin;
 mod data;
 mod error;
 mod redo;
+mod resume;
+mod resuming;
 mod standing;
 mod status;
 mod streams;

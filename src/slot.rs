@@ -17,6 +17,7 @@ pub(crate) mod house;
 pub(crate) mod idle;
 mod perform;
 mod pump;
+mod streams;
 
 use std::fmt;
 use std::time::Duration;
@@ -41,7 +42,7 @@ use crate::state::{
     Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, class_name};
-use crate::stream::{PieceFate, Stream, Subscription};
+use crate::stream::{PieceFate, Stream};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// The callers of a real session: [`answer`] says where their answers go.
@@ -316,43 +317,6 @@ impl Slot {
         self.state.lock().is_quiet()
     }
 
-    /// A reader of the open turn that was begun last.
-    pub(crate) fn open_stream(&self) -> Option<Subscription> {
-        let (generation, stream) = self.state.lock().open_stream()?;
-        Some(Subscription::new(self.stream_id(generation), stream))
-    }
-
-    /// The stream of one turn: open, or over and kept. There is no moment between the two at which
-    /// it is not found.
-    pub(crate) fn stream(&self, id: StreamId) -> Option<Arc<Stream>> {
-        if id.incarnation() != self.incarnation {
-            return None;
-        }
-        let here = {
-            let state = self.state.lock();
-            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
-                return None; // What was said in a deleted conversation is nobody's any more.
-            }
-            state.stream(id.generation())
-        };
-        here.or_else(|| self.engine.shelf.get(id, self.engine.now().moment))
-    }
-
-    /// A reader of the open turn that was begun last, or else of the last one that is kept.
-    pub(crate) fn last_stream(&self) -> Option<Subscription> {
-        let here = {
-            let state = self.state.lock();
-            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
-                return None;
-            }
-            state.open_stream().or_else(|| state.ending_stream())
-        };
-        let here = here.map(|(generation, stream)| (self.stream_id(generation), stream));
-        let now = self.engine.now().moment;
-        let found = here.or_else(|| self.engine.shelf.last(self.incarnation, now));
-        found.map(|(id, stream)| Subscription::new(id, stream))
-    }
-
     /// Waits until the store has everything that was decided.
     pub(crate) async fn all_stored(&self) {
         // Whoever empties the outbox after the look below finds it.
@@ -383,7 +347,7 @@ impl Slot {
     }
 
     /// Who keeps it, if that still stands.
-    pub(super) fn house(&self) -> Option<Arc<dyn House>> {
+    pub(crate) fn house(&self) -> Option<Arc<dyn House>> {
         self.house.upgrade()
     }
 

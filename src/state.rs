@@ -64,7 +64,8 @@ pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
     Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
-    Effects, Input, Patch, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket, TurnView,
+    Effects, Input, Patch, Ports, Redo, Replied, Settlement, Snapshot, Special, Target, Ticket,
+    TurnView,
 };
 use request::Echo;
 use stalls::Watched;
@@ -297,8 +298,8 @@ impl<P: Ports> SessionState<P> {
         match input {
             Input::Begin { request, port, stream } => self.begin(request, port, stream, step),
             Input::LeaveQueue { ticket } => self.leave_queue(ticket, step),
-            Input::Commit { generation, entries, data, port } => {
-                self.commit(generation, (entries, data), port, step);
+            Input::Commit { generation, reply, port } => {
+                self.commit(generation, reply, port, step);
             }
             Input::Take { generation } => self.take(generation, step),
             Input::Clear { generation, port } => self.clear(generation, port, step),

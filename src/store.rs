@@ -19,6 +19,7 @@ mod error;
 mod lane;
 mod memory;
 mod record;
+mod resume;
 mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -41,12 +42,16 @@ pub use record::{
     BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
     Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
 };
+pub use resume::{
+    MAX_REFUSED, RefusedHandle, ResumeAction, ResumeChange, ResumeRecord, StoredHandle,
+    resume_digest,
+};
 pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
-    BeginExtra, Binding, Created, DataChange, InputFate, NewRecord, PartialFate, PartialPiece,
-    RecordPatch, Request, TakeBack, Write,
+    BeginExtra, Binding, CommitExtra, Created, DataChange, InputFate, NewRecord, PartialFate,
+    PartialPiece, RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;
@@ -170,6 +175,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         id: &SessionId,
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>>;
+
+    /// What is kept of the handles of the outside service `provider`; empty if nothing is.
+    /// [`StoreError::Damaged`] if it cannot be read; what is kept next takes its place.
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>>;
 
     /// Removes up to `limit` of what is kept for a time, oldest first; answers how many. What is damaged
     /// stays until its session is deleted.

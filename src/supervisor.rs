@@ -10,6 +10,7 @@ mod idle;
 mod open;
 mod prune;
 mod recovery;
+mod resume_sweep;
 mod seed;
 mod shared;
 mod shutdown;

@@ -4,6 +4,7 @@
 //! dropping it ends it as abandoned, at once. Every turn has exactly one outcome, whatever races:
 //! the first that reaches the session decides, and the others are told.
 
+mod resume;
 mod running;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 pub use self::running::{RunError, Running};
 
+use self::resume::Resuming;
+
 use crate::admission::AdmissionRequest;
 use crate::engine::Engine;
 use crate::entry::{ChatMessage, Content, Entry, EntryError, Reply, decode};
@@ -21,9 +24,9 @@ use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::BusyPolicy;
 use crate::pulse::WorkPhase;
-use crate::rt::CancellationToken;
+use crate::rt::{CancellationToken, Mutex};
 use crate::slot::hold::Hold;
-use crate::state::Settlement;
+use crate::state::{Replied, Settlement};
 use crate::store::{EntryMark, InputFate, StoreError};
 use crate::stream::{Chunk, Said, Subscription};
 
@@ -195,6 +198,8 @@ pub struct EmitError {
 pub struct Turn<E = ChatMessage> {
     /// The right itself.
     hold: Hold,
+    /// What it has done with handles of outside services.
+    resuming: Mutex<Option<Box<Resuming>>>,
     /// What the session's entries are.
     entries: PhantomData<fn() -> E>,
 }
@@ -208,7 +213,7 @@ impl<E> fmt::Debug for Turn<E> {
 impl<E> Turn<E> {
     /// A turn that has begun.
     pub(crate) fn new(hold: Hold) -> Self {
-        Self { hold, entries: PhantomData }
+        Self { hold, resuming: Mutex::new(None), entries: PhantomData }
     }
 
     /// Its stream, which names it.
@@ -347,7 +352,8 @@ impl<E: Content> Turn<E> {
     }
 
     /// Ends the turn with its reply: an entry, entries, or a [`Reply`] with data beside them. All of
-    /// it becomes durable, or nothing. Counts as use.
+    /// it becomes durable, or nothing. Counts as use. Resume handles that the turn has used without failing,
+    /// or keeps, are stored with it.
     ///
     /// # Errors
     ///
@@ -359,15 +365,21 @@ impl<E: Content> Turn<E> {
     /// A future that was polled once has handed the commit over: it completes, and the turn cannot
     /// become abandoned any more. Dropped before that, the turn ends as abandoned.
     pub async fn commit(
-        self,
+        mut self,
         reply: impl Into<Reply<'_, E>>,
     ) -> Result<CommitOutcome, CommitError<E>> {
         let stream = self.stream();
-        let (entries, data) = match reply.into().encode(&self.hold.slot.engine.config.limits) {
+        let encoded = reply.into().encode(&self.hold.slot.engine.config);
+        let (entries, data, handles) = match encoded {
             Ok(encoded) => encoded,
             Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
         };
-        let settled = self.hold.commit(entries, data).get().await;
+        let told = (!handles.is_empty()).then(|| (self.hold.slot.clone(), handles.clone()));
+        let extra = self.commit_extra(handles);
+        let settled = self.hold.commit(Replied { entries, data, extra }).get().await;
+        if let (Some((slot, handles)), Ok(Settlement::Committed { .. })) = (told, &settled) {
+            resume::tell_refused(&slot, &handles).await;
+        }
         match settled.map_err(|source| CommitError::Store { stream, source })? {
             Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
             Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),

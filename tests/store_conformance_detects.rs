@@ -15,13 +15,14 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
     BranchRecord, CleanStop, Created, DataChange, DuePage, DueQuery, EntryMark, FenceReason,
     Forget, Found, InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter,
-    RecordPage, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    RecordPage, RequestRecord, ResumeAction, ResumeRecord, Revision, RunsFound, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{
@@ -85,11 +86,19 @@ enum Bug {
     MarksRunsThatAreOver,
     /// Counts sessions that were deleted.
     CountsDeletedSessions,
+    /// Keeps a handle that was refused.
+    KeepsRefusedHandles,
+    /// Drops a handle whatever it was used for since.
+    DropsHandlesInUse,
+    /// Leaves out the handles of a commit.
+    LosesHandlesOfCommits,
+    /// Forgets handles that are as old as a millisecond later.
+    ForgetsHandlesTooEarly,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 27] = [
+    const ALL: [(Self, &'static str); 31] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -117,6 +126,10 @@ impl Bug {
         (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
         (Self::MarksRunsThatAreOver, "a_run_that_is_not_the_newest_cannot_be_marked"),
         (Self::CountsDeletedSessions, "a_run_finds_how_many_sessions_there_are"),
+        (Self::KeepsRefusedHandles, "a_refused_value_is_not_kept_again_and_a_newer_one_stays"),
+        (Self::DropsHandlesInUse, "a_handle_that_was_used_since_is_not_dropped"),
+        (Self::LosesHandlesOfCommits, "a_commit_keeps_handles_with_the_reply_or_not_at_all"),
+        (Self::ForgetsHandlesTooEarly, "handles_are_forgotten_by_their_last_use_and_up_to_a_limit"),
     ];
 }
 
@@ -309,6 +322,17 @@ impl Store for Broken {
             (Bug::LosesEmptyLabels, Write::Label { label }) => {
                 *label = label.take().filter(|label| !label.is_empty());
             }
+            (Bug::KeepsRefusedHandles, Write::Resume { change, .. }) => {
+                if let ResumeAction::Keep { refuse_for, .. } = &mut change.action {
+                    *refuse_for = Duration::from_nanos(1);
+                }
+            }
+            (Bug::DropsHandlesInUse, Write::Resume { change, .. }) => {
+                if let ResumeAction::Drop { unused_since, .. } = &mut change.action {
+                    *unused_since = Timestamp::from_millis(u64::MAX);
+                }
+            }
+            (Bug::LosesHandlesOfCommits, Write::Commit { extra, .. }) => *extra = None,
             (Bug::WritesOnlyWhenPolled, _) => {
                 let (inner, id) = (self.inner.clone(), id.clone());
                 return StoreFuture::pending(
@@ -479,11 +503,24 @@ impl Store for Broken {
         self.inner.revisions(id, incarnation)
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.inner.resume(id, incarnation, provider)
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         match what {
             Forget::Requests(at) if self.bug == Bug::ForgetsRequestsTooEarly => {
                 let late = Timestamp::from_millis(at.as_millis() + 1);
                 self.inner.forget(Forget::Requests(late), limit)
+            }
+            Forget::ResumeHandles(at) if self.bug == Bug::ForgetsHandlesTooEarly => {
+                let late = Timestamp::from_millis(at.as_millis() + 1);
+                self.inner.forget(Forget::ResumeHandles(late), limit)
             }
             what => self.inner.forget(what, limit),
         }

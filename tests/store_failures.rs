@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 use session_supervisor::store::{
     BranchRecord, CleanStop, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane,
-    NewRecord, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, Store, StoreError, StoreFuture,
+    StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
@@ -502,6 +502,9 @@ impl Store for PanickingStore {
         key: &str,
     ) -> Answer<Option<RequestRecord>> {
         self.inner.request(id, life, key)
+    }
+    fn resume(&self, id: &SessionId, life: Incarnation, whose: &str) -> Answer<ResumeRecord> {
+        self.inner.resume(id, life, whose)
     }
     fn branches(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<BranchRecord>> {
         self.inner.branches(id, life)

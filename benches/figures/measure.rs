@@ -16,7 +16,7 @@ pub(crate) struct Sample {
 }
 
 /// Processor time of this process so far, in nanoseconds.
-fn cpu_nanos() -> f64 {
+pub(crate) fn cpu_nanos() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     1e9 * time.tv_sec as f64 + time.tv_nsec as f64
 }

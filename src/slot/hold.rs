@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::Slot;
 use super::answer::{Answered, Settled};
 use crate::id::{Generation, StreamId};
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
-use crate::state::Input;
-use crate::store::{DataChange, InputFate};
+use crate::state::{Input, Replied};
+use crate::store::InputFate;
 use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
@@ -53,14 +51,10 @@ impl Hold {
     }
 
     /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.
-    pub(crate) fn commit(
-        mut self,
-        entries: Vec<Bytes>,
-        data: Vec<DataChange>,
-    ) -> Answered<Settled> {
+    pub(crate) fn commit(mut self, reply: Replied) -> Answered<Settled> {
         self.held = false;
         let generation = self.generation;
-        self.slot.settle(|port| Input::Commit { generation, entries, data, port })
+        self.slot.settle(|port| Input::Commit { generation, reply, port })
     }
 
     /// Ends the turn without one.

@@ -27,11 +27,12 @@ impl<P: Ports> SessionState<P> {
                 Write::PutData { changes, version: self.version, at }
             }
             Change::TakeBack(redo) => Write::TakeBack { from: self.take_back(redo), at },
+            Change::Resume(change) => Write::Resume { change, at },
             Change::Label(label) => Write::Label { label },
             Change::Stand(verb) => return self.stand(verb, port, step),
             Change::Patch(patch) => self.patch(patch),
         };
-        let used = !matches!(write, Write::Patch { .. });
+        let used = !matches!(write, Write::Patch { .. } | Write::Resume { .. });
         if used {
             self.touch(step.now);
         }

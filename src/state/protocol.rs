@@ -19,7 +19,7 @@ use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::standing::Standing;
-use crate::store::{DataChange, InputFate, Request, StoreError};
+use crate::store::{CommitExtra, DataChange, InputFate, Request, ResumeChange, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
@@ -105,7 +105,7 @@ pub(crate) enum Input<P: Ports> {
     /// From a waiting begin whose wait is over, or that was dropped.
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
-    Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
+    Commit { generation: Generation, reply: Replied, port: P::Settle },
     /// From a turn that asks for what was said to it while it works. Does not count as use.
     Take { generation: Generation },
     /// From the turn that has said enough for a piece to be stored. Does not count as use.
@@ -118,7 +118,8 @@ pub(crate) enum Input<P: Ports> {
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
     Cancel { target: Target, reason: CancelReason, grace: Grace },
-    /// From `append`, `insert`, `remove`, `set_label`. Counts as use.
+    /// From `append`, `insert`, `remove`, `set_label`. Counts as use. From what is done with resume handles:
+    /// does not.
     Change { change: Change, port: P::Change },
     /// From `delete`.
     Delete { reason: GoneReason, keep_for: Duration, port: P::Delete },
@@ -133,6 +134,17 @@ pub(crate) enum Input<P: Ports> {
     Unload { unused_since: Moment, reason: LeaveReason },
     /// From the shell: what became of the write at the front.
     Stored { result: Result<(), StoreError> },
+}
+
+/// What a turn ends with, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Replied {
+    /// The entries.
+    pub(crate) entries: Vec<Bytes>,
+    /// The data that change with it.
+    pub(crate) data: Vec<DataChange>,
+    /// What only some have.
+    pub(crate) extra: Option<Box<CommitExtra>>,
 }
 
 /// Which turns a cancel is for.
@@ -153,6 +165,8 @@ pub(crate) enum Change {
     Data(Vec<DataChange>),
     /// Takes entries back.
     TakeBack(Redo),
+    /// Changes what is kept of the handles of an outside service. No use, and no new version.
+    Resume(Box<ResumeChange>),
     /// Changes the line for people.
     Label(Option<String>),
     /// Changes whether it takes turns.

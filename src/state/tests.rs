@@ -29,8 +29,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, SessionState, Settings,
-    Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
+    Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, Replied, SessionState,
+    Settings, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
@@ -41,7 +41,8 @@ use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::store::{
-    FenceReason, InputFate, PartialPiece, Record, Request, StoreError, TurnMarker, Write,
+    FenceReason, InputFate, PartialPiece, Record, Request, ResumeAction, ResumeChange, StoreError,
+    TurnMarker, Write,
 };
 use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
@@ -407,7 +408,13 @@ fn redoing(number: u32, policy: BusyPolicy, redo: Redo) -> Input<Test> {
 
 fn commit(generation: u64, port: u32) -> Input<Test> {
     let entries = vec![Bytes::from(format!("reply {generation}"))];
-    Input::Commit { generation: Generation::new(generation), entries, data: Vec::new(), port }
+    let reply = Replied { entries, ..Replied::default() };
+    Input::Commit { generation: Generation::new(generation), reply, port }
+}
+
+/// Counts an attempt on a handle of an outside service.
+fn attempt() -> ResumeChange {
+    ResumeChange { provider: "cli".to_owned(), action: ResumeAction::Attempt { digest: 7 } }
 }
 
 fn cancel(target: Target, seconds: u64) -> Input<Test> {

@@ -3,21 +3,19 @@
 //! What may race with each transition is decided by the lock: whichever input comes first wins, and
 //! the later one finds a turn that is open, fenced or over, and is answered so.
 
-use bytes::Bytes;
-
 use super::outbox::Pending;
-use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
+use super::{Effect, OpenTurn, Ports, Replied, SessionState, Settlement, Step, Stopping};
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
-use crate::store::{DataChange, InputFate, Write};
+use crate::store::{InputFate, Write};
 
 impl<P: Ports> SessionState<P> {
     /// Ends a turn with its reply, if it still may.
     pub(super) fn commit(
         &mut self,
         generation: Generation,
-        (entries, data): (Vec<Bytes>, Vec<DataChange>),
+        Replied { entries, data, extra }: Replied,
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
@@ -42,7 +40,7 @@ impl<P: Ports> SessionState<P> {
             self.touch(step.now);
             let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
             let (version, at) = (self.version, step.now.wall);
-            let write = Write::Commit { generation, first_seq, entries, data, version, at };
+            let write = Write::Commit { generation, first_seq, entries, data, extra, version, at };
             self.outbox.push_back(Pending::Settle {
                 write: Some(write),
                 generation,

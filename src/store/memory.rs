@@ -2,6 +2,7 @@
 //! the conformance suite is written against.
 
 mod aging;
+mod create;
 mod extras;
 mod index;
 mod lanes;
@@ -10,7 +11,6 @@ mod runs;
 mod transcript;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use self::aging::Aging;
 use self::index::Index;
@@ -19,9 +19,10 @@ use self::runs::Runs;
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
-    BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
-    StoredEntry, StoredPartial, TurnRecord,
+    BranchRecord, Forget, Found, RecordFilter, RecordPage, RequestRecord, Revision, StoredEntry,
+    StoredPartial, TurnRecord,
 };
+use super::resume::ResumeRecord;
 use super::run::{CleanStop, RunsFound};
 use super::write::{Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
@@ -29,7 +30,6 @@ use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
-use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -61,6 +61,10 @@ struct Shared {
     requests: Aging,
     /// The runs that were noted.
     runs: Runs,
+    /// Which lives have handles of outside services, by their last use.
+    resume_handles: Aging<String>,
+    /// Which lives have refusals of such handles, by the newest.
+    refused_handles: Aging<String>,
     /// The bound of `Index::tombstones`.
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
@@ -133,6 +137,8 @@ impl MemoryStore {
                 revisions: Aging::default(),
                 requests: Aging::default(),
                 runs: Runs::default(),
+                resume_handles: Aging::default(),
+                refused_handles: Aging::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
                 closed: Arc::default(),
@@ -293,12 +299,23 @@ impl Store for MemoryStore {
         self.read(id, incarnation, |life| life.extras.revisions())
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.resume(provider).cloned().unwrap_or_default())
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.answer(|shared| {
             Ok(match what {
                 Forget::Tombstones(now) => shared.forget_tombstones(now, limit),
                 Forget::Revisions(at) => shared.forget_revisions(at, limit),
                 Forget::Requests(at) => shared.forget_requests(at, limit),
+                Forget::ResumeHandles(at) => shared.forget_resume_handles(at, limit),
+                Forget::RefusedHandles(at) => shared.forget_refused_handles(at, limit),
             })
         })
     }
@@ -330,53 +347,6 @@ impl Store for MemoryStore {
 }
 
 impl Shared {
-    /// [`Store::create`], under the index so that id and key change together.
-    fn create(&self, new: NewRecord) -> Created {
-        let mut index = self.index.lock();
-        if let Some(refusal) = self.refuse_create(&index, &new) {
-            return refusal;
-        }
-        let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
-        let keys: SmallVec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
-        if let Some(binding) = new.binding {
-            index.bindings.insert(binding.key, (new.id.clone(), incarnation));
-        }
-        index.order.insert(incarnation, new.id.clone());
-        let count = new.entries.len() as u64;
-        let record = Record {
-            id: new.id.clone(),
-            incarnation,
-            key: keys.first().cloned(),
-            label: new.label,
-            created_at: new.at,
-            last_active_at: new.at,
-            generation: Generation::default(),
-            version: 0,
-            next_seq: 1,
-            entries: 0,
-            open: Vec::new(),
-            class: new.class,
-            standing: Standing::Active,
-            expiry: new.expiry,
-            pinned: false,
-            crashes: 0,
-            previous: new.previous,
-        };
-        let filed = index.lanes.enter(&record);
-        let data = new.data.into_iter().collect();
-        let mut life = Life::new(record, data, keys, filed);
-        life.push(new.entries, None, false, new.at);
-        debug_assert_eq!(life.record.entries, count);
-        let record = life.record();
-        let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
-        let before =
-            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { life, closed, shared })));
-        if let Some(Entry::Gone(tombstone)) = before {
-            index.tombstones.remove(&(tombstone.until, new.id));
-        }
-        Created::Created(record)
-    }
-
     /// [`Store::write`].
     fn write(
         &self,
@@ -391,23 +361,6 @@ impl Shared {
         } else {
             self.with_life(id, incarnation, |life| self.apply(life, write))
         }
-    }
-
-    /// Why `new` cannot be created, if it cannot.
-    fn refuse_create(&self, index: &Index, new: &NewRecord) -> Option<Created> {
-        let by_id = self.lives.with(&new.id, |entry| match entry {
-            Some(Entry::Live(_)) => Some(Created::IdTaken),
-            Some(Entry::Gone(tombstone)) if !new.allow_reuse && tombstone.until > new.at => {
-                Some(Created::IdGone(*tombstone))
-            }
-            Some(Entry::Gone(_)) | None => None,
-        });
-        by_id.or_else(|| {
-            let binding = new.binding.as_ref()?;
-            let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
-            (bound_to != binding.expected.as_ref())
-                .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
-        })
     }
 
     /// Runs `work` on the life that is meant, and on no other.

@@ -157,6 +157,11 @@ pub enum Forget {
     Revisions(Timestamp),
     /// Requests whose turns were begun at or before this time.
     Requests(Timestamp),
+    /// Handles of outside services that were used last at or before this time.
+    ResumeHandles(Timestamp),
+    /// All refusals of the handles of one service, if the last was made at or before this time; they are
+    /// one together.
+    RefusedHandles(Timestamp),
 }
 
 impl Forget {
@@ -166,6 +171,8 @@ impl Forget {
             Self::Tombstones(_) => "forget_tombstones",
             Self::Revisions(_) => "forget_revisions",
             Self::Requests(_) => "forget_requests",
+            Self::ResumeHandles(_) => "forget_resume_handles",
+            Self::RefusedHandles(_) => "forget_refused_handles",
         }
     }
 }

@@ -10,7 +10,7 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`], [`run`]; [`change`] and [`query`] put them together.
+//! [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`], [`run`]; [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -30,6 +30,7 @@ mod queue;
 mod range;
 mod reader;
 mod request;
+mod resume;
 mod revision;
 mod row;
 mod run;
@@ -58,8 +59,8 @@ use self::reader::Readers;
 use self::writer::Writer;
 use super::{
     BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RecordFilter, RecordPage, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture,
-    StoredEntry, StoredPartial, TurnRecord, Write,
+    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
@@ -314,6 +315,18 @@ impl Store for SqliteStore {
         let id = id.clone();
         self.ask(format!("reading the revisions of session {id}"), move |connection| {
             query::revisions(connection, &id, incarnation)
+        })
+    }
+
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        self.ask(format!("reading handle {provider:?} of session {id}"), move |connection| {
+            query::resume(connection, &id, incarnation, &provider)
         })
     }
 

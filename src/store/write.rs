@@ -11,6 +11,7 @@ use crate::standing::{Previous, Standing};
 use crate::tombstone::Tombstone;
 
 use super::record::{Record, TurnMarker};
+use super::resume::ResumeChange;
 
 /// A session to be created.
 #[derive(Clone, Debug)]
@@ -134,6 +135,8 @@ pub enum Write {
         entries: Vec<Bytes>,
         /// Data that change with it.
         data: Vec<DataChange>,
+        /// What only some commits do beside it, in the same transaction.
+        extra: Option<Box<CommitExtra>>,
         /// The record's version from then on.
         version: u64,
         /// When; becomes `last_active_at`.
@@ -192,6 +195,16 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
+    /// Changes what is kept of the handles of an outside service, as [`ResumeRecord::apply`] does. Not a
+    /// use. What comes of it is nothing that a store refuses.
+    ///
+    /// [`ResumeRecord::apply`]: super::ResumeRecord::apply
+    Resume {
+        /// What is to be done.
+        change: Box<ResumeChange>,
+        /// When.
+        at: Timestamp,
+    },
     /// Changes the line for people.
     Label {
         /// The new one.
@@ -216,8 +229,8 @@ pub enum Write {
         patch: RecordPatch,
     },
     /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
-    /// replies, branches and requests. Unbinds every key that still points to this
-    /// life, and leaves the tombstone.
+    /// replies, branches, requests and handles of outside services. Unbinds every key that still points to
+    /// this life, and leaves the tombstone.
     Delete {
         /// What stays under the id.
         tombstone: Tombstone,
@@ -236,6 +249,7 @@ impl Write {
             Self::Append { .. } => "append",
             Self::PutData { .. } => "put_data",
             Self::TakeBack { .. } => "take_back",
+            Self::Resume { .. } => "resume",
             Self::Label { .. } => "label",
             Self::Standing { .. } => "standing",
             Self::Patch { .. } => "patch",
@@ -271,6 +285,13 @@ pub struct BeginExtra {
     pub request: Option<Request>,
     /// The number of the entry that the turn stands under, for one that runs beside its siblings.
     pub parent: Option<u64>,
+}
+
+/// What only some commits do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitExtra {
+    /// What becomes of handles of outside services, in order, each as [`Write::Resume`] does it.
+    pub resume: Vec<ResumeChange>,
 }
 
 /// Which entries go out of the transcript.

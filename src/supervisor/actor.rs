@@ -8,7 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
-use super::{idle, prune, watch};
+use super::{idle, prune, resume_sweep, watch};
 use crate::engine::Engine;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
@@ -131,7 +131,8 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
-    for what in over(&shared.engine) {
+    for what in over(&shared.engine).into_iter().chain(resume_sweep::over(&shared.engine, now.wall))
+    {
         loop {
             match shared.engine.store.forget(what, SWEEP_SLICE).await {
                 Ok(forgotten) if forgotten == SWEEP_SLICE => {}

@@ -27,8 +27,11 @@ use crate::store::{
 };
 use crate::tombstone::GoneReason;
 
-/// How many sessions are ended without letting others in.
-const SLICE: usize = 64;
+/// How many sessions are read together.
+const SLICE: usize = 128;
+
+/// How many are ended together, which is what whoever writes meanwhile waits for.
+const BATCH: usize = 16;
 
 /// How many sessions a report names of each kind; beyond that it only counts.
 const MOST_NAMED: usize = 1_000;
@@ -190,10 +193,14 @@ impl Shared {
                 report.failed(|| format!("{damaged} is damaged"));
             }
             match lane {
-                Lane::Active { .. } => self.prune_slice(&page.records, report).await,
+                Lane::Active { .. } => {
+                    for batch in page.records.chunks(BATCH) {
+                        self.prune_batch(batch, report).await;
+                        rt::yield_now().await;
+                    }
+                }
                 Lane::Closed { .. } => self.purge_slice(&page.records, report).await,
             }
-            rt::yield_now().await;
             after = page.next;
             if after.is_none() || self.engine.is_draining() {
                 return Ok(());
@@ -201,8 +208,8 @@ impl Shared {
         }
     }
 
-    /// Ends those of a slice that are due.
-    async fn prune_slice(&self, records: &[Record], report: &mut PruneReport) {
+    /// Ends those of a batch that are due.
+    async fn prune_batch(&self, records: &[Record], report: &mut PruneReport) {
         let now = self.engine.now();
         let mut endings = Vec::new();
         for record in records {
@@ -312,6 +319,7 @@ impl Shared {
                 report.deleted -= 1;
                 report.failed(|| format!("session {}: {error}", record.id));
             }
+            rt::yield_now().await;
         }
     }
 

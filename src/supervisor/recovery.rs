@@ -13,7 +13,7 @@ mod report;
 pub use self::report::{LastRun, RecoveryReport, SettledTurn, SuspendedSession, Swept};
 
 use self::guard::Guard;
-use super::actor;
+use super::{actor, resume_sweep};
 use crate::engine::Engine;
 use crate::id::StreamId;
 use crate::slot::Callers;
@@ -54,6 +54,7 @@ pub(super) async fn recover(engine: &Engine) -> Result<RecoveryReport, StoreErro
         }
     }
     report.swept = sweep(engine).await;
+    report.resume_handles_swept = resume_sweep::sweep(engine).await;
     report.took = engine.now().moment.since(started.moment);
     Ok(report)
 }
@@ -146,6 +147,8 @@ async fn sweep(engine: &Engine) -> Swept {
                 Forget::Tombstones(_) => swept.tombstones += count,
                 Forget::Requests(_) => swept.requests += count,
                 Forget::Revisions(_) => swept.revisions += count,
+                // They are swept apart.
+                Forget::ResumeHandles(_) | Forget::RefusedHandles(_) => {}
             },
             Err(error) => {
                 engine.counts.store_failed(what.name());

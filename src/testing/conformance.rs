@@ -14,6 +14,7 @@ mod lanes;
 mod listing;
 mod partials;
 mod requests;
+mod resume;
 mod revisions;
 mod rig;
 mod runs;
@@ -135,6 +136,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         partials::CHECKS,
         revisions::CHECKS,
         requests::CHECKS,
+        resume::CHECKS,
         content::CHECKS,
         delete::CHECKS,
         listing::CHECKS,

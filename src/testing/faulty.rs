@@ -19,8 +19,8 @@ use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
     BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RecordFilter, RecordPage, RequestRecord, Revision, RunsFound, Store, StoreError, StoreFuture,
-    StoredEntry, StoredPartial, TurnRecord, Write,
+    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -327,6 +327,17 @@ impl Store for FaultyStore {
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
         let id = id.clone();
         self.pass(StoreCall::Revisions, move |inner| inner.revisions(&id, incarnation))
+    }
+
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        let ask = move |inner: &dyn Store| inner.resume(&id, incarnation, &provider);
+        self.pass(StoreCall::ReadResume, ask)
     }
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {

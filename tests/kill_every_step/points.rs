@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
-    NewRecord, RequestRecord, Revision, RunsFound, StoreFuture, StoredEntry, StoredPartial,
-    TurnRecord, Write,
+    NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::{
     ChatMessage, Generation, Incarnation, InstanceId, RecordFilter, RecordPage, SessionId,
@@ -207,6 +207,15 @@ impl Store for MortalStore {
         key: &str,
     ) -> StoreFuture<Result<Option<RequestRecord>, StoreError>> {
         self.inner.request(id, incarnation, key)
+    }
+
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.inner.resume(id, incarnation, provider)
     }
 
     fn branches(

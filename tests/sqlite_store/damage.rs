@@ -12,8 +12,8 @@ use session_supervisor::store::{
 
 use crate::extras::two_with_extras;
 use crate::{
-    append, at, begin, bound, commit, created, id, key, live, new_record, open, piece, say, settle,
-    take_back,
+    append, at, attempt, begin, bound, commit, created, id, key, live, new_record, open, piece,
+    resume, say, settle, take_back,
 };
 
 /// Runs SQL on the file behind the store's back.
@@ -22,7 +22,7 @@ pub(crate) fn tamper(path: &Path, sql: &str) {
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "sessions",
     "entries",
     "data",
@@ -32,6 +32,7 @@ const TABLES: [&str; 10] = [
     "partials",
     "revisions",
     "requests",
+    "resume",
     "branches",
 ];
 
@@ -244,6 +245,7 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
                 drop(store.entries(id, life, 0, 99).await);
                 drop(store.partial(id, life, Generation::new(3)).await);
                 drop(store.request(id, life, "ask").await);
+                drop(store.resume(id, life, "cli").await);
                 drop(store.branches(id, life).await);
                 drop(store.revisions(id, life).await);
                 for write in [
@@ -251,12 +253,15 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
                     say(4, piece(1, "x")),
                     settle(4, record.next_seq + 1, PartialFate::Drop),
                     take_back(1, record.version + 10),
+                    resume("cli", attempt("new")),
                 ] {
                     drop(store.write(id, life, write).await);
                 }
             }
         }
-        for what in [Forget::Revisions, Forget::Requests] {
+        for what in
+            [Forget::Revisions, Forget::Requests, Forget::ResumeHandles, Forget::RefusedHandles]
+        {
             drop(store.forget(what(at(1_000)), 9).await);
         }
         store.check().await.unwrap();

@@ -19,6 +19,7 @@ fn name(write: &Write) -> &'static str {
         Write::Append { .. } => "append",
         Write::PutData { .. } => "data",
         Write::TakeBack { .. } => "take_back",
+        Write::Resume { .. } => "resume",
         Write::Label { .. } => "label",
         Write::Standing { .. } => "standing",
         Write::Patch { .. } => "patch",

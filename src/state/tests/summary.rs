@@ -239,6 +239,7 @@ fn details(write: &Write) -> String {
         Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
         Write::PutData { version, .. } => format!(":data-v{version}"),
         Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
+        Write::Resume { .. } => ":handle".to_owned(),
         Write::Label { .. } => ":label".to_owned(),
         Write::Standing { standing, .. } => format!(":{}", standing.as_str()),
         Write::Patch { .. } => ":patch".to_owned(),

@@ -17,8 +17,8 @@ use bytes::Bytes;
 
 use super::{
     BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
-    Redo, Rig, START, STEER, StallRule, Target, Test, at, begin, begin_with, cancel, commit,
-    delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
+    Redo, Rig, START, STEER, StallRule, Target, Test, at, attempt, begin, begin_with, cancel,
+    commit, delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
     unavailable,
 };
 use crate::standing::SuspendReason;
@@ -26,7 +26,7 @@ use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 56] = [
+const INPUTS: [&str; 57] = [
     "reject",
     "queue",
     "queue-full",
@@ -49,6 +49,7 @@ const INPUTS: [&str; 56] = [
     "append",
     "data",
     "label",
+    "handle",
     "delete",
     "await-delete",
     "alarm-early",
@@ -188,6 +189,7 @@ fn input(name: &str) -> Input<Test> {
         "append" => change(Change::Append(vec![Bytes::from_static(b"appended")])),
         "data" => change(Change::Data(vec![DataChange { name: "mood".into(), value: None }])),
         "label" => change(Change::Label(None)),
+        "handle" => change(Change::Resume(Box::new(attempt()))),
         "delete" => delete(9),
         "await-delete" => Input::AwaitDelete { port: 9 },
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,

@@ -41,6 +41,7 @@ impl Shared {
         let mut index = self.index.lock();
         let (keys, filed) = self.with_life(id, incarnation, |life| {
             life.over = true;
+            self.unnote_resume(life);
             Ok((std::mem::take(&mut life.keys), life.filed.take()))
         })?;
         for key in keys {

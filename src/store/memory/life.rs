@@ -98,7 +98,7 @@ impl Life {
                 self.check_piece(generation, &piece)?;
                 self.extras.said(generation, &piece);
             }
-            Write::Commit { generation, first_seq, entries, data, version, at } => {
+            Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
                 self.check_next(first_seq)?;
                 self.close(generation)?;
                 self.extras.forget_partial(generation);
@@ -108,6 +108,9 @@ impl Life {
                 }
                 self.push(entries, Some(generation), false, at);
                 self.change(data);
+                for change in extra.iter().flat_map(|extra| &extra.resume) {
+                    self.extras.change_resume(change, at);
+                }
                 self.touch(version, at);
                 self.record.crashes = 0;
             }
@@ -129,6 +132,7 @@ impl Life {
                 self.change(changes);
                 self.touch(version, at);
             }
+            Write::Resume { change, at } => self.extras.change_resume(&change, at),
             Write::Label { label } => self.record.label = label,
             Write::Standing { standing, unused_since, used_at } => {
                 self.stand(standing, unused_since)?;

@@ -120,6 +120,22 @@ CREATE TABLE runs (
     fenced      INTEGER NOT NULL,
     crc         INTEGER NOT NULL
 ) STRICT;
+-- What is kept of the handles of one outside service. Without a handle, its columns are null.
+CREATE TABLE resume (
+    incarnation INTEGER NOT NULL,
+    provider    TEXT NOT NULL,
+    value       TEXT,
+    stored_at   INTEGER,
+    used_at     INTEGER,
+    attempts    INTEGER,
+    refused     BLOB,                              -- refused values, 24 bytes each (see `resume.rs`)
+    refused_at  INTEGER,                           -- of the newest
+    crc         INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX resume_by_provider ON resume (incarnation, provider);
+CREATE INDEX resume_by_use ON resume (used_at, incarnation, provider) WHERE used_at IS NOT NULL;
+CREATE INDEX resume_by_refusal ON resume (refused_at, incarnation, provider)
+    WHERE refused_at IS NOT NULL;
 
 CREATE TABLE branches (
     incarnation INTEGER NOT NULL,

@@ -10,13 +10,13 @@ use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
 use super::revision::{self, Interval};
-use super::{binding, branch, datum, entry, partial, request, standing, tombstone, turn};
+use super::{binding, branch, datum, entry, partial, request, resume, standing, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    BeginExtra, BranchRecord, Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord,
-    PartialFate, PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    BeginExtra, BranchRecord, Created, EntryMark, FenceReason, InputFate, NewRecord, PartialFate,
+    PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
 
@@ -96,12 +96,13 @@ pub(super) fn apply(
         Write::Partial { generation, piece } => {
             keep_piece(connection, &mut life, *generation, piece)?;
         }
-        Write::Commit { generation, first_seq, entries, data, version, at } => {
+        Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
             check_next(&life, *first_seq)?;
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
             push(connection, &mut life, entries, (Some(*generation), false), *at)?;
-            put_data(connection, &life, data)?;
+            datum::change(connection, incarnation, data)?;
+            resume::commit(connection, incarnation, extra.as_deref(), *at)?;
             touch(&mut life, *version, *at);
             life.forgive_crashes()?;
         }
@@ -122,13 +123,14 @@ pub(super) fn apply(
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
-            put_data(connection, &life, changes)?;
+            datum::change(connection, incarnation, changes)?;
             touch(&mut life, *version, *at);
         }
         Write::TakeBack { from, at } => {
             take_back(connection, &mut life, *from, *at)?;
             life.active_at = *at;
         }
+        Write::Resume { change, at } => return resume::put(connection, incarnation, change, *at),
         Write::Label { label } => life.label.clone_from(label),
         Write::Standing { standing, unused_since, used_at } => {
             standing::change(&mut life, *standing, *unused_since)?;
@@ -241,6 +243,7 @@ fn delete(
         "DELETE FROM partials WHERE incarnation = ?1",
         "DELETE FROM revisions WHERE incarnation = ?1",
         "DELETE FROM requests WHERE incarnation = ?1",
+        "DELETE FROM resume WHERE incarnation = ?1",
         "DELETE FROM branches WHERE incarnation = ?1",
     ] {
         connection.prepare_cached(statement)?.execute([incarnation.get().cast_signed()])?;
@@ -410,17 +413,6 @@ fn drop_partial(connection: &Connection, life: &Life, ended: &OpenTurn) -> rusql
         return Ok(());
     }
     partial::remove(connection, life.incarnation, ended.marker.generation)
-}
-
-/// Changes data.
-fn put_data(connection: &Connection, life: &Life, changes: &[DataChange]) -> rusqlite::Result<()> {
-    for DataChange { name, value } in changes {
-        match value {
-            Some(value) => datum::put(connection, life.incarnation, name, value)?,
-            None => datum::remove(connection, life.incarnation, name)?,
-        }
-    }
-    Ok(())
 }
 
 /// Takes over the counters of a write.

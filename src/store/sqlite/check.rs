@@ -5,14 +5,14 @@ use rusqlite::{Connection, Row};
 use super::failure::Setback;
 use super::row::{self, Table};
 use super::{
-    binding, branch, datum, entry, partial, query, request, revision, run, tombstone, turn,
+    binding, branch, datum, entry, partial, query, request, resume, revision, run, tombstone, turn,
 };
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
 const MAX_PROBLEMS: usize = 1_000;
 
 /// Rows that contradict each other: a line, and the statement that finds those it is about.
-const CONTRADICTIONS: [(&str, &str); 15] = [
+const CONTRADICTIONS: [(&str, &str); 16] = [
     (
         "`sessions` row % counts other entries than there are",
         "SELECT id FROM sessions AS s WHERE entries <> \
@@ -62,6 +62,11 @@ const CONTRADICTIONS: [(&str, &str); 15] = [
     (
         "`requests` has rows of life %, which is not there",
         "SELECT DISTINCT incarnation FROM requests \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`resume` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM resume \
          WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
     ),
     (
@@ -170,6 +175,7 @@ fn is_intact(table: Table, row: &Row<'_>) -> bool {
         Table::Partials => partial::read(row).is_some(),
         Table::Revisions => revision::read(row).is_some(),
         Table::Requests => request::read(row).is_some(),
+        Table::Resume => resume::read(row).is_some(),
         Table::Branches => branch::read(row).is_some(),
         Table::Runs => run::read(row).is_some(),
     }

@@ -12,12 +12,12 @@ use super::life::Life;
 use super::range::Range;
 use super::revision;
 use super::row::{self, Table};
-use super::{branch, datum, entry, partial, request, tombstone, turn};
+use super::{branch, datum, entry, partial, request, resume, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::store::{
-    BranchRecord, FenceReason, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
-    StoreError, StoredEntry, StoredPartial, TurnRecord,
+    BranchRecord, FenceReason, Found, Record, RecordFilter, RecordPage, RequestRecord,
+    ResumeRecord, Revision, StoreError, StoredEntry, StoredPartial, TurnRecord,
 };
 
 /// [`Store::look_up`](crate::store::Store::look_up).
@@ -115,6 +115,21 @@ pub(super) fn request(
     intact(request::find(&snapshot, incarnation, key)?, || {
         Table::Requests.damaged(format_args!("{key:?} of {id} (life {})", incarnation.get()))
     })
+}
+
+/// [`Store::resume`](crate::store::Store::resume).
+pub(super) fn resume(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    provider: &str,
+) -> Result<ResumeRecord, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    let found = intact(resume::find(&snapshot, incarnation, provider)?, || {
+        Table::Resume.damaged(format_args!("{provider:?} of {id} (life {})", incarnation.get()))
+    });
+    Ok(found?.unwrap_or_default())
 }
 
 /// [`Store::branches`](crate::store::Store::branches).

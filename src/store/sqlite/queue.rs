@@ -86,6 +86,8 @@ impl fmt::Display for Operation {
                 Forget::Tombstones(_) => "the removal of old tombstones",
                 Forget::Revisions(_) => "the removal of old revisions",
                 Forget::Requests(_) => "the removal of old requests",
+                Forget::ResumeHandles(_) => "the removal of old resume handles",
+                Forget::RefusedHandles(_) => "the removal of old refusals of resume handles",
             }),
         }
     }

@@ -32,6 +32,8 @@ pub(super) enum Table {
     Revisions,
     /// One row a begin that was asked for under a name.
     Requests,
+    /// One row an outside service of whose handles something is kept.
+    Resume,
     /// One row a turn beside its siblings.
     Branches,
     /// One row a run of the process.
@@ -40,7 +42,7 @@ pub(super) enum Table {
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
@@ -50,6 +52,7 @@ impl Table {
         Self::Partials,
         Self::Revisions,
         Self::Requests,
+        Self::Resume,
         Self::Branches,
         Self::Runs,
     ];
@@ -66,6 +69,7 @@ impl Table {
             Self::Partials => "partials",
             Self::Revisions => "revisions",
             Self::Requests => "requests",
+            Self::Resume => "resume",
             Self::Branches => "branches",
             Self::Runs => "runs",
         }
@@ -86,6 +90,9 @@ impl Table {
             Self::Partials => "incarnation, generation, first, chunks, text, crc",
             Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
             Self::Requests => "incarnation, key, generation, digest, at, crc",
+            Self::Resume => {
+                "incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc"
+            }
             Self::Branches => "incarnation, generation, parent, crc",
             Self::Runs => {
                 "number, instance, started_at, stopped_at, finished, cancelled, aborted, fenced, crc"

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::{request, revision, run, tombstone};
+use super::{request, resume, revision, run, tombstone};
 use crate::rt::{AtomicU64, Ordering};
 use crate::store::{Forget, StoreError};
 
@@ -124,6 +124,8 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
             Forget::Tombstones(now) => tombstone::forget(connection, *now, *limit)?,
             Forget::Revisions(at) => revision::forget(connection, *at, *limit)?,
             Forget::Requests(at) => request::forget(connection, *at, *limit)?,
+            Forget::ResumeHandles(at) => resume::forget_handles(connection, *at, *limit)?,
+            Forget::RefusedHandles(at) => resume::forget_refused(connection, *at, *limit)?,
         })),
     }
 }

@@ -27,6 +27,9 @@ pub struct RecoveryReport {
     pub suspended: Vec<SuspendedSession>,
     /// What was removed because its time was over.
     pub swept: Swept,
+    /// How many handles of outside services had expired and were dropped; see
+    /// [`ResumeConfig::max_age`](crate::ResumeConfig::max_age).
+    pub resume_handles_swept: usize,
     /// Rows that could not be read, each told by table and id. They were left as they are.
     pub damaged: Vec<String>,
     /// How long it took.

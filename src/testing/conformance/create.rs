@@ -115,6 +115,7 @@ pub(super) async fn reads_are_fenced(rig: &Rig, life: &Record) -> Verdict {
     let partial = rig.store().partial(id, incarnation, Generation::new(1)).await;
     refused_for("partial", &partial, &gone)?;
     refused_for("request", &rig.store().request(id, incarnation, "ask").await, &gone)?;
+    refused_for("resume", &rig.store().resume(id, incarnation, "cli").await, &gone)?;
     refused_for("branches", &rig.store().branches(id, incarnation).await, &gone)?;
     refused_for("revisions", &rig.store().revisions(id, incarnation).await, &gone)
 }

@@ -192,6 +192,7 @@ impl Side {
                 let life = self.life(life);
                 told(store.request(&life.id, life.incarnation, key).await)
             }
+            Step::Resume { life, provider } => self.resume(self.life(life), provider).await,
             Step::Branches(life) => {
                 let life = self.life(life);
                 told(store.branches(&life.id, life.incarnation).await)
@@ -202,6 +203,11 @@ impl Side {
             }
             Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
+    }
+
+    /// What is kept of a service, in words.
+    async fn resume(&self, life: &Record, provider: &str) -> String {
+        told(self.rig.store().resume(&life.id, life.incarnation, provider).await)
     }
 
     /// Gives a life that was made its number.

@@ -221,9 +221,16 @@ async fn a_closed_store_refuses_everything(rig: Rig) -> Verdict {
     let turn = Generation::new(1);
     closed("partial", &store.partial(id, incarnation, turn).await)?;
     closed("request", &store.request(id, incarnation, "x").await)?;
+    closed("resume", &store.resume(id, incarnation, "cli").await)?;
     closed("branches", &store.branches(id, incarnation).await)?;
     closed("revisions", &store.revisions(id, incarnation).await)?;
-    for what in [Forget::Tombstones, Forget::Revisions, Forget::Requests] {
+    for what in [
+        Forget::Tombstones,
+        Forget::Revisions,
+        Forget::Requests,
+        Forget::ResumeHandles,
+        Forget::RefusedHandles,
+    ] {
         closed("forget", &store.forget(what(at(0)), 10).await)?;
     }
     let instance = InstanceId::from_random(1);

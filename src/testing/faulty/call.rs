@@ -24,6 +24,8 @@ pub enum StoreCall {
     PutData,
     /// [`Write::TakeBack`].
     TakeBack,
+    /// [`Write::Resume`].
+    Resume,
     /// [`Write::Label`].
     Label,
     /// [`Write::Standing`].
@@ -56,6 +58,8 @@ pub enum StoreCall {
     Branches,
     /// [`Store::revisions`](crate::store::Store::revisions).
     Revisions,
+    /// [`Store::resume`](crate::store::Store::resume).
+    ReadResume,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Tombstones`].
     ForgetTombstones,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Revisions`].
@@ -66,6 +70,10 @@ pub enum StoreCall {
     OpenRun,
     /// [`Store::close_run`](crate::store::Store::close_run).
     CloseRun,
+    /// [`Store::forget`](crate::store::Store::forget) of [`Forget::ResumeHandles`].
+    ForgetResumeHandles,
+    /// [`Store::forget`](crate::store::Store::forget) of [`Forget::RefusedHandles`].
+    ForgetRefusedHandles,
     /// [`Store::check`](crate::store::Store::check).
     Check,
     /// [`Store::close`](crate::store::Store::close).
@@ -84,6 +92,7 @@ impl StoreCall {
             Write::Append { .. } => Self::Append,
             Write::PutData { .. } => Self::PutData,
             Write::TakeBack { .. } => Self::TakeBack,
+            Write::Resume { .. } => Self::Resume,
             Write::Label { .. } => Self::Label,
             Write::Standing { .. } => Self::Standing,
             Write::Patch { .. } => Self::Patch,
@@ -97,6 +106,8 @@ impl StoreCall {
             Forget::Tombstones(_) => Self::ForgetTombstones,
             Forget::Revisions(_) => Self::ForgetRevisions,
             Forget::Requests(_) => Self::ForgetRequests,
+            Forget::ResumeHandles(_) => Self::ForgetResumeHandles,
+            Forget::RefusedHandles(_) => Self::ForgetRefusedHandles,
         }
     }
 
@@ -113,6 +124,7 @@ impl StoreCall {
                 | Self::Append
                 | Self::PutData
                 | Self::TakeBack
+                | Self::Resume
                 | Self::Label
                 | Self::Standing
                 | Self::Patch

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use self::finding::Last;
 use super::super::{
     ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
-    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Settings,
-    Special, StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown,
-    settings, unavailable,
+    InputFate, Moment, PULSES, PartialPolicy, Phase, Replied, SAID, SessionId, SessionState,
+    Settings, Special, StoreError, Target, Test, Ticket, Timestamp, Write, attempt, beat, commit,
+    outcome_unknown, settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
@@ -215,7 +215,8 @@ impl Driver {
         let port = self.port();
         let entry = |number| Bytes::from(format!("reply {port}.{number}"));
         let entries = (0..entries).map(entry).collect();
-        self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
+        let reply = Replied { entries, ..Replied::default() };
+        self.apply(Input::Commit { generation, reply, port });
     }
 
     /// One of the open turns makes progress.
@@ -239,9 +240,10 @@ impl Driver {
             16 => Change::Patch(Patch::Pinned(true)),
             0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
             1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
+            17 => Change::Resume(Box::new(attempt())),
             _ => Change::Label(Some(format!("label {port}"))),
         };
-        if !matches!(change, Change::Stand(_) | Change::Patch(_)) {
+        if !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::Resume(_)) {
             self.uses.insert(port);
         }
         self.apply(Input::Change { change, port });

@@ -290,9 +290,9 @@ impl Model {
                 let verdict = self.verdict(&begin, request.draining);
                 self.newcomer = Some((begin, verdict));
             }
-            Input::Commit { generation, entries, port, .. } => {
+            Input::Commit { generation, reply, port } => {
                 self.owed.insert(*port);
-                let answer = self.commit(*generation, entries, *port);
+                let answer = self.commit(*generation, &reply.entries, *port);
                 self.settles.insert(*port, answer);
             }
             Input::Fail { generation, fate, port } => {
@@ -389,6 +389,7 @@ impl Model {
                 }
                 self.take_back(*redo);
             }
+            Change::Resume(_) => {}
         }
         let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
         self.changes.insert(port, changed);

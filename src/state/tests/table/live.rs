@@ -13,6 +13,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | change:append#1v1
 data: => live | change:data-v1
 label: => live | change:label
+handle: => live | change:handle
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -57,6 +58,7 @@ cancel-77: cancelled(none)
 append: => live t1s | *begin1 change:append#2v1
 data: => live t1s | *begin1 change:data-v1
 label: => live t1s | *begin1 change:label
+handle: => live t1s | *begin1 change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 ok: begun(b1 t1 ~1) => live t1r
@@ -102,6 +104,7 @@ cancel-77: cancelled(none)
 append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
 label: => live t1r | change:label
+handle: => live t1r | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -142,6 +145,7 @@ cancel-77: cancelled(none)
 append: => live t1c | change:append#2v1
 data: => live t1c | change:data-v1
 label: => live t1c | change:label
+handle: => live t1c | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
@@ -183,6 +187,7 @@ cancel-77: cancelled(none)
 append: => live t1c | *begin1 change:append#2v1
 data: => live t1c | *begin1 change:data-v1
 label: => live t1c | *begin1 change:label
+handle: => live t1c | *begin1 change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live | *begin1 settle1:cancelled_stopped/keep

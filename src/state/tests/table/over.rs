@@ -9,7 +9,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing d1 | *delete
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing d1 | *delete
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle: changed(c9 closing)
 delete await-delete: => closing d1 d9 !1 | *delete
 ok no-such-life: bury deleted(d1 deleted) => gone !1
 unavailable: deleted(d1 unavailable) => closing failed !1
@@ -32,7 +32,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing failed
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing failed
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle: changed(c9 closing)
 delete: => closing d9 !1 | delete
 await-delete: deleted(d9 unavailable)
 ok unavailable unknown no-such-life:
@@ -51,7 +51,7 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version:
 leave-queue alarm-early alarm-abort alarm-late drop panic:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle: changed(c9 closing)
 delete await-delete: => closing d1 d9 | *begin1 delete
 ok: refused(b1 closing) => closing d1 | delete
 unavailable: refused(b1 unavailable) deleted(d1 unavailable) => closing failed
@@ -74,7 +74,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => gone
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => gone
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 gone)
+append data label handle: changed(c9 gone)
 delete await-delete: deleted(d9 already)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
@@ -94,7 +94,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale store_failed) => left
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => left
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 left)
+append data label handle: changed(c9 left)
 delete await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch

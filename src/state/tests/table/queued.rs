@@ -23,6 +23,7 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 can
 append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
+handle: => live t1r q2 | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -64,6 +65,7 @@ cancel-all: cancelled([1] already) refused(b2 cancelled stopped) => live t1c
 append: => live t1c q2 | change:append#2v1
 data: => live t1c q2 | change:data-v1
 label: => live t1c q2 | change:label
+handle: => live t1c q2 | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -108,6 +110,7 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2
 append: => live p1r p2r | change:append#3v1
 data: => live p1r p2r | change:data-v1
 label: => live p1r p2r | change:label
+handle: => live p1r p2r | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -151,6 +154,7 @@ cancel-all: alarm(105) alarm(107) tell(~2 stopped) cancelled([2]) => live t2c !1
 append: => live t2r !1 | change:append#3v1
 data: => live t2r !1 | change:data-v1
 label: => live t2r !1 | change:label
+handle: => live t2r !1 | change:handle
 delete: fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -186,6 +190,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *commit1 change:append#3v2
 data: => live | *commit1 change:data-v2
 label: => live | *commit1 change:label
+handle: => live | *commit1 change:handle
 delete: => closing d9 | *commit1 delete
 await-delete: deleted(d9 left)
 ok: end(~1 committed) settled(s1 committed #2 v1) => live
@@ -222,6 +227,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *settle1:failed change:append#2v1
 data: => live | *settle1:failed change:data-v1
 label: => live | *settle1:failed change:label
+handle: => live | *settle1:failed change:handle
 delete: => closing d9 | *settle1:failed delete
 await-delete: deleted(d9 left)
 ok: end(~1 failed) settled(s1 failed) => live
@@ -258,6 +264,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | settle3:interrupted/keep change:append#2v1
 data: => live | settle3:interrupted/keep change:data-v1
 label: => live | settle3:interrupted/keep change:label
+handle: => live | settle3:interrupted/keep change:handle
 delete: => closing d9 | settle3:interrupted/keep delete
 await-delete: deleted(d9 left)
 ok: => live

@@ -21,6 +21,7 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 can
 append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
+handle: => live t1r q2 | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late leave-echo keep-77 take-77 ok unavailable unknown no-such-life:
@@ -61,6 +62,7 @@ cancel-77: cancelled(none)
 append: => live t1r | *steer1 change:append#3v1
 data: => live t1r | *steer1 change:data-v1
 label: => live t1r | *steer1 change:label
+handle: => live t1r | *steer1 change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *steer1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -105,6 +107,7 @@ cancel-77: cancelled(none)
 append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
 label: => live t1r | change:label
+handle: => live t1r | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -148,6 +151,7 @@ cancel-77: cancelled(none)
 append: => live t1s e3 | *begin1 change:append#2v1
 data: => live t1s e3 | *begin1 change:data-v1
 label: => live t1s e3 | *begin1 change:label
+handle: => live t1s e3 | *begin1 change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 e3 | *begin1 delete
 await-delete: deleted(d9 left)
 branch: opened(t2) => live t1s b2s e3 | *begin1 begin2#2^0
@@ -192,6 +196,7 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b3 can
 append: => live t1r q2 e3 | change:append#2v1
 data: => live t1r q2 e3 | change:data-v1
 label: => live t1r q2 e3 | change:label
+handle: => live t1r q2 e3 | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b3 closing) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late keep-77 take-1 take-77 ok unavailable unknown no-such-life:
@@ -234,6 +239,7 @@ cancel-77: cancelled(none)
 append: => live b1r | change:append#2v1
 data: => live b1r | change:data-v1
 label: => live b1r | change:label
+handle: => live b1r | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -276,6 +282,7 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2
 append: => live b1r b2r b3r | change:append#4v1
 data: => live b1r b2r b3r | change:data-v1
 label: => live b1r b2r b3r | change:label
+handle: => live b1r b2r b3r | change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) fence(~3 deleted) end(~3 cancelled_deleted) => closing d9 !1 !2 !3 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3 model 2/2 silence)
@@ -317,6 +324,7 @@ cancel-77: cancelled(none)
 append: => live t1r | *partial1 change:append#2v1
 data: => live t1r | *partial1 change:data-v1
 label: => live t1r | *partial1 change:label
+handle: => live t1r | *partial1 change:handle
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *partial1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -349,6 +357,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *partial1 settle1:abandoned/keep~3+1 change:append#2v1
 data: => live | *partial1 settle1:abandoned/keep~3+1 change:data-v1
 label: => live | *partial1 settle1:abandoned/keep~3+1 change:label
+handle: => live | *partial1 settle1:abandoned/keep~3+1 change:handle
 delete: => closing d9 | *partial1 settle1:abandoned/keep~3+1 delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
