@@ -2,6 +2,7 @@
 
 mod ending;
 mod idle;
+mod recovery;
 mod resume;
 mod stored;
 mod streams;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
+pub use self::recovery::RecoveryConfig;
 pub use self::resume::ResumeConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
@@ -62,6 +64,8 @@ pub struct Config {
     pub resume: ResumeConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
+    /// What a start does after a crash.
+    pub recovery: RecoveryConfig,
 }
 
 /// What happens when something is to be written to an id that nobody knows. Reads never create, and
@@ -94,6 +98,7 @@ impl Default for Config {
             kept: KeepConfig::default(),
             resume: ResumeConfig::default(),
             tombstones: TombstoneConfig::default(),
+            recovery: RecoveryConfig::default(),
         }
     }
 }
@@ -168,6 +173,7 @@ impl Config {
         let (wait, rule) = (self.limits.turn_wait, "it must be at most 24h");
         span("limits.turn_wait", wait, Duration::ZERO, day, rule)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
+        self.recovery.validate()?;
         let rule = "it must be between 1s and 100 years";
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
         span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
@@ -225,6 +231,11 @@ mod tests {
         let (tool, action) = (Duration::ZERO, StallAction::Act);
         assert_eq!(config.stalls, StallConfig { tool, action, ..StallConfig::default() });
         assert_eq!(config.tombstones, TombstoneConfig::default());
+    }
+
+    #[test]
+    fn a_store_keeps_as_many_runs_as_starts_may_be_counted() {
+        assert_eq!(recovery::MAX_RESTARTS as usize, crate::store::KEPT_RUNS - 1);
     }
 
     // X2
@@ -301,6 +312,9 @@ mod tests {
             ("[prune]\nhook_timeout = \"0s\"", "prune.hook_timeout"),
             ("[prune]\nfinalize_attempts = 0", "prune.finalize_attempts"),
             ("[prune]\ndelete_closed_after = \"1ms\"", "prune.delete_closed_after"),
+            ("[recovery]\nresume_within = \"200years\"", "recovery.resume_within"),
+            ("[recovery]\nmax_restarts = 32", "recovery.max_restarts"),
+            ("[recovery]\nloop_window = \"0s\"", "recovery.loop_window"),
             ("[resume]\nmax_age = \"999ms\"", "resume.max_age"),
             ("[resume]\nmax_age = \"200years\"", "resume.max_age"),
             ("[resume]\nmax_value_bytes = 0", "resume.max_value_bytes"),

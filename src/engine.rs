@@ -17,10 +17,11 @@ use crate::metrics::Counts;
 use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
-use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner, TaskTracker};
+use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner};
 use crate::state::{Length, Size};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
+use crate::tasks::Tasks;
 
 /// Shared by a supervisor and its sessions.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ pub(crate) struct Engine {
     pub(crate) instance: InstanceId,
     /// Starts tasks.
     pub(crate) spawner: Spawner,
-    /// The tasks that run turns.
-    pub(crate) tasks: TaskTracker,
+    /// The tasks that work on turns.
+    pub(crate) tasks: Tasks,
     /// The streams of turns that are over.
     pub(crate) shelf: Shelf,
     /// Where the numbers of turns go on in sessions that are loaded.
@@ -107,7 +108,7 @@ impl Engine {
             admission,
             partial_entry,
             spawner,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             shelf,
             numbers: Numbers::new(),
             counts: Counts::default(),

@@ -50,6 +50,9 @@
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
 //! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/kill_every_step.rs`, `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
+//! | the process crashes again and again over one conversation | that one is suspended at the third start, with the reason; the others go on | `tests/runs.rs` |
+//! | a shutdown is asked for, also from within a turn | what runs is waited for, told, aborted and fenced, each with its own deadline, and told of; the next start knows that this run ended in good order | `tests/shutdown.rs`, `tests/runs.rs` |
+//! | a second process opens the file | it is told who has it; a dead owner blocks nobody | `tests/sqlite_store/owner.rs` |
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
@@ -109,6 +112,7 @@ mod state;
 pub mod store;
 mod stream;
 mod supervisor;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
@@ -119,8 +123,8 @@ pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
     ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, ResumeConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig,
-    UnknownPolicy,
+    PruneConfig, RecoveryConfig, ResumeConfig, StallAction, StallConfig, StreamConfig,
+    TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -144,14 +148,18 @@ pub use session::{
     SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
-pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
+pub use store::{
+    CleanStop, DrainCounts, EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
+    StoreError,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, BindError, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy,
-    Lookup, NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
-    ShutdownReport, StartError, Supervisor, SupervisorBuilder,
+    AuditReport, BindError, CreateError, DrainEnd, DrainedSession, DrainedTurn, ExpiredSession,
+    Explanation, Fate, Inspection, KeptBy, LastRun, Lookup, NewSession, OpenError, Opened,
+    PruneReport, ReadError, RecoveryReport, SettledTurn, ShutdownOptions, ShutdownReport,
+    StartError, Supervisor, SupervisorBuilder, SuspendedSession, Swept,
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{

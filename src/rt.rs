@@ -25,7 +25,6 @@ pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::task::coop::consume_budget;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
-pub(crate) use tokio_util::task::TaskTracker;
 
 /// Starts tasks on the runtime that the supervisor was started on, from any thread.
 #[derive(Clone, Debug)]

@@ -193,7 +193,7 @@ impl Slot {
     /// has to wait in the queue.
     pub(crate) fn begin(
         self: &Arc<Self>,
-        request: BeginRequest,
+        mut request: BeginRequest,
         permit: Option<Permit>,
         now: Now,
     ) -> (bool, Answered<Begun>) {
@@ -207,6 +207,8 @@ impl Slot {
         };
         // One that may have to wait for a permit is told by who brings that.
         let here = !matches!(pass, Pass::Ask { .. }) && self.writer.is_some() && state.is_quiet();
+        // With the lock held: a shutdown that looks at the session later sees what is admitted here.
+        request.draining = self.engine.is_draining();
         let (port, receiver) = Asker::new(here);
         let input = Input::Begin { request, port, stream, pass };
         let write = self.step_locked(state, input, &mut errand);

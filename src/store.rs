@@ -20,6 +20,7 @@ mod lane;
 mod memory;
 mod record;
 mod resume;
+mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod write;
@@ -45,6 +46,7 @@ pub use resume::{
     MAX_REFUSED, RefusedHandle, ResumeAction, ResumeChange, ResumeRecord, StoredHandle,
     resume_digest,
 };
+pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
@@ -53,7 +55,7 @@ pub use write::{
 };
 
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::Arc;
 
@@ -208,6 +210,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Removes up to `limit` of what is kept for a time, oldest first; answers how many. What is damaged
     /// stays until its session is deleted.
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>>;
+
+    /// Notes a run of the process that starts at `at`, as the newest, and answers what there is, in one
+    /// transaction. Of more than [`KEPT_RUNS`] the oldest goes. An instance may be noted twice; it is
+    /// another run then.
+    ///
+    /// A damaged row never fails it. It is called once, before anything else, and may cost something for
+    /// each session that there is, but less than a listing by far.
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>>;
+
+    /// Marks the newest run as ended in good order; again replaces the mark. [`FenceReason::RunOver`]
+    /// unless it is that of `instance`: a later start has been told already that it was not marked.
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>>;
 
     /// Looks at everything, and answers with what is damaged, a line each; empty is well.
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>>;

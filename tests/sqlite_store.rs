@@ -19,6 +19,8 @@ mod file;
 mod group;
 #[path = "sqlite_store/kill.rs"]
 mod kill;
+#[path = "sqlite_store/owner.rs"]
+mod owner;
 #[path = "sqlite_store/room.rs"]
 mod room;
 

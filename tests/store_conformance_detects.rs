@@ -13,18 +13,21 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Bound, BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found,
-    InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage,
-    RequestRecord, ResumeAction, ResumeRecord, Revision, Store, StoreError, StoreFuture,
-    StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DataChange, DuePage, DueQuery, EntryMark,
+    FenceReason, Forget, Found, InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record,
+    RecordFilter, RecordPage, RequestRecord, ResumeAction, ResumeRecord, Revision, RunsFound,
+    Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
-use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
+use session_supervisor::{
+    Generation, Incarnation, InstanceId, SessionId, SessionKey, Timestamp, TurnOutcome,
+};
 
 /// What a [`Broken`] store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,10 @@ enum Bug {
     KeepsTheFirstRequest,
     /// Lists branches by their parents.
     SortsBranchesByParent,
+    /// Marks a run although a newer one was noted.
+    MarksRunsThatAreOver,
+    /// Counts sessions that were deleted.
+    CountsDeletedSessions,
     /// Keeps a handle that was refused.
     KeepsRefusedHandles,
     /// Drops a handle whatever it was used for since.
@@ -103,7 +110,7 @@ enum Bug {
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 30] = [
+    const ALL: [(Self, &'static str); 37] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -130,6 +137,8 @@ impl Bug {
         (Self::ForgetsRequestsTooEarly, "requests_are_forgotten_by_their_time_and_up_to_a_limit"),
         (Self::KeepsTheFirstRequest, "a_repeated_request_takes_the_place_of_the_first"),
         (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
+        (Self::MarksRunsThatAreOver, "a_run_that_is_not_the_newest_cannot_be_marked"),
+        (Self::CountsDeletedSessions, "a_run_finds_how_many_sessions_there_are"),
         (Self::KeepsRefusedHandles, "a_refused_value_is_not_kept_again_and_a_newer_one_stays"),
         (Self::DropsHandlesInUse, "a_handle_that_was_used_since_is_not_dropped"),
         (Self::LosesHandlesOfCommits, "a_commit_keeps_handles_with_the_reply_or_not_at_all"),
@@ -161,6 +170,8 @@ struct Broken {
     asked: Mutex<HashMap<(Incarnation, String), RequestRecord>>,
     /// The entries of every revision that there ever was.
     taken: Mutex<HashMap<Incarnation, Vec<StoredEntry>>>,
+    /// How many sessions were created.
+    created: AtomicU64,
 }
 
 impl Broken {
@@ -175,6 +186,7 @@ impl Broken {
             said: Mutex::default(),
             asked: Mutex::default(),
             taken: Mutex::default(),
+            created: AtomicU64::new(0),
         }
     }
 
@@ -307,6 +319,7 @@ impl Store for Broken {
         if self.bug == Bug::KeepsTombstonesTooLong {
             new.at = Timestamp::from_millis(new.at.as_millis() - 1);
         }
+        self.created.fetch_add(1, Ordering::Relaxed);
         self.inner.create(new)
     }
 
@@ -585,6 +598,34 @@ impl Store for Broken {
                 self.inner.forget(Forget::ResumeHandles(late), limit)
             }
             what => self.inner.forget(what, limit),
+        }
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        StoreFuture::ready(now(self.inner.open_run(instance, at)).map(|mut found| {
+            if self.bug == Bug::CountsDeletedSessions {
+                found.sessions = self.created.load(Ordering::Relaxed);
+            }
+            found
+        }))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        match now(self.inner.close_run(instance, stop)) {
+            Err(StoreError::Fenced { reason: FenceReason::RunOver })
+                if self.bug == Bug::MarksRunsThatAreOver =>
+            {
+                StoreFuture::ready(Ok(()))
+            }
+            answer => StoreFuture::ready(answer),
         }
     }
 

@@ -22,16 +22,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane,
-    NewRecord, RequestRecord, ResumeRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, FenceReason, Forget,
+    Found, Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, Lookup, RecordFilter,
-    RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp, Turn,
-    TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, InstanceId, Lookup,
+    RecordFilter, RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp,
+    Turn, TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, key, poll_once, quiet, read_out, says, settled, texts,
@@ -524,6 +524,12 @@ impl Store for PanickingStore {
     }
     fn forget(&self, what: Forget, limit: usize) -> Answer<usize> {
         self.inner.forget(what, limit)
+    }
+    fn open_run(&self, instance: InstanceId, at: Timestamp) -> Answer<RunsFound> {
+        self.inner.open_run(instance, at)
+    }
+    fn close_run(&self, instance: InstanceId, stop: CleanStop) -> Answer<()> {
+        self.inner.close_run(instance, stop)
     }
     fn check(&self) -> Answer<Vec<String>> {
         self.inner.check()

@@ -139,7 +139,7 @@ impl<E: Content> Session<E> {
                 input: input.take(),
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
-                draining: engine.is_draining(),
+                draining: false,
                 abort_after: engine.config.turns.abort_after,
                 special,
             };

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use super::Slot;
 use super::idle::Stay;
 use crate::flight::Flight;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Incarnation, SessionId, StreamId};
+use crate::outcome::TurnOutcome;
 use crate::rt::{Arc, Weak};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
@@ -38,6 +39,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
 
     /// Something ended while the supervisor shuts down.
     fn stirred(&self);
+
+    /// Something happened to turn `turn` of the slot while the supervisor shuts down.
+    fn drains(&self, slot: &Slot, turn: StreamId, step: DrainStep);
 
     /// The tombstone of this life of the session, if it stands in memory.
     fn tombstone(&self, id: &SessionId, incarnation: Incarnation) -> Option<Tombstone>;
@@ -84,6 +88,23 @@ pub(crate) enum Claim<'a> {
     Taken,
     /// It was deleted.
     Gone(Tombstone),
+}
+
+/// What happens to a turn while the supervisor shuts down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DrainStep {
+    /// It was found open.
+    Found,
+    /// It was told to end.
+    Told,
+    /// Its work was dropped.
+    Aborted,
+    /// It was taken from its holder.
+    Fenced,
+    /// It is about to be, and its holder is not to hear of it.
+    Spared,
+    /// It has ended, and the store knows.
+    Ended(TurnOutcome),
 }
 
 /// What is under an id whose slot was left.

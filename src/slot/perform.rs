@@ -7,12 +7,12 @@ use super::answer::Errand;
 use crate::clock::Now;
 use crate::id::{Generation, SessionId, StreamId};
 use crate::metrics::Counts;
-use crate::outcome::TurnOutcome;
+use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
 use crate::rt::Arc;
 use crate::slot::actor;
 use crate::slot::hold::Hold;
-use crate::slot::house::House;
+use crate::slot::house::{DrainStep, House};
 use crate::standing::Standing;
 use crate::state::{BeginRefusal, Effect, Input, LeaveReason, Settlement, Stall};
 use crate::stream::{Said, Stream};
@@ -52,24 +52,9 @@ impl Slot {
                     port.give(Err(BeginRefusal::Steered { by: generation, seq }), begun);
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
-                Effect::Tell { stream, reason } => {
-                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
-                        from = "running", to = "cancelling", "a turn is told to end");
-                    self.engine.counts.told(reason);
-                    stream.tell(reason);
-                }
-                Effect::Abort { stream, reason } => {
-                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
-                        from = "cancelling", to = "aborted", "a turn's work is to be dropped");
-                    self.engine.counts.aborted(reason);
-                    stream.abort(reason);
-                }
-                Effect::Fence { stream, reason } => {
-                    tracing::debug!(session = %self.tip(), stream = name(&stream), %reason,
-                        from = phase(&stream), to = "fenced", "a turn is fenced");
-                    self.engine.counts.fenced(reason);
-                    stream.abort(reason);
-                }
+                Effect::Tell { stream, reason } => self.tell(&stream, reason),
+                Effect::Abort { stream, reason } => self.abort(&stream, reason),
+                Effect::Fence { stream, reason } => self.fence(&stream, reason),
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
                 Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
@@ -79,6 +64,11 @@ impl Slot {
                 Effect::Leave { reason } => self.leave(reason),
             }
         }
+        self.stir();
+    }
+
+    /// Tells a shutdown that something may have ended.
+    pub(crate) fn stir(self: &Arc<Self>) {
         if self.engine.is_draining() {
             self.with_house(|house, _| house.stirred());
         }
@@ -90,7 +80,16 @@ impl Slot {
             tracing::debug!(session = %self.tip(), behind = %holder.stream, held_for = ?holder.age,
                 phase = %holder.phase, "a begin waits");
         } else {
-            tracing::debug!(session = %self.id, "a begin waits for a permit");
+            tracing::debug!(session = %self.tip(), "a begin waits for a permit");
+        }
+    }
+
+    /// Tells a shutdown what happens to a turn.
+    fn drains(self: &Arc<Self>, stream: &Stream, step: DrainStep) {
+        if self.engine.is_draining()
+            && let Some(turn) = stream.name()
+        {
+            self.with_house(|house, slot| house.drains(slot, turn, step));
         }
     }
 
@@ -102,6 +101,33 @@ impl Slot {
             "a turn takes the slot");
     }
 
+    /// A turn is told to end.
+    fn tell(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.tip(), stream = name(stream), %reason, from = "running",
+            to = "cancelling", "a turn is told to end");
+        self.engine.counts.told(reason);
+        self.drains(stream, DrainStep::Told);
+        stream.tell(reason);
+    }
+
+    /// A turn that was told to end has not.
+    fn abort(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.tip(), stream = name(stream), %reason, from = "cancelling",
+            to = "aborted", "a turn's work is to be dropped");
+        self.engine.counts.aborted(reason);
+        self.drains(stream, DrainStep::Aborted);
+        stream.abort(reason);
+    }
+
+    /// A turn is ended over its holder's head.
+    fn fence(self: &Arc<Self>, stream: &Stream, reason: CancelReason) {
+        tracing::debug!(session = %self.tip(), stream = name(stream), %reason, from = phase(stream),
+            to = "fenced", "a turn is fenced");
+        self.engine.counts.fenced(reason);
+        self.drains(stream, DrainStep::Fenced);
+        stream.abort(reason);
+    }
+
     /// A turn is stuck.
     fn stalled(&self, stream: &Stream, stall: &Stall) {
         let (phase, budget) = (stall.work, stall.budget.as_str());
@@ -111,13 +137,14 @@ impl Slot {
     }
 
     /// A turn is over.
-    fn ended(&self, stream: &Arc<Stream>, outcome: TurnOutcome, now: Now) {
+    fn ended(self: &Arc<Self>, stream: &Arc<Stream>, outcome: TurnOutcome, now: Now) {
         let took = now.moment.since(stream.since());
         let taken = stream.taken();
         self.engine.counts.ended(outcome, took.as_secs_f64(), taken);
         tracing::debug!(session = %self.tip(), stream = name(stream), reason = %outcome, ?took,
             from = phase(stream), to = "ended", "a turn is over");
         stream.end(outcome);
+        self.drains(stream, DrainStep::Ended(outcome));
         // One whose end was stored was shelved under the lock. Not again here: a delete may have come
         // between, and what was said in a deleted conversation must not come back.
         if taken > 0 && outcome == TurnOutcome::Interrupted {

@@ -56,7 +56,7 @@ pub(crate) struct BeginRequest {
     pub(crate) policy: BusyPolicy,
     /// The version the caller saw last, if it minds.
     pub(crate) expect_version: Option<u64>,
-    /// Whether the supervisor admits nothing any more.
+    /// Whether the supervisor admits nothing any more. Set by the slot, under its lock.
     pub(crate) draining: bool,
     /// When the work of a turn that it interrupts is aborted.
     pub(crate) abort_after: Duration,

@@ -3,34 +3,36 @@
 
 mod aging;
 mod cell;
+mod create;
 mod extras;
 mod index;
 mod lanes;
 mod life;
 mod names;
+mod runs;
 mod transcript;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use self::aging::Aging;
 use self::cell::Cell;
 use self::index::Index;
 use self::life::Life;
+use self::runs::Runs;
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
-    BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
-    StoredEntry, StoredPartial, TurnRecord,
+    BranchRecord, Forget, Found, RecordFilter, RecordPage, RequestRecord, Revision, StoredEntry,
+    StoredPartial, TurnRecord,
 };
 use super::resume::ResumeRecord;
+use super::run::{CleanStop, RunsFound};
 use super::write::{Binding, Bound, Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
-use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -60,6 +62,8 @@ struct Shared {
     revisions: Aging,
     /// Which lives have requests, which are kept for a time.
     requests: Aging,
+    /// The runs that were noted.
+    runs: Runs,
     /// Which lives have handles of outside services, by their last use.
     resume_handles: Aging<String>,
     /// Which lives have refusals of such handles, by the newest.
@@ -100,6 +104,7 @@ impl MemoryStore {
                 newest: AtomicU64::new(start),
                 revisions: Aging::default(),
                 requests: Aging::default(),
+                runs: Runs::default(),
                 resume_handles: Aging::default(),
                 refused_handles: Aging::default(),
                 max_tombstones,
@@ -303,6 +308,22 @@ impl Store for MemoryStore {
         })
     }
 
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.answer(|shared| Ok(shared.open_run(instance, at)))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.answer(|shared| shared.runs.close(instance, stop))
+    }
+
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
         self.answer(|shared| Ok(shared.check()))
     }
@@ -314,71 +335,6 @@ impl Store for MemoryStore {
 }
 
 impl Shared {
-    /// [`Store::create`], under the index so that id and key change together.
-    fn create(&self, new: NewRecord) -> Created {
-        let mut index = self.index.lock();
-        if let Some(refusal) = self.refuse_create(&index, &new) {
-            return refusal;
-        }
-        let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
-        let keys: SmallVec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
-        if let Some(binding) = new.binding {
-            index.bindings.insert(binding.key, (new.id.clone(), incarnation));
-        }
-        index.order.insert(incarnation, new.id.clone());
-        let count = new.entries.len() as u64;
-        let record = Record {
-            id: new.id.clone(),
-            former_ids: Vec::new(),
-            incarnation,
-            key: keys.first().cloned(),
-            label: new.label,
-            created_at: new.at,
-            last_active_at: new.at,
-            generation: Generation::default(),
-            version: 0,
-            next_seq: 1,
-            entries: 0,
-            open: Vec::new(),
-            class: new.class,
-            standing: Standing::Active,
-            expiry: new.expiry,
-            pinned: false,
-            crashes: 0,
-            previous: new.previous,
-        };
-        let filed = index.lanes.enter(&record);
-        let data = new.data.into_iter().collect();
-        let mut life = Life::new(record, data, keys, filed);
-        life.push(new.entries, None, false, new.at);
-        debug_assert_eq!(life.record.entries, count);
-        let record = life.record();
-        let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
-        let before =
-            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { life, closed, shared })));
-        if let Some(Entry::Gone(tombstone)) = before {
-            index.tombstones.remove(&(tombstone.until, new.id));
-        }
-        Created::Created(record)
-    }
-
-    /// Why `new` cannot be created, if it cannot.
-    fn refuse_create(&self, index: &Index, new: &NewRecord) -> Option<Created> {
-        let by_id = self.lives.with(&new.id, |entry| match entry {
-            Some(Entry::Live(_)) => Some(Created::IdTaken),
-            Some(Entry::Gone(tombstone)) if !new.allow_reuse && tombstone.until > new.at => {
-                Some(Created::IdGone(*tombstone))
-            }
-            Some(Entry::Gone(_)) | None => None,
-        });
-        by_id.or_else(|| {
-            let binding = new.binding.as_ref()?;
-            let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
-            (bound_to != binding.expected.as_ref())
-                .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
-        })
-    }
-
     /// [`Store::write`].
     fn write(
         &self,

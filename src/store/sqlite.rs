@@ -10,7 +10,7 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`later_id`], [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`];
+//! [`later_id`], [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`], [`run`];
 //! [`change`] and [`query`] put them together.
 
 mod binding;
@@ -35,6 +35,7 @@ mod request;
 mod resume;
 mod revision;
 mod row;
+mod run;
 mod schema;
 mod standing;
 mod tombstone;
@@ -59,12 +60,12 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError,
-    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
+    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Spawner, oneshot};
 
@@ -192,10 +193,7 @@ impl fmt::Debug for SqliteStore {
 
 impl Store for SqliteStore {
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
-        self.push(Operation::Create(Box::new(new)), |answer| match answer {
-            Answer::Created(created) => Some(*created),
-            Answer::Written | Answer::Bound(_) | Answer::Forgotten(_) => None,
-        })
+        self.push(Operation::Create(Box::new(new)), Answer::created)
     }
 
     fn write(
@@ -205,10 +203,7 @@ impl Store for SqliteStore {
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
         let operation = Operation::Write { id: id.clone(), incarnation, write };
-        self.push(operation, |answer| match answer {
-            Answer::Written => Some(()),
-            Answer::Created(_) | Answer::Bound(_) | Answer::Forgotten(_) => None,
-        })
+        self.push(operation, Answer::written)
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
@@ -228,10 +223,7 @@ impl Store for SqliteStore {
         binding: Binding,
         to: Option<(SessionId, Incarnation)>,
     ) -> StoreFuture<Result<Bound, StoreError>> {
-        self.push(Operation::Bind { binding, to }, |answer| match answer {
-            Answer::Bound(bound) => Some(bound),
-            Answer::Created(_) | Answer::Written | Answer::Forgotten(_) => None,
-        })
+        self.push(Operation::Bind { binding, to }, Answer::bound)
     }
 
     fn keys_of(
@@ -364,10 +356,23 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
-        self.push(Operation::Forget { what, limit }, |answer| match answer {
-            Answer::Forgotten(count) => Some(count),
-            Answer::Created(_) | Answer::Written | Answer::Bound(_) => None,
-        })
+        self.push(Operation::Forget { what, limit }, Answer::forgotten)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.push(Operation::OpenRun { instance, at }, Answer::opened)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.push(Operation::CloseRun { instance, stop }, Answer::written)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

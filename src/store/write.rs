@@ -231,7 +231,8 @@ pub enum Write {
         label: Option<String>,
     },
     /// Changes whether the session takes turns. Keys stay bound to it: whoever follows one sees that the
-    /// session is not to be used, and binds the key to a fresh one.
+    /// session is not to be used, and binds the key to a fresh one. One that is active from then on has its
+    /// crashes counted anew.
     ///
     /// Fenced if a turn is open, or it is not as `unused_since` says.
     Standing {

@@ -10,6 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use super::shared::Shared;
 use super::{idle, prune, resume_sweep, watch};
 use crate::capacity::keeper;
+use crate::engine::Engine;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -138,14 +139,8 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
     shared.recount().await;
     shared.engine.capacity.publish();
-    let kept = &shared.engine.config.kept;
-    let before = |kept_for| now.wall.minus(kept_for);
-    let kept = [
-        Forget::Tombstones(now.wall),
-        Forget::Requests(before(kept.requests_for)),
-        Forget::Revisions(before(kept.revisions_for)),
-    ];
-    for what in kept.into_iter().chain(resume_sweep::over(&shared.engine, now.wall)) {
+    for what in over(&shared.engine).into_iter().chain(resume_sweep::over(&shared.engine, now.wall))
+    {
         loop {
             match shared.engine.store.forget(what, SWEEP_SLICE).await {
                 Ok(forgotten) if forgotten == SWEEP_SLICE => {}
@@ -158,6 +153,16 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
             }
         }
     }
+}
+
+/// What is kept for a time, and whose time is over by now.
+pub(super) fn over(engine: &Engine) -> [Forget; 3] {
+    let (now, kept) = (engine.now().wall, &engine.config.kept);
+    [
+        Forget::Tombstones(now),
+        Forget::Requests(now.minus(kept.requests_for)),
+        Forget::Revisions(now.minus(kept.revisions_for)),
+    ]
 }
 
 /// Stops it and every session's, each given as long as `most`; whether they ended.

@@ -133,9 +133,10 @@ impl<E> SupervisorBuilder<E> {
 
     /// Starts the supervisor on the current tokio runtime.
     ///
-    /// First, every turn that an earlier run left open is settled as interrupted, with its input
-    /// kept; no session is loaded for it, and nothing can be begun before. What was found is told by
-    /// [`Supervisor::recovery`].
+    /// First, the run is noted in the store, which tells how the one before it ended. Then every turn that an
+    /// earlier run left open is settled as interrupted, with its input kept; a session that was in the
+    /// middle of a turn in too many crashes is suspended. No session is loaded for it, and nothing can be
+    /// begun before. What was found is told by [`Supervisor::recovery`].
     ///
     /// # Errors
     ///
@@ -155,7 +156,7 @@ impl<E> SupervisorBuilder<E> {
         let parts = Parts { store, config, clock, ids, admission, partial_entry, hook };
         let engine = Engine::new(parts, spawner)?;
         let recovery: RecoveryReport =
-            recovery::settle(&engine).await.map_err(StartError::Store)?;
+            recovery::recover(&engine).await.map_err(StartError::Store)?;
         Counts::max_live(engine.config.idle.max_live);
         let stored = engine.store.count().await.map_err(StartError::Store)?;
         engine.capacity.count_sessions(stored);
@@ -165,8 +166,9 @@ impl<E> SupervisorBuilder<E> {
         let (actor, _ended) =
             started.map_err(|error| StartError::Actor { reason: error.to_string() })?;
         *shared.actor.lock() = Some(actor);
-        tracing::info!(instance = %shared.engine.instance, settled = recovery.settled.len(),
-            took = ?recovery.took, "a supervisor starts");
+        tracing::info!(instance = %shared.engine.instance, found = recovery.found,
+            crashed = recovery.last_run.is_crash(), settled = recovery.settled.len(),
+            suspended = recovery.suspended.len(), took = ?recovery.took, "a supervisor starts");
         Ok(Supervisor::new(shared, Arc::new(recovery)))
     }
 }

@@ -8,14 +8,15 @@ use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
 use super::idle::Idle;
+use super::shutdown::Ending;
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::flight::Flights;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::slot::house::{Claim, House, Reloaded};
+use crate::slot::house::{Claim, DrainStep, House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, StoreError};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(super) rites: ShardedMap<Incarnation, u32>,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
+    /// What those share who shut it down.
+    pub(super) ending: Ending,
     /// Itself, for the slots.
     myself: Weak<Self>,
 }
@@ -74,6 +77,7 @@ impl Shared {
             watch: Arc::new(Watch::new()),
             rites: ShardedMap::new(),
             stirred: Notify::new(),
+            ending: Ending::new(),
             myself: myself.clone(),
         })
     }
@@ -256,6 +260,10 @@ impl House for Shared {
 
     fn stirred(&self) {
         self.stirred.notify_waiters();
+    }
+
+    fn drains(&self, slot: &Slot, turn: StreamId, step: DrainStep) {
+        self.ending.note(slot, turn, step);
     }
 
     fn tombstone(&self, id: &SessionId, incarnation: Incarnation) -> Option<Tombstone> {

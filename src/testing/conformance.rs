@@ -19,6 +19,7 @@ mod resume;
 mod revisions;
 mod rig;
 mod rotation;
+mod runs;
 mod settle;
 mod snapshot;
 mod steering;
@@ -144,6 +145,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         rotation::CHECKS,
         listing::CHECKS,
         lanes::CHECKS,
+        runs::CHECKS,
         handover::CHECKS,
     ];
     parts.into_iter().flatten()

@@ -14,13 +14,13 @@ use bytes::Bytes;
 pub use self::call::StoreCall;
 use self::script::Script;
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, Store, StoreError,
-    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
+    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -363,6 +363,22 @@ impl Store for FaultyStore {
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.pass(StoreCall::forgets(what), move |inner| inner.forget(what, limit))
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.pass(StoreCall::OpenRun, move |inner| inner.open_run(instance, at))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.pass(StoreCall::CloseRun, move |inner| inner.close_run(instance, stop))
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, Binding, Bound, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane,
-    NewRecord, RequestRecord, ResumeRecord, Revision, StoreFuture, StoredEntry, StoredPartial,
-    TurnRecord, Write,
+    BeginExtra, Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found,
+    Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::{
-    ChatMessage, Generation, Incarnation, RecordFilter, RecordPage, SessionId, SessionKey,
-    SqliteStore, Store, StoreError, StreamId, Timestamp,
+    ChatMessage, Generation, Incarnation, InstanceId, RecordFilter, RecordPage, SessionId,
+    SessionKey, SqliteStore, Store, StoreError, StreamId, Timestamp,
 };
 
 /// Tells the parent; one write, on a line of its own whatever the test harness has printed.
@@ -119,6 +119,7 @@ fn describe(incarnation: Incarnation, write: &Write) -> String {
         Write::TakeBack { from, .. } => {
             format!("back {} {} {}", incarnation.get(), from.version, from.from)
         }
+        Write::Patch { .. } => format!("patch {}", incarnation.get()),
         other => panic!("no scenario has a {}", other.name()),
     }
 }
@@ -255,6 +256,22 @@ impl Store for MortalStore {
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.inner.forget(what, limit)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.inner.open_run(instance, at)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.inner.close_run(instance, stop)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -366,6 +366,9 @@ impl Life {
             return Err(StoreError::fenced(FenceReason::TurnOpen));
         }
         self.record.standing = standing;
+        if standing.is_active() {
+            self.record.crashes = 0;
+        }
         Ok(())
     }
 

@@ -119,6 +119,18 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_by_key ON requests (incarnation, key);
 CREATE INDEX requests_by_at ON requests (at, incarnation);
 
+-- The runs of the process, the newest last. One that has no mark was not ended in good order.
+CREATE TABLE runs (
+    number      INTEGER PRIMARY KEY,
+    instance    BLOB NOT NULL,                     -- 16 bytes, big endian
+    started_at  INTEGER NOT NULL,
+    stopped_at  INTEGER,
+    finished    INTEGER NOT NULL,                  -- how the turns ended that ran then
+    cancelled   INTEGER NOT NULL,
+    aborted     INTEGER NOT NULL,
+    fenced      INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT;
 -- What is kept of the handles of one outside service. Without a handle, its columns are null.
 CREATE TABLE resume (
     incarnation INTEGER NOT NULL,

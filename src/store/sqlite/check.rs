@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use super::failure::Setback;
 use super::row::{self, Table};
 use super::{
-    binding, branch, datum, entry, later_id, partial, query, request, resume, revision, tombstone,
-    turn,
+    binding, branch, datum, entry, later_id, partial, query, request, resume, revision, run,
+    tombstone, turn,
 };
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
@@ -196,6 +196,7 @@ fn is_intact(table: Table, row: &Row<'_>) -> bool {
         Table::Requests => request::read(row).is_some(),
         Table::Resume => resume::read(row).is_some(),
         Table::Branches => branch::read(row).is_some(),
+        Table::Runs => run::read(row).is_some(),
     }
 }
 

@@ -22,7 +22,12 @@ impl Flusher {
     pub(super) fn run(mut self) {
         while let Some(batch) = self.shared.queue.take() {
             match &mut *self.shared.writer.lock() {
-                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
+                Some(owned) => {
+                    if let Some(instance) = batch.iter().find_map(|job| job.operation.opens()) {
+                        owned.ownership.sign(instance);
+                    }
+                    owned.writer.run(batch, &self.shared.transactions);
+                }
                 None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
             }
         }

@@ -38,11 +38,13 @@ pub(super) enum Table {
     Resume,
     /// One row a turn beside its siblings.
     Branches,
+    /// One row a run of the process.
+    Runs,
 }
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
@@ -55,6 +57,7 @@ impl Table {
         Self::Requests,
         Self::Resume,
         Self::Branches,
+        Self::Runs,
     ];
 
     /// Its name in the schema.
@@ -72,6 +75,7 @@ impl Table {
             Self::Requests => "requests",
             Self::Resume => "resume",
             Self::Branches => "branches",
+            Self::Runs => "runs",
         }
     }
 
@@ -95,6 +99,9 @@ impl Table {
                 "incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc"
             }
             Self::Branches => "incarnation, generation, parent, crc",
+            Self::Runs => {
+                "number, instance, started_at, stopped_at, finished, cancelled, aborted, fenced, crc"
+            }
         }
     }
 

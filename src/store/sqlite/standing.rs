@@ -28,7 +28,8 @@ pub(super) fn change(
     if !life.open.is_empty() {
         return Err(Setback::fenced(FenceReason::TurnOpen));
     }
-    life.set_traits(&Traits { standing, ..traits });
+    let crashes = if standing.is_active() { 0 } else { traits.crashes };
+    life.set_traits(&Traits { standing, crashes, ..traits });
     Ok(())
 }
 

@@ -74,6 +74,10 @@ pub enum StoreCall {
     ForgetRevisions,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Requests`].
     ForgetRequests,
+    /// [`Store::open_run`](crate::store::Store::open_run).
+    OpenRun,
+    /// [`Store::close_run`](crate::store::Store::close_run).
+    CloseRun,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::ResumeHandles`].
     ForgetResumeHandles,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::RefusedHandles`].
