@@ -22,7 +22,7 @@ pub(crate) fn tamper(path: &Path, sql: &str) {
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "sessions",
     "entries",
     "data",
