@@ -2,6 +2,7 @@
 
 mod ending;
 mod idle;
+mod lenient;
 mod recovery;
 mod resume;
 mod stored;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
 pub use self::idle::IdleConfig;
+pub use self::lenient::{ConfigProblem, ConfigWarning};
 pub use self::recovery::RecoveryConfig;
 pub use self::resume::ResumeConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
@@ -45,7 +47,8 @@ pub struct Config {
     /// Sessions that are not used.
     pub idle: IdleConfig,
     /// When conversations end by themselves. Default: 90 days after they were last used; they are archived
-    /// then.
+    /// then. In a file, `idle` has this default as well if only other clocks are set.
+    #[serde(with = "ending::expiry_for_all")]
     pub expiry: ExpiryRules,
     /// What is different for one kind of conversation; see
     /// [`NewSession::class`](crate::NewSession::class).
@@ -262,6 +265,18 @@ mod tests {
         assert_eq!(discord.idle, None);
         let written = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<Config>(&written).unwrap(), config);
+    }
+
+    // X1
+    #[test]
+    fn a_clock_that_is_not_set_has_its_default() {
+        let config: Config = toml::from_str("[expiry]\naction = \"delete\"").unwrap();
+        assert_eq!(config.expiry.idle, Config::default().expiry.idle);
+        // What was set to never in the program stays so.
+        let mut config = Config::default();
+        config.expiry.idle = None;
+        let read: Config = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(read.expiry.idle, Some(Duration::ZERO));
     }
 
     #[test]

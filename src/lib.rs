@@ -122,9 +122,9 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, RecoveryConfig, ResumeConfig, StallAction, StallConfig, StreamConfig,
-    TombstoneConfig, TurnConfig, UnknownPolicy,
+    ClassConfig, Config, ConfigError, ConfigProblem, ConfigWarning, IdleConfig, KeepConfig,
+    LimitConfig, PartialConfig, PruneConfig, RecoveryConfig, ResumeConfig, StallAction,
+    StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};

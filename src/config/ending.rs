@@ -67,6 +67,34 @@ pub(super) fn default_expiry() -> ExpiryRules {
     ExpiryRules { idle: Some(DEFAULT_IDLE), ..ExpiryRules::default() }
 }
 
+/// As they are in a file: what is not said there has its default, as everywhere else.
+pub(super) mod expiry_for_all {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::expiry::ExpiryRules;
+
+    /// For serde.
+    pub(in crate::config) fn serialize<S: Serializer>(
+        rules: &ExpiryRules,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        // Never has to be said: left out, it would be the default.
+        let idle = Some(rules.idle.unwrap_or(Duration::ZERO));
+        ExpiryRules { idle, ..rules.clone() }.serialize(serializer)
+    }
+
+    /// For serde.
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<ExpiryRules, D::Error> {
+        let rules = ExpiryRules::deserialize(deserializer)?;
+        let idle = rules.idle.or(super::default_expiry().idle);
+        Ok(ExpiryRules { idle, ..rules })
+    }
+}
+
 /// The longest time that can be set.
 const AGES: Duration = Duration::from_secs(100 * 366 * 24 * 3_600);
 
