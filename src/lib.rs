@@ -93,8 +93,10 @@ mod outcome;
 mod partial;
 mod policy;
 mod pulse;
+mod reading;
 mod registry;
 mod resume;
+mod room;
 mod rt;
 mod session;
 mod slot;
@@ -112,9 +114,9 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, ResumeConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig,
-    UnknownPolicy,
+    ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LeaseConfig, LimitConfig,
+    PartialConfig, PruneConfig, ResumeConfig, StallAction, StallConfig, StreamConfig,
+    TombstoneConfig, TurnConfig, UnknownPolicy, WhenFull,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -132,11 +134,13 @@ pub use policy::{
 };
 pub use pulse::WorkPhase;
 pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
+pub use room::NoRoom;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
-    TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, Lease, LeaseError, LeaseRenewal, RolledBack, Session,
+    SessionError, SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
+pub use state::LeaseInfo;
 pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};

@@ -27,6 +27,7 @@ mod change;
 mod close;
 mod expiry;
 mod idle;
+mod lease;
 mod outbox;
 mod partial;
 mod protocol;
@@ -59,6 +60,8 @@ pub(crate) use close::Deletion;
 pub(crate) use expiry::Lifespan;
 pub use idle::KeptBy;
 pub(crate) use idle::LeaveReason;
+pub use lease::LeaseInfo;
+pub(crate) use lease::{LeaseAnswer, LeaseEnd, LeaseKey, LeaseOp, Leases};
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
@@ -85,6 +88,8 @@ pub(crate) struct SessionState<P: Ports> {
     /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
     /// look finds none, so that a session in use asks for it once in a while, not once a turn.
     watched: bool,
+    /// Whether it was used in a way that is not written by itself, and the store does not know.
+    unsaved: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -130,6 +135,8 @@ pub(crate) struct SessionState<P: Ports> {
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
     /// When it ends by itself.
     lifespan: Lifespan,
+    /// The work beside the turns that keeps it.
+    leases: Option<Box<Leases>>,
 }
 
 /// What a session is loaded with.
@@ -279,6 +286,8 @@ impl<P: Ports> SessionState<P> {
             lifespan: Lifespan { expiry, ages, pinned: record.pinned, loaded_at: at.moment },
             guests: 0,
             watched: false,
+            unsaved: false,
+            leases: None,
         };
         let mut said = said.into_iter();
         for marker in &record.open {
@@ -310,9 +319,12 @@ impl<P: Ports> SessionState<P> {
             Input::Change { change, port } => self.change(change, port, step),
             Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
             Input::AwaitDelete { port } => self.await_delete(port, step),
-            Input::Alarm => self.escalate(step),
+            Input::Alarm => self.alarm(step),
             Input::Look { rule } => self.look(&rule, step),
             Input::Unload { unused_since, reason } => self.unload(unused_since, reason, step),
+            Input::Save => self.save_now(step),
+            Input::Lease { op } => self.lease(op, step),
+            Input::Inherit { leases } => self.inherit(*leases, step),
             Input::Stored { result } => self.stored(result, step),
         }
     }
@@ -379,9 +391,9 @@ impl<P: Ports> SessionState<P> {
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),
             version: self.version,
-            last_active_at: self.last_active_at,
+            last_active_at: self.last_use(now.moment).wall,
             idle_for: self.idle_for(now.moment),
-            kept_by: self.keepers().collect(),
+            kept_by: self.keepers(now.moment).collect(),
             standing: self.standing(),
             generation: self.generation,
         }

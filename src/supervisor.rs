@@ -268,6 +268,7 @@ impl<E: Content> Supervisor<E> {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
+            OpenError::NoRoom(no_room) => BeginError::NoRoom(no_room),
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;

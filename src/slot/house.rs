@@ -10,6 +10,7 @@ use std::pin::Pin;
 use super::Slot;
 use super::idle::Stay;
 use crate::id::{Incarnation, SessionId};
+use crate::room::{LoadError, Need};
 use crate::rt::{Arc, Weak};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
@@ -29,6 +30,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+    /// What loaded sessions take has grown.
+    fn grown(&self);
+
     /// Turns are opened in the slot: they are to be looked at.
     fn watch(&self, slot: &Arc<Slot>);
 
@@ -41,12 +45,16 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot that holds this life of the session, if it is loaded.
     fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
 
+    /// The slots that held this life of the session, were left, and still have leases.
+    fn left(&self, id: &SessionId, incarnation: Incarnation) -> Vec<Arc<Slot>>;
+
     /// The slot that holds this life of the session, loaded if it is not, and kept so.
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
         incarnation: Incarnation,
-    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>>;
 
     /// `record`, or what there is by now if it called a turn open that nobody holds; as it is, if the store
     /// cannot clear that.

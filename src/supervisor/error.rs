@@ -5,6 +5,7 @@ use crate::entry::EntryError;
 use crate::expiry::CalendarError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::room::{LoadError, NoRoom};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
 
@@ -63,6 +64,9 @@ pub enum OpenError {
         /// The id.
         id: SessionId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("{key} could not be opened")]
     Store {
@@ -113,6 +117,9 @@ pub enum CreateError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not be created")]
     Store {
@@ -122,6 +129,16 @@ pub enum CreateError {
         #[source]
         source: StoreError,
     },
+}
+
+impl CreateError {
+    /// What it means that `id` was not loaded.
+    pub(super) fn failed(id: &SessionId) -> impl Fn(LoadError) -> Self {
+        |error| match error {
+            LoadError::NoRoom(no_room) => Self::NoRoom(no_room),
+            LoadError::Store(source) => Self::Store { id: id.clone(), source },
+        }
+    }
 }
 
 /// Why something could not be read.

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
-use super::idle::Idle;
+use super::idle::{Idle, Room};
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::flight::Flights;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
+use crate::room::{LoadError, Need};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
@@ -82,6 +83,15 @@ impl Shared {
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
+        self.locate_for(id, Need::Look).await.map_err(LoadError::into_store)
+    }
+
+    /// [`Self::locate`], for what it is needed for.
+    pub(crate) async fn locate_for(
+        &self,
+        id: &SessionId,
+        need: Need,
+    ) -> Result<Located, LoadError> {
         loop {
             match self.presence_now(id) {
                 Some((slot, Presence::Live | Presence::Shut(_))) => return Ok(Located::Live(slot)),
@@ -100,7 +110,7 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            let located = self.load(id).await?;
+            let located = self.load(id, need).await?;
             if let Some(Located::Live(slot)) = &located
                 && slot.presence_at(self.engine.now()) == Presence::Due
             {
@@ -165,7 +175,7 @@ impl Shared {
     }
 
     /// Asks the store for `id`, one at a time; `None` if something is there by now.
-    async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
+    async fn load(&self, id: &SessionId, need: Need) -> Result<Option<Located>, LoadError> {
         let _flight = self.id_flights.join(id).await;
         if self.presence(id).is_some() || self.grave(id).is_some() {
             return Ok(None);
@@ -176,7 +186,8 @@ impl Shared {
                 record.generation = self.engine.numbers.go_on(record.generation);
                 let said = self.engine.said(&record).await;
                 let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
-                Ok(match self.publish(record, said) {
+                let room = self.ask_for_room(need).map_err(LoadError::NoRoom)?;
+                Ok(match self.publish(record, said, room) {
                     Ok(slot) => Some(Located::Live(slot)),
                     Err(tombstone) => Some(self.gone(tombstone)),
                 })
@@ -188,13 +199,20 @@ impl Shared {
 
     /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
     /// flight of its id.
-    pub(crate) fn publish(&self, record: Record, said: Vec<Bytes>) -> Result<Arc<Slot>, Tombstone> {
+    pub(super) fn publish(
+        &self,
+        record: Record,
+        said: Vec<Bytes>,
+        room: Option<Room>,
+    ) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
         let house: Weak<dyn House> = self.myself.clone();
         let slot = Slot::new(record, said, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
+                drop(room); // It is counted as loaded from here on.
                 self.engine.counts.loaded();
+                self.registry.bequeath(&slot);
                 tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 self.note_loaded(&slot);
@@ -233,6 +251,12 @@ impl House for Shared {
         Box::pin(Self::expire(self, slot))
     }
 
+    fn grown(&self) {
+        if self.is_crowded_now() {
+            self.idle.wake();
+        }
+    }
+
     fn watch(&self, slot: &Arc<Slot>) {
         self.watch.add(Arc::downgrade(slot));
     }
@@ -249,14 +273,21 @@ impl House for Shared {
         Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
     }
 
+    fn left(&self, id: &SessionId, incarnation: Incarnation) -> Vec<Arc<Slot>> {
+        let mut left = self.registry.testators(id);
+        left.retain(|slot| slot.incarnation == incarnation);
+        left
+    }
+
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
         incarnation: Incarnation,
-    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                return Ok(match self.locate(id).await? {
+                return Ok(match self.locate_for(id, need).await? {
                     Located::Live(slot) if slot.incarnation == incarnation => {
                         // In this very moment it may have been left again.
                         let Some(stay) = Stay::take(&slot) else { continue };

@@ -32,6 +32,9 @@ pub(super) async fn shutdown(
     let engine = &shared.engine;
     let started = engine.now().moment;
     engine.drain();
+    for slot in shared.registry.slots() {
+        slot.save();
+    }
     let mut report = ShutdownReport { clean: true, ..ShutdownReport::default() };
     if !quiet(shared, started.plus(deadline)).await {
         for slot in shared.registry.slots() {

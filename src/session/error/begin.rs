@@ -10,6 +10,7 @@ use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
+use crate::room::NoRoom;
 use crate::slot::Slot;
 use crate::standing::Standing;
 use crate::state::BeginRefusal;
@@ -224,6 +225,9 @@ pub enum BeginError {
         #[source]
         source: StoreError,
     },
+    /// It is not in memory, and there is no room for it. Nothing was begun or created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not begin a turn")]
     Store {
@@ -283,6 +287,7 @@ impl BeginError {
             Self::Cancelled { .. } => "cancelled",
             Self::Unknown { .. } | Self::Unbound { .. } => "unknown",
             Self::IdCollision { .. } => "id_collision",
+            Self::NoRoom(_) => "no_room",
             Self::Open { .. } | Self::Store { .. } => "store",
         }
     }

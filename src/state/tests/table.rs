@@ -3,6 +3,7 @@
 //! A row names inputs, the effects that are expected of each, and the state behind them. The rows
 //! were written from the design; [`every_pair_has_exactly_one_row`] sees that none is missing.
 
+mod leased;
 mod live;
 mod over;
 mod phases;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::leases::{inherit, release, renew, take};
 use super::{
     BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
     Redo, Rig, START, STEER, StallRule, Target, Test, at, attempt, begin, begin_with, cancel,
@@ -26,7 +28,7 @@ use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 57] = [
+const INPUTS: [&str; 62] = [
     "reject",
     "queue",
     "queue-full",
@@ -59,6 +61,11 @@ const INPUTS: [&str; 57] = [
     "look-act",
     "unload",
     "unload-used",
+    "lease",
+    "renew",
+    "release",
+    "inherit",
+    "save",
     "steer",
     "branch",
     "named",
@@ -90,7 +97,7 @@ const INPUTS: [&str; 57] = [
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 30] = [
+const PHASES: [Row; 33] = [
     ("idle", phases::idle, live::IDLE),
     ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -120,6 +127,9 @@ const PHASES: [Row; 30] = [
     ("archived", phases::archived, shut::ARCHIVED),
     ("ended", phases::ended, shut::ENDED),
     ("due", phases::due, shut::DUE),
+    ("leased", phases::leased, leased::LEASED),
+    ("touched", phases::touched, leased::TOUCHED),
+    ("its last use with the store", phases::leaving, leased::LEAVING),
     ("a delete with the store", phases::closing, over::CLOSING),
     ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
     ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
@@ -197,6 +207,11 @@ fn input(name: &str) -> Input<Test> {
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "unload" => unload(START + 1),
         "unload-used" => unload(START - 1),
+        "lease" => Input::Lease { op: take(8, 10, 2) },
+        "renew" => Input::Lease { op: renew(9, 10) },
+        "release" => Input::Lease { op: release(9) },
+        "inherit" => inherit(5, 30),
+        "save" => Input::Save,
         "steer" => begin(9, STEER),
         "branch" => begin(9, BRANCH),
         "named" => named(9, QUEUE, NAME, 0),
@@ -297,9 +312,12 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Take { .. } => 13,
         Input::Keep { .. } => 14,
         Input::Clear { .. } => 15,
+        Input::Lease { .. } => 16,
+        Input::Inherit { .. } => 17,
+        Input::Save => 18,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=15).collect());
+    assert_eq!(kinds, (0..=18).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -21,6 +21,10 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -43,6 +47,10 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -64,6 +72,10 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -84,6 +96,10 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 gone)
+lease: leased(gone)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -104,4 +120,8 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 left)
+lease: leased(left)
+renew release: leased(over)
+inherit: alarm(130) => left !1 l5
+save:
 ";

@@ -20,6 +20,10 @@ resume: stands(active) => live !1 | change:active
 archive: stands(archived) => archived !1 | change:archived
 end: stands(ended) => ended !1 | change:ended
 pin: => suspended !1 | change:patch
+lease: taken(l8) alarm(112) leased(112) => suspended !1 l8 u
+renew release: leased(over)
+inherit: alarm(130) => suspended !1 l5
+save:
 ";
 
 /// Nothing ran when it was archived.
@@ -40,6 +44,10 @@ archive expire: changed(c9 v0 #0)
 restore: stands(active) => live | change:active
 end: stands(ended) => ended | change:ended
 pin: => archived | change:patch
+lease: leased(archived)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Nothing ran when it was ended.
@@ -58,6 +66,10 @@ clear-1: => ended | settle1:interrupted/keep
 clear-77: => ended | settle77:interrupted/keep
 end expire: changed(c9 v0 #0)
 pin: => ended | change:patch
+lease: leased(ended)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Its time is over, and nobody has noticed.
@@ -79,4 +91,8 @@ resume restore: changed(c9 v0 #0)
 archive expire: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
+lease: leased(due)
+renew release: leased(over)
+inherit: alarm(130) => live l5
+save:
 ";

@@ -39,6 +39,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 | change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 l5
+save:
 ";
 
 /// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
@@ -84,6 +88,10 @@ resume restore expire: changed(c9 v0 #2)
 archive: stands(archived) fence(~1 archived) => archived !1 | *steer1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | *steer1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *steer1 change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *steer1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *steer1
+save:
 ";
 
 /// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
@@ -127,6 +135,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5
+save:
 ";
 
 /// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
@@ -172,6 +184,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived e3 | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended e3 | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s e3 | *begin1 change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1s e3 l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1s e3 l5 | *begin1
+save:
 ";
 
 /// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
@@ -215,6 +231,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b3 archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b3 ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 e3 | change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 e3 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 e3 l5
+save:
 ";
 
 /// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
@@ -257,6 +277,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live b1r | change:patch
+lease: taken(l8) alarm(112) leased(112) => live b1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r l5
+save:
 ";
 
 /// Turns 1 to 3 stand beside each other, and no more may.
@@ -300,6 +324,10 @@ resume restore expire: changed(c9 v0 #3)
 archive: stands(archived) fence(~1 archived) fence(~2 archived) fence(~3 archived) => archived !1 !2 !3 | settle1:cancelled_archived/keep settle2:cancelled_archived/keep settle3:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) fence(~2 ended) fence(~3 ended) => ended !1 !2 !3 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep settle3:cancelled_ended/keep change:ended
 pin: => live b1r b2r b3r | change:patch
+lease: taken(l8) alarm(112) leased(112) => live b1r b2r b3r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r b2r b3r l5
+save:
 ";
 
 /// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
@@ -342,6 +370,10 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | *partial1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | *partial1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *partial1 change:patch
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *partial1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *partial1
+save:
 ";
 
 /// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
@@ -377,4 +409,8 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) => archived | *partial1 settle1:abandoned/keep~3+1 change:archived
 end: stands(ended) => ended | *partial1 settle1:abandoned/keep~3+1 change:ended
 pin: => live | *partial1 settle1:abandoned/keep~3+1 change:patch
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *partial1 settle1:abandoned/keep~3+1
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *partial1 settle1:abandoned/keep~3+1
+save:
 ";
