@@ -66,7 +66,7 @@ pub(crate) enum Need {
 /// What a loaded session takes beside its slot, its id and its key: its places in the maps by id and by key, and
 /// among the idle ones. Tables of hashes are between a half and seven eighths full.
 ///
-/// `benches/figures` (`memory`) holds it against what a process grows by.
+/// `tests/weight.rs` holds it against what the process grows by.
 const PLACES: usize = 320;
 
 /// What the actor of a session takes: its task, its ports, its names. Measured in the same way.
