@@ -2,6 +2,7 @@
 
 mod ending;
 mod idle;
+mod leases;
 mod lenient;
 mod recovery;
 mod resume;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
-pub use self::idle::IdleConfig;
+pub use self::idle::{IdleConfig, WhenFull};
+pub use self::leases::LeaseConfig;
 pub use self::lenient::{ConfigProblem, ConfigWarning};
 pub use self::recovery::RecoveryConfig;
 pub use self::resume::ResumeConfig;
@@ -55,6 +57,8 @@ pub struct Config {
     pub classes: BTreeMap<String, ClassConfig>,
     /// The pass that ends conversations whose time is over.
     pub prune: PruneConfig,
+    /// Work beside the turns.
+    pub leases: LeaseConfig,
     /// Streams.
     pub streams: StreamConfig,
     /// Replies that are being said.
@@ -95,6 +99,7 @@ impl Default for Config {
             expiry: ending::default_expiry(),
             classes: BTreeMap::new(),
             prune: PruneConfig::default(),
+            leases: LeaseConfig::default(),
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
@@ -153,6 +158,7 @@ impl Config {
         }
         let (every, rule) = (self.idle.check_every, "it must be between 10ms and 1h");
         span("idle.check_every", every, Duration::from_millis(10), HOUR, rule)?;
+        self.leases.validate()?;
         self.validate_ending()?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
@@ -333,6 +339,8 @@ mod tests {
             ("[resume]\nmax_age = \"999ms\"", "resume.max_age"),
             ("[resume]\nmax_age = \"200years\"", "resume.max_age"),
             ("[resume]\nmax_value_bytes = 0", "resume.max_value_bytes"),
+            ("[leases]\nmax_age = \"999ms\"", "leases.max_age"),
+            ("[leases]\nmax_per_session = 0", "leases.max_per_session"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),

@@ -17,7 +17,9 @@ use crate::metrics::Counts;
 use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
-use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner};
+use crate::reading::Reading;
+use crate::room::Occupied;
+use crate::rt::{Arc, AtomicBool, AtomicU64, CancellationToken, Mutex, Ordering, Spawner};
 use crate::state::{Length, Size};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
@@ -58,6 +60,12 @@ pub(crate) struct Engine {
     pub(crate) counts: Counts,
     /// What there is only so much of.
     pub(crate) capacity: Arc<Capacity>,
+    /// What the loaded sessions take.
+    pub(crate) occupied: Occupied,
+    /// When touches are noted.
+    pub(crate) reading: Reading,
+    /// The newest lease.
+    leases: AtomicU64,
     /// Whether nothing new is admitted.
     draining: AtomicBool,
     /// Cancelled when the supervisor is over; ends its timers.
@@ -113,6 +121,9 @@ impl Engine {
             numbers: Numbers::new(),
             counts: Counts::default(),
             capacity,
+            occupied: Occupied::default(),
+            reading: Reading::default(),
+            leases: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),
         }))
@@ -149,6 +160,11 @@ impl Engine {
     /// Both clocks.
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// For how long a reading may be used again for touches.
+    pub(crate) fn reading_lasts(&self) -> Duration {
+        self.clock.reading_lasts()
     }
 
     /// Asks the host whether a turn may be begun.
@@ -219,6 +235,11 @@ impl Engine {
     /// A fresh id.
     pub(crate) fn fresh_id(&self) -> SessionId {
         SessionId::from_random(self.ids.draw())
+    }
+
+    /// A number for a lease.
+    pub(crate) fn lease_number(&self) -> u64 {
+        self.leases.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// An empty stream, for a turn that is asked for at `since`.

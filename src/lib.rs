@@ -61,6 +61,9 @@
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
 //! | an outside service has lost its side of the conversation | its handle is dropped, not stored again, and the turn may retry once without it | `tests/resume_handles.rs` |
+//! | work beside the turns holds a lease | its session stays in memory and does not expire, up to the age of the lease; idle counts from its end | `tests/leases.rs` |
+//! | somebody is there and says nothing | a touch counts as use, and is stored before the session leaves memory; nothing that only looks, and nothing that is refused, does | `tests/touch.rs` |
+//! | more sessions are used than may be loaded | the idlest leave, and none that something keeps; if all are kept, one more exceeds or is refused, as is set | `tests/unload.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
 //! | a reader comes back | it gets what has come since, with no gap and nothing twice, or is told what it cannot get | `tests/streams_resume.rs` |
 //!
@@ -102,8 +105,10 @@ mod outcome;
 mod partial;
 mod policy;
 mod pulse;
+mod reading;
 mod registry;
 mod resume;
+mod room;
 mod rt;
 mod session;
 mod slot;
@@ -123,8 +128,8 @@ pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
     ClassConfig, Config, ConfigError, ConfigProblem, ConfigWarning, IdleConfig, KeepConfig,
-    LimitConfig, PartialConfig, PruneConfig, RecoveryConfig, ResumeConfig, StallAction,
-    StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy,
+    LeaseConfig, LimitConfig, PartialConfig, PruneConfig, RecoveryConfig, ResumeConfig,
+    StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy, WhenFull,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -143,11 +148,13 @@ pub use policy::{
 };
 pub use pulse::WorkPhase;
 pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
+pub use room::NoRoom;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, RolledBack, RotateError, Session, SessionError,
-    SessionStatus, TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, Lease, LeaseError, LeaseRenewal, RolledBack,
+    RotateError, Session, SessionError, SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
+pub use state::LeaseInfo;
 pub use store::{
     CleanStop, DrainCounts, EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
     StoreError,

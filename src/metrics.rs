@@ -19,6 +19,9 @@
 //! | `session_prune_hook_errors_total{hook,how}` | answers | when a prune hook fails, panics or takes too long; the session is kept | |
 //! | `session_prune_forced_total` | sessions | when one is ended whose last rites have failed too often | |
 //! | `session_rotated_total` | ids | when the store has a further id of a session | |
+//! | `session_live_bytes` | bytes, gauge | what the loaded sessions take, with each that comes, leaves or starts its actor | |
+//! | `session_live_bytes_max` | bytes, gauge | at the start: `idle.max_bytes`; 0 is any number | |
+//! | `session_loads_refused_total` | sessions | when one is not loaded or created since there is no room, as `idle.when_full` says | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
@@ -50,6 +53,11 @@
 //! | `session_class_turns_max{class}` | turns, gauge | at the start | |
 //! | `session_class_turns_waiting{class}` | begins, gauge | as `session_class_turns` | |
 //! | `session_paused` | 0 or 1, gauge | as `session_limit_current` | |
+//! | `session_leases_taken_total` | leases | when one is taken; a renewal is none | = `session_leases_released_total` + `session_leases_expired_total` + `session_leases_dropped_total` + `session_leases` |
+//! | `session_leases_released_total` | leases | when one is given back | see above |
+//! | `session_leases_expired_total` | leases | when one reaches its age and was not renewed | see above |
+//! | `session_leases_dropped_total` | leases | when its session ends while it stands | see above |
+//! | `session_leases` | leases, gauge | with the four above | |
 //! | `session_chunks_total` | chunks | when a turn ends, by what it emitted | |
 //!
 //! `provider` is what the program calls an outside service: use one name for each service, and none for an
@@ -62,7 +70,7 @@ use crate::pulse::WorkPhase;
 use crate::resume::ResumeFailure;
 use crate::rt::{AtomicU64, Ordering};
 use crate::standing::{ExpiryClock, Standing};
-use crate::state::{Budget, LeaveReason};
+use crate::state::{Budget, LeaseEnd, LeaveReason};
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]
@@ -112,6 +120,11 @@ pub(crate) struct Counts {
     resume_failures: Tally,
     resume_retries: Tally,
     resume_refused: Tally,
+    loads_refused: Tally,
+    leases_taken: Tally,
+    leases_released: Tally,
+    leases_expired: Tally,
+    leases_dropped: Tally,
 }
 
 /// A reading of every count, one by one, so not of one instant. Names as in
@@ -149,6 +162,11 @@ pub struct CountsSnapshot {
     pub resume_failures: u64,
     pub resume_retries: u64,
     pub resume_refused: u64,
+    pub loads_refused: u64,
+    pub leases_taken: u64,
+    pub leases_released: u64,
+    pub leases_expired: u64,
+    pub leases_dropped: u64,
 }
 
 impl Counts {
@@ -184,6 +202,11 @@ impl Counts {
             resume_failures: self.resume_failures.get(),
             resume_retries: self.resume_retries.get(),
             resume_refused: self.resume_refused.get(),
+            loads_refused: self.loads_refused.get(),
+            leases_taken: self.leases_taken.get(),
+            leases_released: self.leases_released.get(),
+            leases_expired: self.leases_expired.get(),
+            leases_dropped: self.leases_dropped.get(),
         }
     }
 
@@ -207,11 +230,24 @@ impl Counts {
         gauge!("session_live").decrement(1);
     }
 
-    /// Tells the cap of loaded sessions; its count is there from the start.
-    pub(crate) fn max_live(max: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    /// Tells the caps of loaded sessions; their counts are there from the start.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    pub(crate) fn max_live(max: usize, bytes: usize) {
         gauge!("session_live_max").set(max as f64);
+        gauge!("session_live_bytes_max").set(bytes as f64);
         counter!("session_live_exceeded_total").increment(0);
+        counter!("session_loads_refused_total").increment(0);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    #[expect(clippy::unused_self, reason = "called as the others are")]
+    pub(crate) fn occupied(&self, bytes: usize) {
+        gauge!("session_live_bytes").set(bytes as f64);
+    }
+
+    pub(crate) fn load_refused(&self) {
+        self.loads_refused.add();
+        counter!("session_loads_refused_total").increment(1);
     }
 
     pub(crate) fn exceeded(&self) {
@@ -365,6 +401,30 @@ impl Counts {
     pub(crate) fn actor_ended(&self) {
         self.actors_ended.add();
         counter!("session_actors_ended_total").increment(1);
+    }
+
+    pub(crate) fn lease_taken(&self) {
+        self.leases_taken.add();
+        counter!("session_leases_taken_total").increment(1);
+        gauge!("session_leases").increment(1);
+    }
+
+    pub(crate) fn lease_ended(&self, end: LeaseEnd) {
+        gauge!("session_leases").decrement(1);
+        match end {
+            LeaseEnd::Released => {
+                self.leases_released.add();
+                counter!("session_leases_released_total").increment(1);
+            }
+            LeaseEnd::Expired => {
+                self.leases_expired.add();
+                counter!("session_leases_expired_total").increment(1);
+            }
+            LeaseEnd::Dropped => {
+                self.leases_dropped.add();
+                counter!("session_leases_dropped_total").increment(1);
+            }
+        }
     }
 
     pub(crate) fn tombstones(&self, held: usize, evicted: usize) {

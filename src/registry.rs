@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::{Moment, Now};
-use crate::id::SessionId;
+use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, AtomicUsize, Mutex, Ordering, ShardedMap, Weak};
 use crate::slot::{Presence, Slot};
 use crate::tombstone::Tombstone;
@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     /// Slots that were taken out while turns of theirs still ran, under their ids: such a turn pins
     /// the tombstone of its life, too.
     ghosts: ShardedMap<SessionId, Vec<Weak<Slot>>>,
+    /// Slots that were left after a failed write and whose leases nobody has taken over yet, by id.
+    testators: ShardedMap<SessionId, Vec<Arc<Slot>>>,
 }
 
 /// What stands under an id.
@@ -74,6 +76,7 @@ impl Registry {
             live: AtomicUsize::new(0),
             max_tombstones,
             ghosts: ShardedMap::new(),
+            testators: ShardedMap::new(),
         }
     }
 
@@ -138,6 +141,16 @@ impl Registry {
             self.graves.fetch_add(graves, Ordering::Relaxed);
             self.graves.fetch_sub(had_graves, Ordering::Relaxed);
         }
+        if let Some(Place::Live(slot)) = place
+            && slot.id == *id
+        {
+            slot.take_off_weight();
+        }
+        if let Some(Place::Live(slot)) = &new
+            && slot.id == *id
+        {
+            slot.put_on_weight();
+        }
         std::mem::replace(place, new)
     }
 
@@ -195,6 +208,7 @@ impl Registry {
     pub(crate) fn sweep(&self, now: Now) {
         let ended =
             self.ghosts.collect(|id, ghosts| (!ghosts.iter().any(is_haunting)).then(|| id.clone()));
+        self.forget_testators();
         for id in ended {
             self.ghosts.remove_if(&id, |ghosts| !ghosts.iter().any(is_haunting));
         }
@@ -237,6 +251,14 @@ impl Registry {
                 ghosts.push(Arc::downgrade(slot));
             });
         }
+        if slot.lease_count() > 0 {
+            self.testators.alter(&slot.id, |left| {
+                let left = left.get_or_insert_default();
+                if !left.iter().any(|there| Arc::ptr_eq(there, slot)) {
+                    left.push(slot.clone());
+                }
+            });
+        }
         slot.ids().for_each(|id| self.take_out(slot, id));
     }
 
@@ -248,6 +270,43 @@ impl Registry {
         });
         // What it held may be the last of it, and is not dropped under the shard.
         drop(removed);
+    }
+
+    /// Lets a slot that was just put in take over the leases of those of its life that were left.
+    pub(crate) fn bequeath(&self, slot: &Arc<Slot>) {
+        // As a rule there are none at all, which is quickly seen.
+        let left = self
+            .testators
+            .remove_if(&slot.id, |left| left.iter().all(|old| old.incarnation == slot.incarnation));
+        for old in left.unwrap_or_default() {
+            slot.inherit(&old);
+        }
+    }
+
+    /// The slots of `id` that were left and have leases.
+    pub(crate) fn testators(&self, id: &SessionId) -> Vec<Arc<Slot>> {
+        self.testators.get(id).unwrap_or_default()
+    }
+
+    /// Whether a lease stands in a slot of this life that was left.
+    pub(crate) fn is_leased(&self, id: &SessionId, incarnation: Incarnation, now: Now) -> bool {
+        let left = self.testators(id);
+        let mut left = left.iter().filter(|slot| slot.incarnation == incarnation);
+        left.any(|slot| !slot.leases(now).is_empty())
+    }
+
+    /// How many leases stand, loaded or left.
+    pub(crate) fn leases(&self) -> usize {
+        let left = self.testators.collect(|_, left| Some(left.clone())).into_iter().flatten();
+        self.slots().into_iter().chain(left).map(|slot| slot.lease_count()).sum()
+    }
+
+    /// Removes those that were left and whose leases are over.
+    fn forget_testators(&self) {
+        let over = |left: &[Arc<Slot>]| left.iter().all(|slot| slot.lease_count() == 0);
+        for id in self.testators.collect(|id, left| over(left).then(|| id.clone())) {
+            drop(self.testators.remove_if(&id, |left| over(left)));
+        }
     }
 
     /// Every loaded session.

@@ -6,6 +6,7 @@
 mod begin;
 mod data;
 mod error;
+mod lease;
 mod names;
 mod redo;
 mod resume;
@@ -13,6 +14,7 @@ mod resuming;
 mod standing;
 mod status;
 mod streams;
+mod touch;
 mod transcript;
 mod wait;
 
@@ -20,6 +22,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::lease::{Lease, LeaseError, LeaseRenewal};
 pub use self::names::RotateError;
 pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
@@ -31,6 +34,7 @@ use crate::entry::{ChatMessage, EntryError};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
+use crate::room::{LoadError, Need};
 use crate::rt::Arc;
 use crate::slot::house::House;
 use crate::slot::{Presence, Slot};
@@ -230,8 +234,8 @@ impl<E> Session<E> {
     }
 
     /// The slot that holds this life now, loaded if it is not.
-    async fn again(&self) -> Result<Again, StoreError> {
-        again(&self.slot, self.house.as_ref()).await
+    async fn again(&self) -> Result<Again, LoadError> {
+        again(&self.slot, self.house.as_ref(), Need::Use).await
     }
 
     /// What a failed read means to a caller: a life that is over is told as what it is.
@@ -240,11 +244,12 @@ impl<E> Session<E> {
             return self.store_failed(source);
         }
         let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
-        match self.again().await {
+        // Only looked at, and not refused.
+        match again(&self.slot, self.house.as_ref(), Need::Look).await {
             Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
             Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
-            Err(source) => SessionError::Store { id, source },
+            Err(error) => SessionError::from_load(error, id),
         }
     }
 

@@ -16,10 +16,13 @@ pub(crate) mod expiry;
 pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod idle;
+pub(crate) mod lease;
 mod names;
 mod perform;
 mod pump;
 mod streams;
+pub(crate) mod touch;
+mod view;
 
 use std::fmt;
 use std::time::Duration;
@@ -32,6 +35,7 @@ use self::answer::{Answered, Asker, Begun, Errand, Settled};
 use self::house::House;
 use self::names::{Names, split};
 use self::pump::Writing;
+use self::touch::Touched;
 use crate::capacity::{Permit, SessionGate};
 use crate::clock::{Moment, Now, Timestamp};
 use crate::engine::Engine;
@@ -39,13 +43,14 @@ use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
+use crate::room::Weight;
 use crate::rt::{
     self, Arc, AtomicBool, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot,
 };
 use crate::standing::{Previous, Standing};
 use crate::state::{
     BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Pass,
-    Phase, Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
+    Phase, Ports, SessionState, Settings, Spoken, StallRule, Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, class_name};
 use crate::stream::{PieceFate, Stream};
@@ -89,6 +94,9 @@ impl Spoken for Arc<Stream> {
 /// One loaded session. Laid out as it is written, for the same reason as [`SessionState`].
 #[repr(C)]
 pub(crate) struct Slot {
+    /// Whether somebody was there since the state was asked last. First, beside the counts of the handles: whoever
+    /// has one has just read that.
+    touched: Touched,
     /// What it needs.
     pub(crate) engine: Arc<Engine>,
     /// The store's shorter way to this life, if it has one.
@@ -116,6 +124,8 @@ pub(crate) struct Slot {
     class: Option<String>,
     /// The write that its actor is to await.
     left_for_actor: Mutex<Option<Writing>>,
+    /// What it is counted with.
+    weight: Weight,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
     /// Wakes whoever waits until the store has everything; made when somebody does.
@@ -156,8 +166,10 @@ impl Slot {
                 engine,
                 house,
                 writer,
+                touched: Touched::new(matches!(state.phase(), Phase::Live)),
                 state: Mutex::new(state),
                 left_for_actor: Mutex::new(None),
+                weight: Weight::default(),
                 actor: Mutex::new(None),
                 tickets: AtomicU64::new(0),
                 stored: OnceLock::new(),
@@ -310,22 +322,6 @@ impl Slot {
         answer
     }
 
-    /// What is to be seen of it.
-    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
-        self.state.lock().snapshot(now)
-    }
-
-    /// What is to be seen of it, and whether it can be used, at one instant.
-    pub(crate) fn view(&self) -> (Snapshot, Presence) {
-        // Only the ages of turns depend on the time, and most sessions have no turn.
-        let view = |now| {
-            let state = self.state.lock();
-            (state.snapshot(now), Presence::of(&state))
-        };
-        let idle = view(Now::default());
-        if idle.0.turns.is_empty() { idle } else { view(self.engine.now()) }
-    }
-
     /// Whether it can be used.
     pub(crate) fn presence(&self) -> Presence {
         Presence::of(&self.state.lock())
@@ -334,6 +330,7 @@ impl Slot {
     /// Whether it can be used at `now`.
     pub(crate) fn presence_at(&self, now: Now) -> Presence {
         let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
         if state.due(now).is_some() { Presence::Due } else { Presence::of(&state) }
     }
 

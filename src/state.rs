@@ -29,6 +29,7 @@ mod change;
 mod close;
 mod expiry;
 mod idle;
+mod lease;
 mod outbox;
 mod partial;
 mod protocol;
@@ -66,6 +67,8 @@ pub(crate) use close::Deletion;
 pub(crate) use expiry::Lifespan;
 pub use idle::KeptBy;
 pub(crate) use idle::LeaveReason;
+pub use lease::LeaseInfo;
+pub(crate) use lease::{LeaseAnswer, LeaseEnd, LeaseKey, LeaseOp, Leases};
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
@@ -93,6 +96,8 @@ pub(crate) struct SessionState<P: Ports> {
     /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
     /// look finds none, so that a session in use asks for it once in a while, not once a turn.
     watched: bool,
+    /// Whether it was used in a way that is not written by itself, and the store does not know.
+    unsaved: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -144,6 +149,8 @@ pub(crate) struct SessionState<P: Ports> {
     asking: Option<Place>,
     /// How long the conversation is.
     length: Length,
+    /// The work beside the turns that keeps it.
+    leases: Option<Box<Leases>>,
 }
 
 /// What a session is loaded with.
@@ -311,6 +318,8 @@ impl<P: Ports> SessionState<P> {
             gate,
             asking: None,
             length,
+            unsaved: false,
+            leases: None,
         };
         let mut said = said.into_iter();
         for marker in &record.open {
@@ -346,9 +355,12 @@ impl<P: Ports> SessionState<P> {
             Input::Change { change, port } => self.change(change, port, step),
             Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
             Input::AwaitDelete { port } => self.await_delete(port, step),
-            Input::Alarm => self.escalate(step),
+            Input::Alarm => self.alarm(step),
             Input::Look { rule } => self.look(&rule, step),
             Input::Unload { unused_since, reason } => self.unload(unused_since, reason, step),
+            Input::Save => self.save_now(step),
+            Input::Lease { op } => self.lease(op, step),
+            Input::Inherit { leases } => self.inherit(*leases, step),
             Input::Stored { result } => self.stored(result, step),
         }
     }
@@ -388,9 +400,9 @@ impl<P: Ports> SessionState<P> {
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),
             version: self.version,
-            last_active_at: self.last_active_at,
+            last_active_at: self.last_use(now.moment).wall,
             idle_for: self.idle_for(now.moment),
-            kept_by: self.keepers().collect(),
+            kept_by: self.keepers(now.moment).collect(),
             standing: self.standing(),
             generation: self.generation,
         }

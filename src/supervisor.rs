@@ -302,6 +302,7 @@ impl<E: Content> Supervisor<E> {
             OpenError::Content { source, .. } => BeginError::Input(source),
             OpenError::Full { full, instance, .. } => BeginError::Full { full, instance },
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
+            OpenError::NoRoom(no_room) => BeginError::NoRoom(no_room),
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;

@@ -41,8 +41,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 11] = [
+const GROUPS: [(&str, Group); 12] = [
     ("look_up", look_up::run),
+    ("touch", look_up::touch),
     ("create", create::create),
     ("delete", create::delete),
     ("turns_one_task", turns::one_task),

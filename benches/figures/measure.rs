@@ -102,6 +102,12 @@ impl Series {
         median(rounds.map(|(a, b)| a.wall / b.wall).collect())
     }
 
+    /// The median, over the rounds, of how much more processor time than `other` this took, in nanoseconds.
+    pub(crate) fn cpu_over(&self, other: &Self) -> f64 {
+        let rounds = self.samples.iter().zip(&other.samples);
+        median(rounds.map(|(a, b)| a.cpu - b.cpu).collect())
+    }
+
     /// The same of processor time.
     pub(crate) fn cpu_ratio(&self, other: &Self) -> f64 {
         let rounds = self.samples.iter().zip(&other.samples);

@@ -11,6 +11,7 @@ use super::wait::{Again, admitted};
 use crate::capacity::Permit;
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
+use crate::room::LoadError;
 use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
@@ -174,10 +175,11 @@ impl<E: Content> Session<E> {
                     return Err(BeginError::Gone { id, tombstone, instance });
                 }
                 Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
-                Err(source) if slot.engine.is_over(&source) => {
+                Err(LoadError::NoRoom(no_room)) => return Err(BeginError::NoRoom(no_room)),
+                Err(LoadError::Store(source)) if slot.engine.is_over(&source) => {
                     return Err(BeginError::Draining { instance });
                 }
-                Err(source) => return Err(BeginError::Store { id, source }),
+                Err(LoadError::Store(source)) => return Err(BeginError::Store { id, source }),
             };
         }
     }

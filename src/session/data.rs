@@ -59,7 +59,7 @@ impl<E> Session<E> {
         self.change_datum(name, None).await
     }
 
-    /// Sets the line for people that listings show. Counts as use.
+    /// Sets the line for people that listings show. Counts as no use.
     ///
     /// # Errors
     ///
@@ -120,7 +120,8 @@ impl<E> Session<E> {
             }
             let (id, instance) = (slot.tip().clone(), slot.engine.instance);
             let again = self.again().await;
-            loaded = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
+            let failed = |error| SessionError::from_load(error, id.clone());
+            loaded = match again.map_err(failed)? {
                 Again::Live(stay) => Some(stay),
                 Again::Gone(tombstone) => {
                     return Err(SessionError::Gone { id, tombstone, instance });

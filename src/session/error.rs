@@ -9,6 +9,7 @@ use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId};
 use crate::limit::TooLong;
 use crate::policy::Holder;
+use crate::room::{LoadError, NoRoom};
 use crate::slot::Slot;
 use crate::standing::Standing;
 use crate::state::ChangeRefusal;
@@ -107,6 +108,9 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// It is not in memory, and there is no room for it. Nothing was changed.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed. [`StoreError::OutcomeUnknown`] means that it may have happened.
     #[error("session {id} could not be used")]
     Store {
@@ -119,6 +123,14 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// What it means that session `id` was not loaded.
+    pub(super) fn from_load(error: LoadError, id: SessionId) -> Self {
+        match error {
+            LoadError::NoRoom(no_room) => Self::NoRoom(no_room),
+            LoadError::Store(source) => Self::Store { id, source },
+        }
+    }
+
     /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
     pub(super) fn from_refusal(refusal: ChangeRefusal, slot: &Slot) -> Option<Self> {
         let (id, instance) = (slot.tip().clone(), slot.engine.instance);

@@ -4,6 +4,7 @@ use super::DeleteOutcome;
 use super::error::DeleteError;
 use crate::capacity::Permit;
 use crate::clock::{Moment, Now};
+use crate::room::{LoadError, Need};
 use crate::rt::{self, Arc, oneshot};
 use crate::slot::Slot;
 use crate::slot::answer::{Answered, FromOver};
@@ -11,7 +12,6 @@ use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
-use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// Which life to ask again.
@@ -82,8 +82,12 @@ pub(crate) async fn answer<T, R: FromOver>(
 }
 
 /// The slot that holds the same life as `slot` now.
-pub(super) async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
-    Ok(match house.reload(&slot.id, slot.incarnation).await? {
+pub(super) async fn again(
+    slot: &Arc<Slot>,
+    house: &dyn House,
+    need: Need,
+) -> Result<Again, LoadError> {
+    Ok(match house.reload(&slot.id, slot.incarnation, need).await? {
         Reloaded::Live(stay) => Again::Live(stay),
         Reloaded::Gone(tombstone) => Again::Gone(tombstone),
         Reloaded::Unknown => Again::Unknown,
@@ -115,7 +119,7 @@ pub(crate) async fn delete(
             slot = now;
             continue;
         }
-        let now = again(&slot, house).await;
+        let now = again(&slot, house, Need::Look).await.map_err(LoadError::into_store);
         slot = match now.map_err(|source| DeleteError { id: slot.tip().clone(), source })? {
             Again::Live(stay) => {
                 let slot = stay.clone();

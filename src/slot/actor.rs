@@ -88,10 +88,14 @@ pub(super) fn wake(slot: &Arc<Slot>) {
         return;
     }
     let tenure = actor.as_ref().map_or(0, |handle| handle.tenure + 1);
+    let first = actor.is_none();
     *actor = slot.house().and_then(|house| house.parent()).and_then(|parent| {
         let started = start(slot, tenure, parent)?;
         started.cast(Wake).is_ok().then_some(ActorHandle { actor: started, tenure })
     });
+    if first && actor.is_some() {
+        slot.grow();
+    }
     if actor.is_none() {
         let slot = slot.clone();
         let spawner = slot.engine.spawner.clone();

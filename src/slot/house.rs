@@ -12,6 +12,7 @@ use super::idle::Stay;
 use crate::flight::Flight;
 use crate::id::{Incarnation, SessionId, StreamId};
 use crate::outcome::TurnOutcome;
+use crate::room::{LoadError, Need};
 use crate::rt::{Arc, Weak};
 use crate::store::{Found, Record, StoreError};
 use crate::tombstone::Tombstone;
@@ -34,6 +35,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot's session was given a further id, which leads to the slot from now on.
     fn rotated(&self, slot: &Arc<Slot>, to: &SessionId);
 
+    /// What loaded sessions take has grown.
+    fn grown(&self);
+
     /// Turns are opened in the slot: they are to be looked at.
     fn watch(&self, slot: &Arc<Slot>);
 
@@ -49,12 +53,16 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
     /// The slot that holds this life of the session, if it is loaded.
     fn loaded(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<Slot>>;
 
+    /// The slots that held this life of the session, were left, and still have leases.
+    fn left(&self, id: &SessionId, incarnation: Incarnation) -> Vec<Arc<Slot>>;
+
     /// The slot that holds this life of the session, loaded if it is not, and kept so.
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
         incarnation: Incarnation,
-    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>>;
 
     /// The right to give `id` to a session.
     fn claim<'a>(

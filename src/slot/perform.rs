@@ -41,8 +41,10 @@ impl Slot {
                 Effect::Rotated { to } => self.rotated(&to),
                 Effect::Changed { port, answer } => drop(port.send(answer)),
                 Effect::Deleted { port, answer } => drop(port.send(answer)),
-                // The one is taken out by `cancel`, the other read by `look`.
-                Effect::Cancelled { .. } | Effect::Unwatch => {}
+                // Taken out by `cancel` and `lease`, read by `look`.
+                Effect::Cancelled { .. } | Effect::Leased { .. } | Effect::Unwatch => {}
+                Effect::LeaseTaken { lease } => self.lease_taken(&lease),
+                Effect::LeaseEnded { lease, end } => self.lease_ended(&lease, end),
                 Effect::Waiting { holder } => self.waits(holder.as_ref()),
                 Effect::Steerable { stream } => stream.offer(),
                 Effect::Steered { port, generation, seq, stream, input } => {

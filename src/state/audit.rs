@@ -64,6 +64,7 @@ impl<P: Ports> SessionState<P> {
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
         broken.extend(self.audit_what_is_on_its_way());
+        broken.extend(self.audit_leases());
         broken
     }
 
@@ -115,7 +116,10 @@ impl<P: Ports> SessionState<P> {
             Pending::Begin { generation, .. }
             | Pending::Partial { generation, .. }
             | Pending::Steer { generation, .. } => !over.contains(generation),
-            Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => true,
+            Pending::Settle { .. }
+            | Pending::Change { .. }
+            | Pending::Use { .. }
+            | Pending::Delete { .. } => true,
         })
     }
 }

@@ -38,7 +38,9 @@ impl<P: Ports> SessionState<P> {
                 write
             }
         };
-        let used = !matches!(write, Write::Patch { .. } | Write::Resume { .. });
+        // Neither a line for people nor a handle is what somebody does with the conversation.
+        let used =
+            !matches!(write, Write::Patch { .. } | Write::Label { .. } | Write::Resume { .. });
         if used {
             self.touch(step.now);
         }

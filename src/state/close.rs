@@ -42,6 +42,7 @@ impl<P: Ports> SessionState<P> {
                 let closing = Closing { tombstone, waiting, failed: None, routable };
                 self.phase = Phase::Closing(Box::new(closing));
                 self.end_everything(step);
+                self.drop_leases(step);
                 self.push_delete(tombstone);
             }
             Phase::Closing(closing) => {

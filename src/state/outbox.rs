@@ -8,7 +8,7 @@ use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState,
     Settlement, Step,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::id::{Generation, SessionId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
@@ -59,6 +59,12 @@ pub(crate) enum Pending<P: Ports> {
         /// The further id that it gives the session, if it does.
         rotated: Option<Box<SessionId>>,
     },
+    /// Says when it was used last.
+    Use {
+        write: Option<Write>,
+        /// Whether it leaves memory then: if it was not used after that, and why.
+        then_leave: Option<(Moment, LeaveReason)>,
+    },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
     Delete { write: Option<Write> },
 }
@@ -72,6 +78,7 @@ impl<P: Ports> Pending<P> {
             | Self::Partial { write, .. }
             | Self::Steer { write, .. }
             | Self::Change { write, .. }
+            | Self::Use { write, .. }
             | Self::Delete { write } => write.take(),
         }
     }
@@ -220,9 +227,11 @@ impl<P: Ports> SessionState<P> {
         let Some(pending) = self.outbox.pop_front() else { return };
         if !matches!(
             *pending,
-            Pending::Settle { stream: None, .. } | Pending::Change { used: false, .. }
+            Pending::Settle { stream: None, .. }
+                | Pending::Change { used: false, .. }
+                | Pending::Use { .. }
         ) {
-            self.used_at = step.now.moment; // Repairs are nobody's work.
+            self.used_at = step.now.moment; // Those are nobody's work.
         }
         match (*pending, result) {
             (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
@@ -249,6 +258,11 @@ impl<P: Ports> SessionState<P> {
             }
             (Pending::Partial { generation, stream, .. }, result) => {
                 self.kept(generation, &stream, &result);
+            }
+            (Pending::Use { then_leave, .. }, Ok(())) => self.saved(then_leave, step),
+            // The next look tries again; nothing hangs on it.
+            (Pending::Use { .. }, Err(error)) if !matches!(error, StoreError::Fenced { .. }) => {
+                self.not_saved();
             }
             (Pending::Change { port, version, last_seq, rotated, .. }, Ok(())) => {
                 // First the name, then the answer: whoever is told finds the session by it.
@@ -359,7 +373,7 @@ impl<P: Ports> SessionState<P> {
                 let answer = Err(ChangeRefusal::Store(error.clone()));
                 step.effects.push(Effect::Changed { port, answer });
             }
-            Pending::Partial { .. } => {}
+            Pending::Partial { .. } | Pending::Use { .. } => {}
             Pending::Delete { .. } => self.delete_failed(error, step),
         }
     }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::capacity::{Gate, Pass, Permit};
 use super::close::Deletion;
 use super::idle::{KeptBy, LeaveReason};
+use super::lease::{LeaseAnswer, LeaseEnd, LeaseInfo, LeaseOp, Leases};
 use super::partial::Spoken;
 use super::size::Size;
 use super::stalls::{Stall, StallRule};
@@ -130,8 +131,8 @@ pub(crate) enum Input<P: Ports> {
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
     Cancel { target: Target, reason: CancelReason, grace: Grace },
-    /// From `append`, `insert`, `remove`, `set_label`, `rotate`. Counts as use. From what is done with resume handles:
-    /// does not.
+    /// From `append`, `insert`, `remove`, `rollback`, `rotate`, which count as use. From `set_label` and from what is done
+    /// with resume handles, which do not.
     Change { change: Change, port: P::Change },
     /// From `delete`.
     Delete { reason: GoneReason, keep_for: Duration, port: P::Delete },
@@ -144,6 +145,12 @@ pub(crate) enum Input<P: Ports> {
     Look { rule: StallRule },
     /// From the supervisor: leave memory, unless there is something to do or it was used after that.
     Unload { unused_since: Moment, reason: LeaveReason },
+    /// From the shutdown: the store is to know when it was used last.
+    Save,
+    /// From `lease` and what belongs to it. Counts as use when one is taken or given back.
+    Lease { op: LeaseOp },
+    /// From the shell: the leases of a state that was left, for the one that came after it.
+    Inherit { leases: Box<Leases> },
     /// From the shell: what became of the write at the front.
     Stored { result: Result<(), StoreError> },
 }
@@ -243,6 +250,12 @@ pub(crate) enum Effect<P: Ports> {
     Stands { before: Standing, standing: Standing },
     /// The session is gone: its slot becomes the tombstone. Whether it was one of those that count.
     Bury { tombstone: Tombstone, counted: bool },
+    /// What became of a lease.
+    Leased { answer: LeaseAnswer },
+    /// A lease was taken, and will get one `LeaseEnded`.
+    LeaseTaken { lease: Box<LeaseInfo> },
+    /// A lease is over. Told once.
+    LeaseEnded { lease: Box<LeaseInfo>, end: LeaseEnd },
     /// This state is over: its slot is taken off.
     Leave { reason: LeaveReason },
 }

@@ -134,6 +134,9 @@ impl<P: Ports> SessionState<P> {
 
     /// Ends what runs and tells what waits, if the session does not stand for it.
     fn shut_out(&mut self, standing: Standing, step: &mut Step<'_, P>) {
+        if !standing.is_routable() {
+            self.drop_leases(step);
+        }
         let reason = match standing {
             Standing::Active => return,
             Standing::Suspended { .. } => CancelReason::Suspended,

@@ -2,7 +2,7 @@
 //!
 //! - [`table`]: every input in every phase, a row each;
 //! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
-//!   `branches`, `stale`: the promises, a sentence each;
+//!   `branches`, `stale`, `idle`, `leases`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
@@ -12,6 +12,7 @@ mod capacity;
 mod closing;
 mod gate;
 mod idle;
+mod leases;
 mod partials;
 mod property;
 mod redo;

@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::entry::{ChatMessage, Content};
+use crate::expiry::ExpiryRules;
 use crate::hook::PruneHook;
 use crate::id::{IdSource, RandomIds};
 use crate::metrics::Counts;
@@ -157,7 +158,8 @@ impl<E> SupervisorBuilder<E> {
         let engine = Engine::new(parts, spawner)?;
         let recovery: RecoveryReport =
             recovery::recover(&engine).await.map_err(StartError::Store)?;
-        Counts::max_live(engine.config.idle.max_live);
+        Counts::max_live(engine.config.idle.max_live, engine.config.idle.max_bytes);
+        warn_of_no_way_out(&engine.config);
         let stored = engine.store.count().await.map_err(StartError::Store)?;
         engine.capacity.count_sessions(stored);
         engine.capacity.publish_settings();
@@ -170,5 +172,22 @@ impl<E> SupervisorBuilder<E> {
             crashed = recovery.last_run.is_crash(), settled = recovery.settled.len(),
             suspended = recovery.suspended.len(), took = ?recovery.took, "a supervisor starts");
         Ok(Supervisor::new(shared, Arc::new(recovery)))
+    }
+}
+
+/// A bound under which nothing leaves by itself is seldom meant.
+fn warn_of_no_way_out(config: &Config) {
+    let never = |rules: &ExpiryRules| {
+        rules.idle.unwrap_or_default().is_zero()
+            && rules.age.unwrap_or_default().is_zero()
+            && rules.calendar.is_none()
+    };
+    let stays = config.idle.unload_after.is_zero() && never(&config.expiry);
+    if config.idle.is_bounded() && stays {
+        tracing::warn!(
+            max_live = config.idle.max_live,
+            max_bytes = config.idle.max_bytes,
+            "loaded sessions are bounded, and none leaves or expires before that: consider `idle.unload_after`"
+        );
     }
 }

@@ -8,6 +8,7 @@ use crate::expiry::CalendarError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::limit::{ErrorKind, Full};
+use crate::room::{LoadError, NoRoom};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
 
@@ -77,6 +78,9 @@ pub enum OpenError {
         /// The id.
         id: SessionId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("{key} could not be opened")]
     Store {
@@ -138,6 +142,9 @@ pub enum CreateError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not be created")]
     Store {
@@ -155,9 +162,10 @@ impl OpenError {
         match self {
             Self::Content { .. } => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Full,
-            Self::Draining { .. } | Self::IdCollision { .. } | Self::Store { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Draining { .. }
+            | Self::IdCollision { .. }
+            | Self::NoRoom(_)
+            | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -165,6 +173,7 @@ impl OpenError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Full { full, .. } => full.retry_after,
+            Self::NoRoom(no_room) => Some(no_room.retry_after),
             Self::Store { source, .. } => source.retry_after(),
             Self::Content { .. } | Self::Draining { .. } | Self::IdCollision { .. } => None,
         }
@@ -180,7 +189,7 @@ impl CreateError {
             Self::Exists { .. } => ErrorKind::Conflict,
             Self::Gone { .. } => ErrorKind::Gone,
             Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::Draining { .. } | Self::Store { .. } => ErrorKind::Unavailable,
+            Self::Draining { .. } | Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -188,12 +197,23 @@ impl CreateError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Full { full, .. } => full.retry_after,
+            Self::NoRoom(no_room) => Some(no_room.retry_after),
             Self::Store { source, .. } => source.retry_after(),
             Self::Content(_)
             | Self::Draining { .. }
             | Self::Exists { .. }
             | Self::Gone { .. }
             | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+impl CreateError {
+    /// What it means that `id` was not loaded.
+    pub(super) fn failed(id: &SessionId) -> impl Fn(LoadError) -> Self {
+        |error| match error {
+            LoadError::NoRoom(no_room) => Self::NoRoom(no_room),
+            LoadError::Store(source) => Self::Store { id: id.clone(), source },
         }
     }
 }

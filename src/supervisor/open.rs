@@ -12,12 +12,13 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::limit::Full;
 use crate::outcome::CancelReason;
+use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
 use crate::slot::{Presence, Slot};
 use crate::standing::{Previous, RebindReason};
 use crate::state::Target;
-use crate::store::{Binding, Created, NewRecord, StoreError};
+use crate::store::{Binding, Created, Found, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
@@ -131,7 +132,8 @@ impl<E: Content> Supervisor<E> {
         let (theirs, whose) = (shared.clone(), key.clone());
         let reset = async move { theirs.reset(&whose, &seed).await };
         let reset = Handover::new(&shared.engine.spawner, reset).await;
-        let (slot, previous) = reset.map_err(shared.failed(key))??;
+        let (slot, previous) =
+            reset.map_err(|error| shared.failed(key)(LoadError::Store(error)))??;
         Ok(Opened { session: self.session(slot), created: true, previous })
     }
 
@@ -169,8 +171,7 @@ impl<E: Content> Supervisor<E> {
             return Err(CreateError::Draining { instance: self.instance() });
         }
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
-        let (instance, failed) =
-            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
+        let (instance, failed) = (self.instance(), CreateError::failed(id));
         match shared.attempt(id, None, &seed, None).await.map_err(failed)? {
             Attempt::Created(slot) => Ok(self.session(slot)),
             Attempt::Taken | Attempt::KeyMoved => {
@@ -194,10 +195,9 @@ impl<E: Content> Supervisor<E> {
     ///
     /// As [`create_id`](Self::create_id).
     pub async fn open_id(&self, id: &SessionId) -> Result<Session<E>, CreateError> {
-        let (instance, failed) =
-            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
+        let (instance, failed) = (self.instance(), CreateError::failed(id));
         loop {
-            match self.shared.locate(id).await.map_err(failed)? {
+            match self.shared.locate_for(id, Need::Use).await.map_err(&failed)? {
                 Located::Live(slot) => return Ok(self.session(slot)),
                 Located::Gone(tombstone) => {
                     return Err(CreateError::Gone { id: id.clone(), tombstone, instance });
@@ -235,13 +235,13 @@ enum Resolved {
 impl Shared {
     /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
     /// is closed, and that is no failure.
-    fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
-        |source| {
-            if self.engine.is_over(&source) {
+    fn failed(&self, key: &SessionKey) -> impl Fn(LoadError) -> OpenError {
+        |error| match error {
+            LoadError::NoRoom(no_room) => OpenError::NoRoom(no_room),
+            LoadError::Store(source) if self.engine.is_over(&source) => {
                 OpenError::Draining { instance: self.engine.instance }
-            } else {
-                OpenError::Store { key: key.clone(), source }
             }
+            LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
         }
     }
 
@@ -261,10 +261,10 @@ impl Shared {
     }
 
     /// Follows `key`, through the store. Called under the key's flight.
-    async fn resolve(&self, key: &SessionKey) -> Result<Resolved, StoreError> {
+    async fn resolve(&self, key: &SessionKey) -> Result<Resolved, LoadError> {
         if let Some(slot) = self.keys.get(key) {
             // Being deleted, perhaps: then its key is unbound once that is through.
-            match self.locate(&slot.id).await? {
+            match self.locate_for(&slot.id, Need::Use).await? {
                 Located::Live(now)
                     if now.incarnation == slot.incarnation && now.presence().is_routable() =>
                 {
@@ -279,7 +279,7 @@ impl Shared {
         let Some(id) = bound else {
             return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone });
         };
-        let reason = match self.locate(&id).await? {
+        let reason = match self.locate_for(&id, Need::Use).await? {
             Located::Live(slot) => match slot.presence() {
                 Presence::Shut(standing) => RebindReason::of(standing),
                 Presence::Live
@@ -377,6 +377,20 @@ impl Shared {
         }
     }
 
+    /// There is no room for `id`; what else there is to be told comes first.
+    async fn refuse(
+        &self,
+        id: &SessionId,
+        seed: &Seed,
+        no_room: NoRoom,
+    ) -> Result<Attempt, LoadError> {
+        match self.read(id).await? {
+            Found::Live(_) => Ok(Attempt::Taken),
+            Found::Gone(tombstone) if !seed.allow_reuse => Ok(Attempt::Gone(tombstone)),
+            Found::Gone(_) | Found::Unknown => Err(LoadError::NoRoom(no_room)),
+        }
+    }
+
     /// Tries to create the session `id`.
     async fn attempt(
         &self,
@@ -384,7 +398,7 @@ impl Shared {
         binding: Option<Binding>,
         seed: &Seed,
         previous: Option<Previous>,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<Attempt, LoadError> {
         // A fresh id as well: its key leads to it as soon as the store has it, and whoever follows and
         // deletes it must not be ahead of its own publication.
         let _flight = self.id_flights.join(id).await;
@@ -395,11 +409,15 @@ impl Shared {
             return Ok(Attempt::Gone(tombstone));
         }
         let capacity = &self.engine.capacity;
-        let room = match self.room().await {
-            Ok(room) => room,
+        let place = match self.room().await {
+            Ok(place) => place,
             Err(full) => return Ok(Attempt::Full(full)),
         };
         let bytes: usize = seed.entries.iter().map(bytes::Bytes::len).sum();
+        let room = match self.ask_for_room(Need::Use) {
+            Ok(room) => room,
+            Err(no_room) => return self.refuse(id, seed, no_room).await,
+        };
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,
@@ -421,10 +439,10 @@ impl Shared {
         })?;
         Ok(match created {
             Created::Created(record) => {
-                room.keep();
+                place.keep();
                 self.engine.counts.created();
                 tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
-                match self.publish(record, (Vec::new(), bytes as u64)) {
+                match self.publish(record, (Vec::new(), bytes as u64), room) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),
                 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
-use super::idle::Idle;
+use super::idle::{Idle, Room};
 use super::shutdown::Ending;
 use super::watch::Watch;
 use crate::engine::Engine;
@@ -15,6 +15,7 @@ use crate::flight::Flights;
 use crate::id::{Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
+use crate::room::{LoadError, Need};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
 use crate::slot::house::{Claim, DrainStep, House, Reloaded};
 use crate::slot::idle::Stay;
@@ -86,6 +87,15 @@ impl Shared {
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
+        self.locate_for(id, Need::Look).await.map_err(LoadError::into_store)
+    }
+
+    /// [`Self::locate`], for what it is needed for.
+    pub(crate) async fn locate_for(
+        &self,
+        id: &SessionId,
+        need: Need,
+    ) -> Result<Located, LoadError> {
         loop {
             match self.presence_now(id) {
                 Some((slot, Presence::Live | Presence::Shut(_))) => return Ok(Located::Live(slot)),
@@ -104,7 +114,7 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            let located = self.load(id).await?;
+            let located = self.load(id, need).await?;
             if let Some(Located::Live(slot)) = &located
                 && slot.presence_at(self.engine.now()) == Presence::Due
             {
@@ -171,7 +181,7 @@ impl Shared {
     /// Asks the store for `id`, one at a time; `None` if something is there by now.
     ///
     /// A session is loaded under the flight of its first id, whichever of its ids it is asked for by.
-    async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
+    async fn load(&self, id: &SessionId, need: Need) -> Result<Option<Located>, LoadError> {
         let mut flown = id.clone();
         loop {
             let first = {
@@ -182,7 +192,7 @@ impl Shared {
                 let found = self.read(id).await;
                 match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
                     Found::Live(record) if *record.first_id() == flown => {
-                        return self.take_in(record).await.map(Some);
+                        return self.take_in(record, need).await.map(Some);
                     }
                     Found::Live(record) => record.first_id().clone(),
                     Found::Gone(tombstone) => return Ok(Some(self.gone(tombstone))),
@@ -194,13 +204,14 @@ impl Shared {
     }
 
     /// Makes a session live as its record says. Called under the flight of its first id.
-    async fn take_in(&self, mut record: Record) -> Result<Located, StoreError> {
+    async fn take_in(&self, mut record: Record, need: Need) -> Result<Located, LoadError> {
         record.generation = self.engine.numbers.go_on(record.generation);
         let said = self.engine.said(&record).await;
         let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
         let bytes = self.engine.transcript_bytes(&record).await;
         let bytes = bytes.inspect_err(|_| self.engine.counts.store_failed("entries"))?;
-        Ok(match self.publish(record, (said, bytes)) {
+        let room = self.ask_for_room(need).map_err(LoadError::NoRoom)?;
+        Ok(match self.publish(record, (said, bytes), room) {
             Ok(slot) => Located::Live(slot),
             Err(tombstone) => self.gone(tombstone),
         })
@@ -208,17 +219,20 @@ impl Shared {
 
     /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
     /// flight of its first id.
-    pub(crate) fn publish(
+    pub(super) fn publish(
         &self,
         record: Record,
         loaded: (Vec<Bytes>, u64),
+        room: Option<Room>,
     ) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
         let house: Weak<dyn House> = self.myself.clone();
         let slot = Slot::new(record, loaded, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
+                drop(room); // It is counted as loaded from here on.
                 self.engine.counts.loaded();
+                self.registry.bequeath(&slot);
                 tracing::debug!(session = %slot.tip(), repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 self.note_loaded(&slot);
@@ -254,6 +268,12 @@ impl House for Shared {
         Box::pin(Self::expire(self, slot))
     }
 
+    fn grown(&self) {
+        if self.is_crowded_now() {
+            self.idle.wake();
+        }
+    }
+
     fn watch(&self, slot: &Arc<Slot>) {
         self.watch.add(Arc::downgrade(slot));
     }
@@ -274,14 +294,21 @@ impl House for Shared {
         Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
     }
 
+    fn left(&self, id: &SessionId, incarnation: Incarnation) -> Vec<Arc<Slot>> {
+        let mut left = self.registry.testators(id);
+        left.retain(|slot| slot.incarnation == incarnation);
+        left
+    }
+
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
         incarnation: Incarnation,
-    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                return Ok(match self.locate(id).await? {
+                return Ok(match self.locate_for(id, need).await? {
                     Located::Live(slot) if slot.incarnation == incarnation => {
                         // In this very moment it may have been left again.
                         let Some(stay) = Stay::take(&slot) else { continue };

@@ -37,6 +37,9 @@ pub(super) async fn shutdown(
     let (engine, ending) = (&shared.engine, &shared.ending);
     ending.ask(options, engine.now().moment);
     engine.drain();
+    for slot in shared.registry.slots() {
+        slot.save();
+    }
     // Whoever is at it looks again: at the deadline, and at what is not to be waited for.
     shared.stirred.notify_waiters();
     let _flight = ending.flight.join(&()).await;

@@ -11,6 +11,7 @@ use crate::key::SessionKey;
 use crate::limit::{Full, Limit, Shortage, TooLong};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
+use crate::room::NoRoom;
 use crate::slot::Slot;
 use crate::standing::Standing;
 use crate::state::BeginRefusal;
@@ -251,6 +252,9 @@ pub enum BeginError {
         #[source]
         source: StoreError,
     },
+    /// It is not in memory, and there is no room for it. Nothing was begun or created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not begin a turn")]
     Store {

@@ -31,6 +31,7 @@ impl BeginError {
             Self::Draining { .. }
             | Self::Paused { .. }
             | Self::IdCollision { .. }
+            | Self::NoRoom(_)
             | Self::Open { .. }
             | Self::Store { .. } => ErrorKind::Unavailable,
         }
@@ -41,6 +42,8 @@ impl BeginError {
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Full { full, .. } = self {
             full.retry_after
+        } else if let Self::NoRoom(no_room) = self {
+            Some(no_room.retry_after)
         } else if let Self::Open { source, .. } | Self::Store { source, .. } = self {
             source.retry_after()
         } else {
@@ -83,6 +86,7 @@ impl BeginError {
             Self::Cancelled { .. } => "cancelled",
             Self::Unknown { .. } | Self::Unbound { .. } => "unknown",
             Self::IdCollision { .. } => "id_collision",
+            Self::NoRoom(_) => "no_room",
             Self::Open { .. } | Self::Store { .. } => "store",
         }
     }
@@ -99,7 +103,7 @@ impl SessionError {
             Self::Inactive { .. } => ErrorKind::Inactive,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::Store { .. } => ErrorKind::Unavailable,
+            Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }
 }

@@ -66,6 +66,16 @@ enum Step {
     Reload,
     /// Something happens in the line for permits.
     Permit(u8),
+    /// Somebody is there.
+    Touch,
+    /// The store is to know when it was used last.
+    Save,
+    /// A lease is taken, renewed or given back.
+    Lease {
+        op: u8,
+        which: u8,
+        seconds: u8,
+    },
     /// It leaves memory, if nothing has happened for so long.
     Unload {
         unused_for: Duration,
@@ -141,15 +151,18 @@ fn step(bits: u32, faults: bool) -> Step {
         113..117 => Step::Find(Find::Clear(u64::from(a % 12))),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
-        119..123 => Step::Alarm,
-        123..128 => Step::Look(rule(a, b)),
+        119..122 => Step::Alarm,
+        122 => Step::Save,
+        123..126 => Step::Look(rule(a, b)),
+        126 | 127 => Step::Touch,
         128..147 => Step::Find(Find::Say { turn, chunks: usize::from(b % 4) }),
         147..151 => Step::Find(Find::Keep(turn)),
         151..161 => Step::Find(Find::Take(turn)),
         161..164 => Step::Beat { turn, work: work(b) },
         164..172 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
-        172..195 => Step::Send(fault(a, faults)),
-        195..222 => Step::Answer,
+        172..193 => Step::Send(fault(a, faults)),
+        193..198 => Step::Lease { op: a, which: b, seconds: c },
+        198..222 => Step::Answer,
         222..244 => Step::Flush,
         244..247 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
         247..253 => Step::Permit(a),

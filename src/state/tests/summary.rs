@@ -4,8 +4,8 @@
 //! delete, `#1` the number of an entry, `v1` a version.
 
 use super::super::{
-    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaveReason, OpenTurn, Pending,
-    Phase, SessionState, Settlement, Stall,
+    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaseAnswer, LeaveReason,
+    OpenTurn, Pending, Phase, SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;
@@ -78,6 +78,19 @@ fn effect(effect: &Effect<Test>) -> String {
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
         Effect::Stands { standing, .. } => format!("stands({})", standing.as_str()),
+        Effect::Leased { answer } => match answer {
+            LeaseAnswer::Stands(until) => format!("leased({})", until.as_millis() / 1_000),
+            LeaseAnswer::Released => "leased(released)".to_owned(),
+            LeaseAnswer::Over => "leased(over)".to_owned(),
+            LeaseAnswer::TooMany => "leased(too many)".to_owned(),
+            LeaseAnswer::Due => "leased(due)".to_owned(),
+            LeaseAnswer::Shut(standing) => format!("leased({})", standing.as_str()),
+            LeaseAnswer::Left => "leased(left)".to_owned(),
+            LeaseAnswer::Closing => "leased(closing)".to_owned(),
+            LeaseAnswer::Gone(_) => "leased(gone)".to_owned(),
+        },
+        Effect::LeaseTaken { lease } => format!("taken(l{})", lease.number),
+        Effect::LeaseEnded { lease, end } => format!("{}(l{})", end.as_str(), lease.number),
         Effect::Bury { .. } => "bury".to_owned(),
         Effect::Leave { reason } => {
             let told = *reason != LeaveReason::StoreFailed;
@@ -150,7 +163,8 @@ fn error(error: &StoreError) -> &'static str {
 
 /// A state: its phase, `t1s t1r t1c t1a` for a turn that starts, runs, was told to end or aborted (`p`
 /// for a parallel one, `b` for a branch), `q2` for a waiting begin, `q2?` if it waits for a permit, `e3` for one
-/// that repeats another, `!1` for a fenced turn whose holder has not reported,
+/// that repeats another, `!1` for a fenced turn whose holder has not reported, `l1` for a lease, `u` if it
+/// was used and the store is not told of it by anything else,
 /// and behind a bar the writes, the one with the store starred.
 pub(super) fn state(state: &SessionState<Test>) -> String {
     let mut words = Vec::new();
@@ -171,6 +185,8 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
     words.extend(queue.map(|(place, queued)| format!("q{}{}", queued.port, asks(place))));
     words.extend(state.echoes.iter().map(|echo| format!("e{}", echo.port)));
     words.extend(state.fenced.iter().map(|(generation, _)| format!("!{}", generation.get())));
+    words.extend(state.leases(Moment::default()).map(|lease| format!("l{}", lease.number)));
+    words.extend(state.unsaved.then(|| "u".to_owned()));
     if !state.outbox.is_empty() {
         words.push("|".to_owned());
         words.extend(state.outbox.iter().map(pending));
@@ -212,6 +228,9 @@ fn pending(pending: &Pending<Test>) -> String {
         }
         Pending::Steer { write, generation, .. } => (format!("steer{}", generation.get()), write),
         Pending::Change { write, .. } => ("change".to_owned(), write),
+        Pending::Use { write, then_leave } => {
+            (if then_leave.is_some() { "use-leave" } else { "use" }.to_owned(), write)
+        }
         Pending::Delete { write } => ("delete".to_owned(), write),
     };
     match write {

@@ -4,6 +4,7 @@
 //! were written from the design; [`every_pair_has_exactly_one_row`] sees that none is missing.
 
 mod capacity;
+mod leased;
 mod live;
 mod over;
 mod phases;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::leases::{inherit, release, renew, take};
 use super::{
     BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, Place,
     QUEUE, Redo, Rig, START, STEER, Size, StallRule, Target, Test, at, attempt, begin, begin_with,
@@ -28,7 +30,7 @@ use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 61] = [
+const INPUTS: [&str; 66] = [
     "reject",
     "queue",
     "queue-full",
@@ -62,6 +64,11 @@ const INPUTS: [&str; 61] = [
     "look-act",
     "unload",
     "unload-used",
+    "lease",
+    "renew",
+    "release",
+    "inherit",
+    "save",
     "steer",
     "branch",
     "named",
@@ -96,7 +103,7 @@ const INPUTS: [&str; 61] = [
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 32] = [
+const PHASES: [Row; 35] = [
     ("idle", phases::idle, live::IDLE),
     ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -128,6 +135,9 @@ const PHASES: [Row; 32] = [
     ("archived", phases::archived, shut::ARCHIVED),
     ("ended", phases::ended, shut::ENDED),
     ("due", phases::due, shut::DUE),
+    ("leased", phases::leased, leased::LEASED),
+    ("touched", phases::touched, leased::TOUCHED),
+    ("its last use with the store", phases::leaving, leased::LEAVING),
     ("a delete with the store", phases::closing, over::CLOSING),
     ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
     ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
@@ -207,6 +217,11 @@ fn input(name: &str) -> Input<Test> {
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "unload" => unload(START + 1),
         "unload-used" => unload(START - 1),
+        "lease" => Input::Lease { op: take(8, 10, 2) },
+        "renew" => Input::Lease { op: renew(9, 10) },
+        "release" => Input::Lease { op: release(9) },
+        "inherit" => inherit(5, 30),
+        "save" => Input::Save,
         "steer" => begin(9, STEER),
         "branch" => begin(9, BRANCH),
         "named" => named(9, QUEUE, NAME, 0),
@@ -333,9 +348,12 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Clear { .. } => 15,
         Input::Granted { .. } => 16,
         Input::NotGranted { .. } => 17,
+        Input::Lease { .. } => 18,
+        Input::Inherit { .. } => 19,
+        Input::Save => 20,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=17).collect());
+    assert_eq!(kinds, (0..=20).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -1,6 +1,7 @@
 //! The shell, played: with a real store and a clock set by hand.
 
 mod finding;
+mod leasing;
 mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,7 @@ pub(super) struct Driver {
     asked: BTreeMap<u8, u64>,
     /// What was found out about the last turns.
     found: Option<Last>,
-    /// When a turn was opened or ended last, or a change was told.
+    /// When a turn was opened or ended last, a change was told, somebody was there, or a lease began or ended.
     last_work: Option<Duration>,
     /// The changes that count as use, by port.
     uses: BTreeSet<u32>,
@@ -112,6 +113,7 @@ impl Driver {
         };
         let mut effects = Effects::new();
         let now = self.now();
+        let alarm = matches!(input, Input::Alarm);
         self.model.before(&input, written, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
@@ -121,6 +123,7 @@ impl Driver {
             if changes || matches!(effect, Effect::Opened { .. } | Effect::End { .. }) {
                 self.last_work = Some(self.clock);
             }
+            self.last_work = self.last_work.max(self.lease_work(&effect));
             if let Effect::Begun { generation, .. } = effect {
                 self.held.push(generation);
             }
@@ -134,6 +137,13 @@ impl Driver {
         self.model.after(&self.state.phase, self.state.asking.is_some());
         let held = self.state.permits() + self.granted.len();
         assert_eq!(gate::counted().0, held, "a permit is out that nobody has");
+        let leases: Vec<_> = self.state.leases(now.moment).map(|lease| lease.number).collect();
+        let ends = match &self.state.phase {
+            Phase::Live | Phase::Left => false,
+            Phase::Shut(standing) => !standing.is_routable(),
+            Phase::Closing(_) | Phase::Gone(_) => true,
+        };
+        self.model.leases(&leases, ends, alarm);
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
             assert_eq!(self.state.echoes.len(), self.model.echoing());
@@ -194,6 +204,9 @@ impl Driver {
                     self.send(Fault::None);
                 }
             }
+            Step::Touch => self.touch(),
+            Step::Save => self.apply(Input::Save),
+            Step::Lease { op, which, seconds } => self.lease(op, which, seconds),
             Step::Reload => self.reload(),
             Step::Unload { unused_for } => self.unload(unused_for),
             Step::Permit(which) => self.permit(which),
@@ -254,7 +267,11 @@ impl Driver {
             2 => Change::Label(Some(format!("label {port}"))),
             _ => Change::Rotate(Box::new(SessionId::new(&format!("further-{port}")).unwrap())),
         };
-        if !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::Resume(_)) {
+        let quiet = matches!(
+            change,
+            Change::Stand(_) | Change::Patch(_) | Change::Label(_) | Change::Resume(_)
+        );
+        if !quiet {
             self.uses.insert(port);
         }
         self.apply(Input::Change { change, port });
@@ -324,11 +341,13 @@ impl Driver {
         }
         assert!(self.held.is_empty() && self.in_flight.is_none(), "somebody was not done");
         assert!(self.last_work.is_none_or(|at| at + unused_for <= self.clock), "it was used since");
+        assert!(self.model.is_free(), "a lease keeps it");
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
         let known = self.state.snapshot(self.now());
         assert_eq!((record.version, record.generation), (known.version, known.generation));
         assert_eq!(record.next_seq, self.state.next_seq);
+        assert_eq!(record.last_active_at, known.last_active_at);
         assert!(record.open.is_empty());
     }
 
@@ -352,9 +371,13 @@ impl Driver {
         // From when on it is idle.
         let length = Length { size: self.size(), max: Size::default() };
         let settings = Settings { at: self.now(), length, ..settings(3, self.partials) };
+        let leases = self.state.bequeath();
         self.state = SessionState::load(&record, for_state, settings, TestGate);
         self.model.reload(&record, &self.entries(), self.partials, &said);
         self.model.stood(&self.branches());
+        if let Some(leases) = leases {
+            self.apply(Input::Inherit { leases });
+        }
         // Whoever asked before asks again.
         self.asked.clear();
     }

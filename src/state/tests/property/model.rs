@@ -4,6 +4,7 @@ mod admission;
 mod branches;
 mod changes;
 mod effects;
+mod leases;
 mod names;
 mod partials;
 mod stalls;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use self::branches::Stands;
+use self::leases::Leases;
 use self::names::{Echo, Name};
 use self::partials::Said;
 use self::stalls::Watch;
@@ -158,6 +160,8 @@ pub(super) struct Model {
     seen: Vec<u64>,
     /// The turns that are to be cleared.
     clearing: BTreeSet<Generation>,
+    /// The leases that stand.
+    leases: Leases,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
     /// The further ids that are on their way, by who gives them.
@@ -221,6 +225,7 @@ impl Model {
             owed: BTreeSet::new(),
             settles: BTreeMap::new(),
             watch: Watch::default(),
+            leases: Leases::default(),
             changes: BTreeMap::new(),
             rotations: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -239,7 +244,8 @@ impl Model {
     ) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
         let noted = self.stands.noted;
-        *self = Self { acknowledged, ..Self::new(record, entries, partials, said) };
+        let leases = std::mem::take(&mut self.leases);
+        *self = Self { acknowledged, leases, ..Self::new(record, entries, partials, said) };
         self.stands.noted = noted;
         self.keeps_what_was_acknowledged();
     }
@@ -255,6 +261,16 @@ impl Model {
     /// One of those who wait.
     pub(super) fn waiter(&self, which: usize) -> Option<u32> {
         self.queue.get(which % self.queue.len().max(1)).map(|begin| begin.port)
+    }
+
+    /// What stands of leases, after an input; whether that was an alarm.
+    pub(super) fn leases(&self, standing: &[u64], ends: bool, alarm: bool) {
+        self.leases.after(standing, ends, alarm);
+    }
+
+    /// Whether no lease stands.
+    pub(super) fn is_free(&self) -> bool {
+        self.leases.are_none()
     }
 
     /// The turns that were told to end and have not.
@@ -273,6 +289,7 @@ impl Model {
     /// Takes in an input before its effects are seen; `written` is what the store answers for.
     pub(super) fn before(&mut self, input: &Input<Test>, written: Option<&Write>, now: Moment) {
         self.step_begins();
+        self.leases.step_begins(now, self.over || !self.is_routable());
         let begins = self.stored(input, written);
         match input {
             Input::Begin { request, port, .. } => self.asked(request, *port),
@@ -323,12 +340,15 @@ impl Model {
                 self.settles.insert(*port, Settlement::Failed);
             }
             Input::LeaveQueue { ticket } => self.leaving = u32::try_from(ticket.0).ok(),
+            Input::Lease { op } => self.leases.asked(op),
             Input::Cancel { .. }
             | Input::Alarm
             | Input::Keep { .. }
             | Input::Unload { .. }
             | Input::Granted { .. }
-            | Input::NotGranted { .. } => {}
+            | Input::NotGranted { .. }
+            | Input::Inherit { .. }
+            | Input::Save => {}
         }
     }
 

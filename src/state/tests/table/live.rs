@@ -36,6 +36,10 @@ archive: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u
+renew release: leased(over)
+inherit: alarm(130) => live l5
+save:
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -85,6 +89,10 @@ archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cance
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s | *begin1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1s l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1s l5 | *begin1
+save:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -132,6 +140,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5
+save:
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -175,6 +187,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1c | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1c l5
+save:
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -221,4 +237,8 @@ archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cance
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1c | *begin1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1c l5 | *begin1
+save:
 ";

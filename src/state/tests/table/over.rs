@@ -22,6 +22,10 @@ clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
 granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -45,6 +49,10 @@ clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
 granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -67,6 +75,10 @@ clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
 granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -88,6 +100,10 @@ clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 gone)
 granted granted-late not-granted:
+lease: leased(gone)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -109,4 +125,8 @@ clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 left)
 granted granted-late not-granted:
+lease: leased(left)
+renew release: leased(over)
+inherit: alarm(130) => left !1 l5
+save:
 ";

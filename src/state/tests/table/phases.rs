@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::leases::take;
 use super::super::{
-    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, gate, interrupt, record,
+    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, START, STEER, at, gate, interrupt, record,
     unavailable,
 };
 use super::NAME;
@@ -158,6 +159,24 @@ pub(super) fn last_piece() -> Rig {
     let mut rig = piece();
     rig.say(1, "three");
     rig.drop_turn(1);
+    rig
+}
+
+pub(super) fn leased() -> Rig {
+    let mut rig = Rig::new();
+    rig.lease(take(9, 4, 2));
+    rig
+}
+
+pub(super) fn touched() -> Rig {
+    let mut rig = Rig::new();
+    rig.state.note_use(at(START));
+    rig
+}
+
+pub(super) fn leaving() -> Rig {
+    let mut rig = touched();
+    rig.apply(super::input("unload"));
     rig
 }
 

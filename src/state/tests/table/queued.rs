@@ -45,6 +45,10 @@ archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 l5
+save:
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -89,6 +93,10 @@ archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1c q2 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1c q2 l5
+save:
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -138,6 +146,10 @@ archive: stands(archived) fence(~1 archived) fence(~2 archived) => archived !1 !
 end: stands(ended) fence(~1 ended) fence(~2 ended) => ended !1 !2 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep change:ended
 pin: => live p1r p2r | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live p1r p2r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live p1r p2r l5
+save:
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -183,6 +195,10 @@ archive: stands(archived) fence(~2 archived) => archived !1 !2 | settle2:cancell
 end: stands(ended) fence(~2 ended) => ended !1 !2 | settle2:cancelled_ended/keep change:ended
 pin: => live t2r !1 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t2r !1 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t2r !1 l5
+save:
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -223,6 +239,10 @@ archive: stands(archived) => archived | *commit1 change:archived
 end: stands(ended) => ended | *commit1 change:ended
 pin: => live | *commit1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *commit1
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *commit1
+save:
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -262,6 +282,10 @@ archive: stands(archived) => archived | *settle1:failed change:archived
 end: stands(ended) => ended | *settle1:failed change:ended
 pin: => live | *settle1:failed change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *settle1:failed
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *settle1:failed
+save:
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -299,4 +323,8 @@ archive: stands(archived) => archived | settle3:interrupted/keep change:archived
 end: stands(ended) => ended | settle3:interrupted/keep change:ended
 pin: => live | settle3:interrupted/keep change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | settle3:interrupted/keep
+renew release: leased(over)
+inherit: alarm(130) => live l5 | settle3:interrupted/keep
+save:
 ";

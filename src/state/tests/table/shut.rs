@@ -21,6 +21,10 @@ archive: stands(archived) => archived !1 | change:archived
 end: stands(ended) => ended !1 | change:ended
 pin: => suspended !1 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => suspended !1 l8 u
+renew release: leased(over)
+inherit: alarm(130) => suspended !1 l5
+save:
 ";
 
 /// Nothing ran when it was archived.
@@ -42,6 +46,10 @@ restore: stands(active) => live | change:active
 end: stands(ended) => ended | change:ended
 pin: => archived | change:patch
 granted granted-late not-granted:
+lease: leased(archived)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Nothing ran when it was ended.
@@ -61,6 +69,10 @@ clear-77: => ended | settle77:interrupted/keep
 end expire: changed(c9 v0 #0)
 pin: => ended | change:patch
 granted granted-late not-granted:
+lease: leased(ended)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Its time is over, and nobody has noticed.
@@ -83,4 +95,8 @@ archive expire: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
 granted granted-late not-granted:
+lease: leased(due)
+renew release: leased(over)
+inherit: alarm(130) => live l5
+save:
 ";

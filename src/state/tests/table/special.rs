@@ -41,6 +41,10 @@ archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 l5
+save:
 ";
 
 /// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
@@ -88,6 +92,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | *steer1 settle1:ca
 end: stands(ended) fence(~1 ended) => ended !1 | *steer1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *steer1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *steer1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *steer1
+save:
 ";
 
 /// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
@@ -133,6 +141,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5
+save:
 ";
 
 /// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
@@ -180,6 +192,10 @@ archive: stands(archived) fence(~1 archived) => archived e3 | *begin1 settle1:ca
 end: stands(ended) fence(~1 ended) => ended e3 | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s e3 | *begin1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1s e3 l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1s e3 l5 | *begin1
+save:
 ";
 
 /// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
@@ -225,6 +241,10 @@ archive: stands(archived) refused(b3 archived) refused(b2 archived) fence(~1 arc
 end: stands(ended) refused(b3 ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 e3 | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 e3 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 e3 l5
+save:
 ";
 
 /// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
@@ -269,6 +289,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live b1r | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live b1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r l5
+save:
 ";
 
 /// Turns 1 to 3 stand beside each other, and no more may.
@@ -314,6 +338,10 @@ archive: stands(archived) fence(~1 archived) fence(~2 archived) fence(~3 archive
 end: stands(ended) fence(~1 ended) fence(~2 ended) fence(~3 ended) => ended !1 !2 !3 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep settle3:cancelled_ended/keep change:ended
 pin: => live b1r b2r b3r | change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live b1r b2r b3r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r b2r b3r l5
+save:
 ";
 
 /// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
@@ -358,6 +386,10 @@ archive: stands(archived) fence(~1 archived) => archived !1 | *partial1 settle1:
 end: stands(ended) fence(~1 ended) => ended !1 | *partial1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *partial1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *partial1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *partial1
+save:
 ";
 
 /// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
@@ -395,4 +427,8 @@ archive: stands(archived) => archived | *partial1 settle1:abandoned/keep~3+1 cha
 end: stands(ended) => ended | *partial1 settle1:abandoned/keep~3+1 change:ended
 pin: => live | *partial1 settle1:abandoned/keep~3+1 change:patch
 granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *partial1 settle1:abandoned/keep~3+1
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *partial1 settle1:abandoned/keep~3+1
+save:
 ";

@@ -61,6 +61,9 @@ impl Model {
             Effect::Steerable { stream } => {
                 self.offered.insert(stream);
             }
+            Effect::Leased { answer } => self.leases.answered(answer),
+            Effect::LeaseTaken { lease } => self.leases.taken(&lease),
+            Effect::LeaseEnded { lease, end } => self.leases.ended(&lease, end),
             Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
     }
