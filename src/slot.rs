@@ -36,7 +36,7 @@ use self::house::House;
 use self::names::{Names, split};
 use self::pump::Writing;
 use self::touch::Touched;
-use crate::capacity::{Permit, SessionGate};
+use crate::capacity::SessionGate;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
@@ -49,8 +49,8 @@ use crate::rt::{
 };
 use crate::standing::{Previous, Standing};
 use crate::state::{
-    BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Pass,
-    Phase, Ports, SessionState, Settings, Spoken, StallRule, Target, Ticket,
+    Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase, Ports,
+    SessionState, Settings, Spoken, StallRule, Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, class_name};
 use crate::stream::{PieceFate, Stream};
@@ -199,34 +199,6 @@ impl Slot {
     /// The name of a turn of this session.
     pub(crate) fn stream_id(&self, generation: Generation) -> StreamId {
         StreamId::new(self.incarnation, generation)
-    }
-
-    /// Asks for a turn, at `now`, with a permit if that was waited for before; answers first whether the begin
-    /// has to wait in the queue.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        mut request: BeginRequest,
-        permit: Option<Permit>,
-        now: Now,
-    ) -> (bool, Answered<Begun>) {
-        let stream = self.engine.stream(now.moment);
-        let mut errand = Errand::new(now);
-        let state = self.state.lock();
-        let pass = match permit {
-            Some(permit) => Pass::With(permit),
-            None if self.engine.capacity.is_gated() => Pass::Ask { waited: false },
-            None => Pass::Free,
-        };
-        // One that may have to wait for a permit is told by who brings that.
-        let here = !matches!(pass, Pass::Ask { .. }) && self.writer.is_some() && state.is_quiet();
-        // With the lock held: a shutdown that looks at the session later sees what is admitted here.
-        request.draining = self.engine.is_draining();
-        let (port, receiver) = Asker::new(here);
-        let input = Input::Begin { request, port, stream, pass };
-        let write = self.step_locked(state, input, &mut errand);
-        let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(&mut errand, write);
-        (waits, Answered::of(receiver, errand.begun))
     }
 
     /// Ends a turn as `input` says.

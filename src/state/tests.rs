@@ -7,6 +7,7 @@
 
 mod admission;
 mod audit;
+mod begins;
 mod branches;
 mod capacity;
 mod closing;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::begins::{Name, named, redoing};
 use super::{
     Asked, BeginRequest, Change, Effects, Input, Length, Pass, Phase, Ports, Redo, Replied,
     SessionState, Settings, Size, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
@@ -389,28 +391,6 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
     };
     edit(&mut request);
     Input::Begin { request, port: number, stream: number, pass: Pass::Ask { waited: false } }
-}
-
-/// The name of a begin, and the digest of what it asks for.
-type Name = (&'static str, u128);
-
-/// Begins a turn with a name, of which the store knew nothing after it had stored `seen` others.
-fn named(number: u32, policy: BusyPolicy, (name, digest): Name, seen: u64) -> Input<Test> {
-    let Input::Begin { mut request, port, stream, pass } = begin(number, policy) else {
-        unreachable!("it is a begin")
-    };
-    let asked = Asked { request: Request { key: name.to_owned(), digest }, seen };
-    request.special = Some(Box::new(Special { redo: None, request: Some(asked) }));
-    Input::Begin { request, port, stream, pass }
-}
-
-/// Begins a turn that does an earlier one over.
-fn redoing(number: u32, policy: BusyPolicy, redo: Redo) -> Input<Test> {
-    let Input::Begin { mut request, port, stream, pass } = begin(number, policy) else {
-        unreachable!("it is a begin")
-    };
-    request.special = Some(Box::new(Special { redo: Some(redo), request: None }));
-    Input::Begin { request, port, stream, pass }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {

@@ -1,9 +1,10 @@
 //! How limits stand, and having new turns wait.
 
 use super::Supervisor;
-use crate::capacity::Permit;
+use super::shared::Shared;
+use crate::capacity::{Permit, Reservation};
 use crate::key::SessionKey;
-use crate::limit::{LimitStatus, Shortage};
+use crate::limit::{Full, LimitStatus, Shortage};
 use crate::session::BeginError;
 
 impl<E> Supervisor<E> {
@@ -66,5 +67,27 @@ impl<E> Supervisor<E> {
             Some(Shortage::Paused) => BeginError::Paused { instance },
             Some(Shortage::Full(full)) => BeginError::Full { full, instance },
         })
+    }
+}
+
+impl Shared {
+    /// Room for a session, after the store was asked how many there are if that is in doubt.
+    pub(super) async fn room(&self) -> Result<Reservation, Full> {
+        let capacity = &self.engine.capacity;
+        if let Ok(room) = capacity.reserve() {
+            return Ok(room);
+        }
+        self.recount().await;
+        capacity.reserve().inspect_err(|full| capacity.rejected(full.limit))
+    }
+
+    /// Asks the store how many sessions there are, if that is in doubt.
+    pub(super) async fn recount(&self) {
+        let (engine, capacity) = (&self.engine, &self.engine.capacity);
+        if let Some(proof) = capacity.doubts()
+            && let Ok(stored) = engine.store.count().await
+        {
+            capacity.recount(proof, stored);
+        }
     }
 }

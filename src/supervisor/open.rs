@@ -4,7 +4,6 @@ use super::Supervisor;
 use super::error::{CreateError, OpenError};
 use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
-use crate::capacity::Reservation;
 use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
 use crate::handover::Handover;
@@ -354,26 +353,6 @@ impl Shared {
             Attempt::Full(full) => {
                 Err(OpenError::Full { key, full, instance: self.engine.instance })
             }
-        }
-    }
-
-    /// Room for a session, after the store was asked how many there are if that is in doubt.
-    async fn room(&self) -> Result<Reservation, Full> {
-        let capacity = &self.engine.capacity;
-        if let Ok(room) = capacity.reserve() {
-            return Ok(room);
-        }
-        self.recount().await;
-        capacity.reserve().inspect_err(|full| capacity.rejected(full.limit))
-    }
-
-    /// Asks the store how many sessions there are, if that is in doubt.
-    pub(super) async fn recount(&self) {
-        let (engine, capacity) = (&self.engine, &self.engine.capacity);
-        if let Some(proof) = capacity.doubts()
-            && let Ok(stored) = engine.store.count().await
-        {
-            capacity.recount(proof, stored);
         }
     }
 

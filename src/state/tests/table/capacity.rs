@@ -27,6 +27,7 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) refused(b1 archived) refused(b2 archived) => archived | change:archived
 end: stands(ended) refused(b1 ended) refused(b2 ended) => ended | change:ended
 pin: => live q1? q2 | change:patch
+handle: => live q1? q2 | change:handle
 ";
 
 /// Turn 1 runs, and begin 2 waits for a permit to run beside it.
@@ -66,4 +67,5 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live p1r q2? | change:patch
+handle: => live p1r q2? | change:handle
 ";
