@@ -115,8 +115,16 @@ pub(crate) async fn delete(
             slot = now;
             continue;
         }
-        let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: slot.tip().clone(), source })? {
+        let failed = |source| DeleteError { id: slot.tip().clone(), source };
+        let now = match again(&slot, house).await {
+            Err(damaged @ StoreError::Damaged { .. }) => {
+                let deleted =
+                    house.delete_damaged(&slot.id, slot.incarnation).await.map_err(failed)?;
+                return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
+            }
+            now => now.map_err(failed)?,
+        };
+        slot = match now {
             Again::Live(stay) => {
                 let slot = stay.clone();
                 _stay = Some(stay);

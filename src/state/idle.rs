@@ -50,6 +50,8 @@ pub(crate) enum LeaveReason {
     Cap,
     /// A write failed.
     StoreFailed,
+    /// The store has another state than it, which nobody here has written.
+    Outdated,
 }
 
 impl LeaveReason {
@@ -59,6 +61,7 @@ impl LeaveReason {
             Self::Idle => "idle",
             Self::Cap => "cap",
             Self::StoreFailed => "store_failed",
+            Self::Outdated => "outdated",
         }
     }
 }

@@ -77,6 +77,18 @@ pub enum OpenError {
         /// The id.
         id: SessionId,
     },
+    /// What the key is bound to is damaged in the store, and was left as it is. The key can be
+    /// [reset](crate::Supervisor::reset), which starts anew.
+    #[error(
+        "what {key} is bound to is damaged; it was left as it is, and a reset of the key starts anew"
+    )]
+    Damaged {
+        /// The key.
+        key: SessionKey,
+        /// Which row.
+        #[source]
+        source: StoreError,
+    },
     /// The store failed.
     #[error("{key} could not be opened")]
     Store {
@@ -155,9 +167,10 @@ impl OpenError {
         match self {
             Self::Content { .. } => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Full,
-            Self::Draining { .. } | Self::IdCollision { .. } | Self::Store { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Draining { .. }
+            | Self::IdCollision { .. }
+            | Self::Damaged { .. }
+            | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -166,7 +179,10 @@ impl OpenError {
         match self {
             Self::Full { full, .. } => full.retry_after,
             Self::Store { source, .. } => source.retry_after(),
-            Self::Content { .. } | Self::Draining { .. } | Self::IdCollision { .. } => None,
+            Self::Content { .. }
+            | Self::Draining { .. }
+            | Self::IdCollision { .. }
+            | Self::Damaged { .. } => None,
         }
     }
 }

@@ -98,7 +98,8 @@ impl SessionError {
             Self::Gone { .. } | Self::Closing { .. } => ErrorKind::Gone,
             Self::Inactive { .. } => ErrorKind::Inactive,
             Self::Busy { .. } => ErrorKind::Busy,
-            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Unknown { .. } | Self::NoRevision { .. } => ErrorKind::NotFound,
             Self::Store { .. } => ErrorKind::Unavailable,
         }
     }

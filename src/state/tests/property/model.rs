@@ -6,6 +6,7 @@ mod changes;
 mod effects;
 mod names;
 mod partials;
+mod revisions;
 mod stalls;
 mod standing;
 mod steering;
@@ -156,6 +157,8 @@ pub(super) struct Model {
     leaving: Option<u32>,
     /// The transcript as whoever takes something back saw it.
     seen: Vec<u64>,
+    /// The entries of the revision that is put back next, as whoever does it saw them.
+    returning: Vec<StoredEntry>,
     /// The turns that are to be cleared.
     clearing: BTreeSet<Generation>,
     /// What those who change something have to be told.
@@ -204,6 +207,7 @@ impl Model {
             begun: None,
             leaving: None,
             seen: Vec::new(),
+            returning: Vec::new(),
             clearing: BTreeSet::new(),
             over: false,
             deleted: false,
