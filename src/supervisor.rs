@@ -13,6 +13,7 @@ mod names;
 mod open;
 mod prune;
 mod recovery;
+mod reset;
 mod resume_sweep;
 mod seed;
 mod shared;

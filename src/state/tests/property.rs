@@ -154,7 +154,7 @@ fn step(bits: u32, faults: bool) -> Step {
         98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
         106 => Step::CancelAll { grace },
         107..110 => Step::Change(usize::from(a % 3)),
-        110..113 => Step::Change(usize::from(a % 17 + 1)),
+        110..113 => Step::Change(usize::from(a % 18 + 1)),
         113..117 => Step::Find(Find::Clear(u64::from(a % 12))),
         117 => Step::Delete,
         118 => Step::AwaitDelete,

@@ -28,12 +28,12 @@ impl<K> Default for Aging<K> {
 impl<K: Ord> Aging<K> {
     /// Notes that a life has something since `at`.
     fn note(&self, at: Timestamp, name: K, life: &Life) {
-        self.0.lock().insert((at, life.record.incarnation, name, life.record.id.clone()));
+        self.0.lock().insert((at, life.record.incarnation, name, life.record.first_id().clone()));
     }
 
     /// Takes a note back.
     fn unnote(&self, at: Timestamp, name: K, life: &Life) {
-        self.0.lock().remove(&(at, life.record.incarnation, name, life.record.id.clone()));
+        self.0.lock().remove(&(at, life.record.incarnation, name, life.record.first_id().clone()));
     }
 
     /// Takes out the oldest, if it is as old as `at`.
