@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::error::OpenError;
-use super::open::{Opened, Resolved};
+use super::open::Opened;
 use super::seed::{NewSession, Seed};
 use super::shared::Shared;
 use crate::entry::Content;

@@ -252,32 +252,31 @@ fn input(name: &str) -> Input<Test> {
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
         "no-such-life" => Input::Stored { result: Err(no_such_life()) },
-        "granted" | "granted-late" | "not-granted" => permit(name),
-        other => change(standing(other)),
+        other => permit(other).unwrap_or_else(|| change(standing(other))),
     }
 }
 
-/// What comes from the line for permits that is called `name`.
-fn permit(name: &str) -> Input<Test> {
-    match name {
-        "granted" => {
-            // Whoever waits is granted a permit that comes free by it.
-            gate::add_one();
-            match gate::grant() {
-                Some((place, permit)) => Input::Granted { place, permit },
-                None => permit("granted-late"),
-            }
-        }
-        "granted-late" => {
-            gate::add_one();
-            let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
-            Input::Granted { place: Place(777), permit }
-        }
-        _ => {
-            let place = gate::expire().unwrap_or(Place(777));
-            Input::NotGranted { place, shortage: gate::short() }
-        }
+/// What comes from the line for permits, if that is called `name`.
+fn permit(name: &str) -> Option<Input<Test>> {
+    if name == "not-granted" {
+        let place = gate::expire().unwrap_or(Place(777));
+        return Some(Input::NotGranted { place, shortage: gate::short() });
     }
+    // Whoever waits is granted a permit that comes free by it.
+    let granted = match name {
+        "granted" => {
+            gate::add_one();
+            gate::grant()
+        }
+        "granted-late" => None,
+        _ => return None,
+    };
+    let (place, permit) = granted.unwrap_or_else(|| {
+        gate::add_one();
+        let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
+        (Place(777), permit)
+    });
+    Some(Input::Granted { place, permit })
 }
 
 /// The change of how it stands that is called `name`.
