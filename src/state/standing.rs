@@ -41,7 +41,8 @@ impl<P: Ports> SessionState<P> {
     /// Why a change is refused, if it is.
     pub(super) fn refuse_change(&mut self, change: &Change, now: Now) -> Option<ChangeRefusal> {
         // A line for people is no part of the conversation. What does not use it does not find it due.
-        let uses = !matches!(change, Change::Stand(_) | Change::Patch(_));
+        let uses =
+            !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::ForgetRevision(_));
         let content = uses && !matches!(change, Change::Label(_));
         match &self.phase {
             Phase::Live if uses => {

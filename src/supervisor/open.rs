@@ -110,6 +110,9 @@ impl<E: Content> Supervisor<E> {
     /// Binds `key` to a fresh session. The old one is kept, without the key; turns that run in it
     /// are ended over their holder's head, since nobody who writes under the key will see them.
     ///
+    /// An old one that is damaged is not in the way. It stays as it is, listings name it, and it can be
+    /// [deleted](Self::delete) by its id.
+    ///
     /// # Errors
     ///
     /// [`OpenError`]; nothing was changed then, unless the store does not know.
@@ -224,7 +227,7 @@ impl<E: Content> Supervisor<E> {
 }
 
 /// What a key leads to.
-enum Resolved {
+pub(super) enum Resolved {
     /// A session.
     Live(Arc<Slot>),
     /// None; what the store says it is bound to, a session that no key leads to, and why.
@@ -239,6 +242,9 @@ impl Shared {
             LoadError::NoRoom(no_room) => OpenError::NoRoom(no_room),
             LoadError::Store(source) if self.engine.is_over(&source) => {
                 OpenError::Draining { instance: self.engine.instance }
+            }
+            LoadError::Store(source @ StoreError::Damaged { .. }) => {
+                OpenError::Damaged { key: key.clone(), source }
             }
             LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
         }
@@ -260,7 +266,7 @@ impl Shared {
     }
 
     /// Follows `key`, through the store. Called under the key's flight.
-    async fn resolve(&self, key: &SessionKey) -> Result<Resolved, LoadError> {
+    pub(super) async fn resolve(&self, key: &SessionKey) -> Result<Resolved, LoadError> {
         if let Some(slot) = self.keys.get(key) {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate_for(&slot.id, Need::Use).await? {
@@ -307,13 +313,8 @@ impl Shared {
     ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
         let _flight = self.key_flights.join(key).await;
         loop {
-            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
-                Resolved::Live(slot) => {
-                    let id = slot.id.clone();
-                    (Some(slot), Some(id))
-                }
-                Resolved::Nothing { bound_to, .. } => (None, bound_to),
-            };
+            let resolved = self.resolve_to_replace(key).await;
+            let (old, expected) = resolved.map_err(self.failed(key))?;
             let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
             let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
             let binding = Binding { key: key.clone(), expected };

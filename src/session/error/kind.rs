@@ -102,7 +102,8 @@ impl SessionError {
             Self::Gone { .. } | Self::Closing { .. } => ErrorKind::Gone,
             Self::Inactive { .. } => ErrorKind::Inactive,
             Self::Busy { .. } => ErrorKind::Busy,
-            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Unknown { .. } | Self::NoRevision { .. } => ErrorKind::NotFound,
             Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }

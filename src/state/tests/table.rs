@@ -27,10 +27,10 @@ use super::{
 use crate::id::SessionId;
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
-use crate::store::DataChange;
+use crate::store::{DataChange, RevisionReason};
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 66] = [
+const INPUTS: [&str; 68] = [
     "reject",
     "queue",
     "queue-full",
@@ -76,6 +76,8 @@ const INPUTS: [&str; 66] = [
     "named-stale",
     "redo",
     "take-back",
+    "put-back",
+    "forget-revision",
     "leave-echo",
     "keep-1",
     "keep-77",
@@ -175,6 +177,16 @@ fn after_two_seconds(act: Option<Grace>) -> StallRule {
     StallRule { model: Some(Duration::from_secs(2)), act, ..StallRule::default() }
 }
 
+/// A change of what was taken out of the transcript.
+fn revision(name: &str) -> Change {
+    let (redo, reason) = (ONE_ENTRY, RevisionReason::Rollback);
+    match name {
+        "take-back" => Change::TakeBack { redo, reason },
+        "put-back" => Change::PutBack { redo, revision: 1, back: Size { entries: 2, bytes: 2 } },
+        _ => Change::ForgetRevision(1),
+    }
+}
+
 /// The input that is called `name`.
 fn input(name: &str) -> Input<Test> {
     let first = Generation::new(1);
@@ -228,7 +240,7 @@ fn input(name: &str) -> Input<Test> {
         "named-other" => named(9, QUEUE, (NAME.0, 2), 0),
         "named-stale" => named(9, QUEUE, ("another", 1), 55),
         "redo" => redoing(9, QUEUE, ONE_ENTRY),
-        "take-back" => change(Change::TakeBack(ONE_ENTRY)),
+        "take-back" | "put-back" | "forget-revision" => change(revision(name)),
         "leave-echo" => leave(3),
         "keep-1" => Input::Keep { generation: first },
         "keep-77" => Input::Keep { generation: Generation::new(77) },

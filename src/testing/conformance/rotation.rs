@@ -32,7 +32,7 @@ fn by(life: &Record, name: &str) -> Record {
 /// The turn that runs, the counters, the entries, the data.
 async fn a_life_is_told_by_its_newest_id_and_keeps_everything(rig: Rig) -> Verdict {
     let life = rig.create(new_bound("a", "a", None)).await?;
-    rig.done(&life, [append(1, &["x"]), put(vec![put_one("one", "1")]), begin(1, 2)]).await?;
+    rig.done(&life, [append(1, &["x"]), put(5, vec![put_one("one", "1")]), begin(1, 2)]).await?;
     let before = rig.live(&life).await?;
     let entries = rig.entries(&life).await?;
     rig.done(&life, [rotate("b", 80), rotate("c", 90)]).await?;
