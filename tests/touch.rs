@@ -8,6 +8,8 @@
     clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
     clippy::field_reassign_with_default,
+    clippy::let_underscore_must_use,
+    clippy::semicolon_if_nothing_returned,
     reason = "a test, which does not run on the library's seam"
 )]
 
