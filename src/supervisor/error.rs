@@ -78,18 +78,6 @@ pub enum OpenError {
         /// The id.
         id: SessionId,
     },
-    /// What the key is bound to is damaged in the store, and was left as it is. The key can be
-    /// [reset](crate::Supervisor::reset), which starts anew.
-    #[error(
-        "what {key} is bound to is damaged; it was left as it is, and a reset of the key starts anew"
-    )]
-    Damaged {
-        /// The key.
-        key: SessionKey,
-        /// Which row.
-        #[source]
-        source: StoreError,
-    },
     /// There is no room for it in memory. Nothing was created.
     #[error(transparent)]
     NoRoom(NoRoom),
@@ -188,7 +176,6 @@ impl OpenError {
             Self::Full { .. } => ErrorKind::Full,
             Self::Draining { .. }
             | Self::IdCollision { .. }
-            | Self::Damaged { .. }
             | Self::NoRoom(_)
             | Self::Damaged { .. }
             | Self::Store { .. } => ErrorKind::Unavailable,
