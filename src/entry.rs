@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::LimitConfig;
+use crate::config::{ConfigError, LimitConfig};
 use crate::id::StreamId;
 use crate::store::{DataChange, EntryMark};
 
@@ -95,6 +95,9 @@ pub enum EntryError {
         /// `limits.max_entry_bytes` or `limits.max_datum_bytes`.
         max: usize,
     },
+    /// The rules of its own by which a session is to end make no sense.
+    #[error(transparent)]
+    Rules(#[from] ConfigError),
     /// A name or a label is empty or longer than the limit.
     #[error("a name of {bytes} bytes is not between 1 and {max}")]
     Name {

@@ -166,7 +166,9 @@ impl<E> Supervisor<E> {
     ///
     /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
     /// counts as used. `open` names the turns that run; one that does not run any more is cleared on the
-    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be.
+    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be. One whose time
+    /// is over is shown as archived since then, whether anybody has come for it or not; but as it is stored if
+    /// there is a [`PruneHook`](crate::PruneHook), which is not asked for this.
     ///
     /// # Errors
     ///
@@ -258,11 +260,31 @@ impl<E: Content> Supervisor<E> {
         input: impl Into<TurnInput<'_, E>>,
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
-        let (engine, options) = (&self.shared.engine, options.into());
-        let input = match self.admit_message(key, &input.into(), &options).await {
+        let (engine, options, input) = (&self.shared.engine, options.into(), input.into());
+        let mut admitted = match self.admit_message(key, &input, &options).await {
             Ok(input) => input,
             Err(error) => return Err(error.noted(engine)),
         };
+        loop {
+            match self.begin_opened(key, admitted, &options).await {
+                // It ended by itself between the two: the next open creates a fresh one.
+                Err(error) if error.has_expired() => {
+                    let encoded = input.encode(&engine.config.limits).map_err(BeginError::Input);
+                    admitted = encoded.map_err(|error| error.noted(engine))?;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    /// Opens `key` and begins a turn there.
+    async fn begin_opened(
+        &self,
+        key: &SessionKey,
+        input: Option<bytes::Bytes>,
+        options: &BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        let engine = &self.shared.engine;
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
@@ -270,7 +292,7 @@ impl<E: Content> Supervisor<E> {
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, &options).await
+        session.begin_admitted(input, options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.

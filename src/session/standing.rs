@@ -117,12 +117,15 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// As [`pin`](Self::pin).
+    /// [`SessionError::Content`] if the rules are out of their bounds; otherwise as [`pin`](Self::pin).
     ///
     /// # Cancel safety
     ///
     /// As [`suspend`](Self::suspend).
     pub async fn set_expiry(&self, rules: Option<ExpiryRules>) -> Result<(), SessionError> {
+        if let Some(rules) = &rules {
+            rules.validate("expiry").map_err(|error| self.refused(error.into()))?;
+        }
         let expiry = self.slot.expiry_with(rules.as_ref());
         self.change(Change::Patch(Patch::Expiry(rules.map(Box::new), expiry))).await.map(drop)
     }

@@ -29,6 +29,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+    /// The slot's session stands otherwise than before.
+    fn stands(&self, slot: &Arc<Slot>);
+
     /// Turns are opened in the slot: they are to be looked at.
     fn watch(&self, slot: &Arc<Slot>);
 
@@ -48,9 +51,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         incarnation: Incarnation,
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>>;
 
-    /// `record`, or what there is by now if it called a turn open that nobody holds; as it is, if the store
-    /// cannot clear that.
-    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
+    /// `record`, or what there is by now if it called a turn open that nobody holds, or its time was over; as
+    /// it is, if the store cannot change that.
+    fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
 
     /// `record`, or what there is by now if it called a turn open that nobody holds.
     fn fresh(

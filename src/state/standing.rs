@@ -62,7 +62,9 @@ impl<P: Ports> SessionState<P> {
             return;
         };
         let (version, last_seq) = (self.version, self.next_seq - 1);
-        if standing == before && !self.is_about_to_stand() {
+        // Who finds it not due has nothing to wait for.
+        let expires = verb == Verb::Expire && before.is_active();
+        if standing == before && (expires || !self.is_about_to_stand()) {
             let answer = Ok(Changed { version, last_seq });
             step.effects.push(Effect::Changed { port, answer });
             return;

@@ -15,7 +15,7 @@ use crate::slot::{Presence, Slot};
 use crate::standing::{Previous, RebindReason};
 use crate::state::Target;
 use crate::store::{Binding, Created, NewRecord, StoreError};
-use crate::tombstone::Tombstone;
+use crate::tombstone::{GoneReason, Tombstone};
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ enum Attempt {
 }
 
 impl<E: Content> Supervisor<E> {
-    /// Opens the session that `key` is bound to, and creates one if it is bound to none.
+    /// Opens the session that `key` is bound to, and creates one if it is bound to none, or if that one is
+    /// archived, has ended, or its time is over: [`Session::previous`] says so then.
     ///
     /// Those who open one key at the same time get the same session, and it is created once. A
     /// session being deleted is waited for; then a fresh one is created.
@@ -51,7 +52,7 @@ impl<E: Content> Supervisor<E> {
     /// # Cancel safety
     ///
     /// A dropped future has either done nothing, or has created a session that the next open of the
-    /// key finds.
+    /// key finds. A session whose time was over may have been ended for it.
     pub async fn open(&self, key: &SessionKey) -> Result<Session<E>, OpenError> {
         if let Some(slot) = self.shared.bound(key) {
             return Ok(self.session(slot));
@@ -77,18 +78,20 @@ impl<E: Content> Supervisor<E> {
         let shared = &self.shared;
         let _flight = shared.key_flights.join(key).await;
         let mut new = Some(new);
-        let mut seed = None;
+        let (mut seed, mut previous) = (None, None);
         loop {
-            let (expected, previous) =
-                match shared.resolve(key).await.map_err(shared.failed(key))? {
-                    Resolved::Live(slot) => {
-                        let session = self.session(slot);
-                        return Ok(Opened { session, created: false, previous: None });
-                    }
-                    Resolved::Nothing { bound_to, reason } => {
-                        (bound_to.clone(), bound_to.map(|id| Previous::new(id, reason)))
-                    }
-                };
+            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
+                Resolved::Live(slot) => {
+                    let session = self.session(slot);
+                    return Ok(Opened { session, created: false, previous: None });
+                }
+                Resolved::Nothing { bound_to, reason, ended } => {
+                    // One that was deleted on the way, as its time was over, was there all the same.
+                    let found = bound_to.clone().map(|id| Previous::new(id, reason));
+                    previous = found.or(ended).or(previous);
+                    bound_to
+                }
+            };
             if shared.engine.is_draining() {
                 return Err(OpenError::Draining { instance: self.instance() });
             }
@@ -241,8 +244,9 @@ impl<E: Content> Supervisor<E> {
 enum Resolved {
     /// A session.
     Live(Arc<Slot>),
-    /// None; what the store says it is bound to, a session that no key leads to, and why.
-    Nothing { bound_to: Option<SessionId>, reason: RebindReason },
+    /// None; what the store says it is bound to, a session that no key leads to, and why; and which one was
+    /// deleted on the way, as its time was over.
+    Nothing { bound_to: Option<SessionId>, reason: RebindReason, ended: Option<Previous> },
 }
 
 impl Shared {
@@ -284,6 +288,7 @@ impl Shared {
 
     /// Follows `key`, through the store. Called under the key's flight.
     async fn resolve(&self, key: &SessionKey) -> Result<Resolved, StoreError> {
+        let mut ended = None;
         if let Some(slot) = self.keys.get(key) {
             // Being deleted, perhaps: then its key is unbound once that is through.
             match self.locate(&slot.id).await? {
@@ -293,28 +298,24 @@ impl Shared {
                     self.note(key, &now);
                     return Ok(Resolved::Live(now));
                 }
+                Located::Gone(Tombstone { reason: GoneReason::Expired(clock), .. }) => {
+                    ended = Some(Previous::new(slot.id.clone(), RebindReason::Expired(clock)));
+                }
                 Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
             }
         }
         let bound = self.engine.store.bound_to(key).await;
         let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
         let Some(id) = bound else {
-            return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone });
+            return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone, ended });
         };
         let reason = match self.locate(&id).await? {
-            Located::Live(slot) => match slot.presence() {
-                Presence::Shut(standing) => RebindReason::of(standing),
-                Presence::Live
-                | Presence::Due
-                | Presence::Closing
-                | Presence::Gone(_)
-                | Presence::Left => None,
-            }
-            .ok_or(slot),
-            Located::Gone(_) | Located::Unknown => Ok(RebindReason::Gone),
+            Located::Live(slot) => slot.shut().await.and_then(RebindReason::of).ok_or(slot),
+            Located::Gone(tombstone) => Ok(RebindReason::left_by(tombstone.reason)),
+            Located::Unknown => Ok(RebindReason::Gone),
         };
         Ok(match reason {
-            Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason },
+            Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason, ended },
             Err(slot) => {
                 self.note(key, &slot);
                 Resolved::Live(slot)

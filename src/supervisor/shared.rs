@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
+use super::expire::Rites;
 use super::idle::Idle;
 use super::watch::Watch;
 use crate::engine::Engine;
@@ -41,8 +42,10 @@ pub(crate) struct Shared {
     pub(super) watch: Arc<Watch>,
     /// The loaded sessions by their last use.
     pub(super) idle: Arc<Idle>,
+    /// Who asks the host about a life whose time is over.
+    pub(super) asking: Flights<Incarnation>,
     /// How often in a row the last rites of a life have failed.
-    pub(super) rites: ShardedMap<Incarnation, u32>,
+    pub(super) rites: Rites,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
     /// Itself, for the slots.
@@ -72,7 +75,8 @@ impl Shared {
             id_flights: Flights::new(),
             actor: Mutex::new(None),
             watch: Arc::new(Watch::new()),
-            rites: ShardedMap::new(),
+            asking: Flights::new(),
+            rites: Rites::new(),
             stirred: Notify::new(),
             myself: myself.clone(),
         })
@@ -157,8 +161,10 @@ impl Shared {
     /// Waits until the delete of `slot` is through.
     async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
         use crate::state::DeleteRefusal;
-        match slot.await_delete().await {
-            Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
+        // Nobody else tries again what nobody has asked for.
+        let deleting = slot.deletes_itself().map(|reason| slot.delete(reason));
+        match deleting.unwrap_or_else(|| slot.await_delete()).await {
+            Ok(Ok(_) | Err(DeleteRefusal::Left | DeleteRefusal::Kept)) => Ok(()),
             Ok(Err(DeleteRefusal::Store(error))) => Err(error),
             Err(_) => Err(StoreError::Closed),
         }
@@ -215,6 +221,7 @@ impl Shared {
 
 impl House for Shared {
     fn bury(&self, slot: &Arc<Slot>, tombstone: Tombstone) {
+        self.rites.forget(slot.incarnation);
         let keep_for = self.engine.config.tombstones.keep_for;
         let evicted = self.registry.bury(slot, tombstone, keep_for, self.engine.now());
         self.engine.counts.tombstones(self.registry.tombstones(), evicted);
@@ -231,6 +238,10 @@ impl House for Shared {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
         Box::pin(Self::expire(self, slot))
+    }
+
+    fn stands(&self, slot: &Arc<Slot>) {
+        self.rites.forget(slot.incarnation);
     }
 
     fn watch(&self, slot: &Arc<Slot>) {
@@ -269,8 +280,15 @@ impl House for Shared {
         })
     }
 
-    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
-        Box::pin(self.freshest(record))
+    fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
+        // It stands: somebody has called it.
+        let myself = self.myself.upgrade();
+        Box::pin(async move {
+            match myself {
+                Some(myself) => Self::current(&myself, record).await,
+                None => Found::Live(record),
+            }
+        })
     }
 
     fn fresh(
