@@ -150,11 +150,11 @@ impl<E> Supervisor<E> {
     /// Once the session has been found, as [`Session::delete`]; before that nothing has happened.
     pub async fn delete(&self, id: &SessionId) -> Result<DeleteOutcome, DeleteError> {
         let failed = |source: StoreError| DeleteError { id: id.clone(), source };
-        // Not `locate`: a delete that has failed is to be tried again, not waited for.
+        // Not `find`: a delete that has failed is to be tried again, not waited for.
         if let Some(slot) = self.shared.loaded(id) {
             return crate::session::delete(&slot, self.shared.as_ref()).await;
         }
-        match self.shared.locate(id).await.map_err(failed)? {
+        match self.shared.find(id).await.map_err(failed)? {
             Located::Live(slot) => crate::session::delete(&slot, self.shared.as_ref()).await,
             Located::Gone(tombstone) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
             Located::Unknown => Ok(DeleteOutcome::Unknown),

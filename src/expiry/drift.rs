@@ -147,8 +147,9 @@ mod tests {
     // X3: threads compare what they have read in any order
     #[test]
     fn a_reading_that_comes_late_is_no_jump() {
-        let mut drift = Drift::new(now(DAY, Duration::ZERO));
-        let (early, late) = (now(2 * DAY, DAY), now(3 * DAY, Duration::ZERO));
+        let mut drift = Drift::new(now(DAY, DAY));
+        // Back by a day, which the one has seen and the other not yet.
+        let (early, late) = (now(5 * DAY / 2, DAY), now(3 * DAY, Duration::ZERO));
         assert_eq!(drift.observe(late), None);
         assert_eq!(drift.observe(early), None);
         assert_eq!(drift.observe(now(3 * DAY, Duration::ZERO)), None);

@@ -1,7 +1,7 @@
 //! Asking a loaded session whether its time is over.
 
+use super::Slot;
 use super::answer::Errand;
-use super::{Presence, Slot};
 use crate::clock::{Moment, Now};
 use crate::expiry::{Due, ExpiryAction, ExpiryRules};
 use crate::hook::Candidate;
@@ -92,16 +92,9 @@ impl Slot {
         (reason != GoneReason::Deleted).then_some(reason)
     }
 
-    /// Whether it has left the way of keys for good, as far as the store knows by now. Waits until the store
-    /// has what was decided of it: nobody binds a key anew for what a failing store takes back.
-    pub(crate) async fn shut(&self) -> Option<Standing> {
-        let shut = || {
-            let Presence::Shut(standing) = self.presence() else { return None };
-            (!standing.is_routable()).then_some(standing)
-        };
-        shut()?;
-        self.all_stored().await;
-        shut()
+    /// Whether the store has everything that was decided.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.state.lock().owes_nothing()
     }
 
     /// The clocks of a session like this with rules of its own.

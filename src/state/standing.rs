@@ -40,11 +40,12 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a change is refused, if it is.
     pub(super) fn refuse_change(&mut self, change: &Change, now: Now) -> Option<ChangeRefusal> {
-        // A line for people is no part of the conversation. What does not use it does not find it due.
-        let uses = !matches!(change, Change::Stand(_) | Change::Patch(_));
-        let content = uses && !matches!(change, Change::Label(_));
+        // A line for people is no part of the conversation.
+        let content = !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::Label(_));
+        let expires = matches!(change, Change::Stand(Verb::Expire));
         match &self.phase {
-            Phase::Live if uses => self.due(now).map(|_| ChangeRefusal::Due),
+            // Whatever is wanted, it is over first, as it is where it has to be loaded for that.
+            Phase::Live if !expires => self.due(now).map(|_| ChangeRefusal::Due),
             Phase::Shut(standing) if content => Some(ChangeRefusal::Shut(*standing)),
             Phase::Live | Phase::Shut(_) => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),

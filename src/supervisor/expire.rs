@@ -136,26 +136,39 @@ impl Shared {
         true
     }
 
-    /// Ends the session in `slot` if its time is over and nothing keeps it.
+    /// Ends the session in `slot` if its time is over and nothing keeps it. In a task of its own, which whoever
+    /// goes away leaves to itself: it is archived, counted, and deleted if that is what becomes of it.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if it could not be stored; the session is loaded anew then, and still due.
     pub(super) async fn expire(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
         let engine = &self.engine;
-        let Some(hook) = &engine.hook else { return self.end(slot).await.map(drop) };
-        let spare = |time| slot.spare(engine.now().moment.plus(time));
-        if is_asked_about(slot.incarnation) {
+        if let Some(hook) = &engine.hook
+            && is_asked_about(slot.incarnation)
+        {
             // The hook itself: whatever it does with the session it can do.
-            spare(hook.timeout);
+            slot.spare(engine.now().moment.plus(hook.timeout));
             return Ok(());
+        }
+        let (myself, slot) = (self.myself().ok_or(StoreError::Closed)?, slot.clone());
+        let task = engine.spawner.spawn(async move { myself.expire_here(&slot).await });
+        task.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// [`Self::expire`], in this task.
+    async fn expire_here(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
+        let engine = &self.engine;
+        if engine.hook.is_none() {
+            return self.end(slot).await.map(drop);
         }
         // Those who come together ask once.
         let _asking = self.asking.join(&slot.incarnation).await;
         let Some(candidate) = slot.candidate(engine.now()) else { return Ok(()) };
         if self.ask_hook(candidate, true).await.is_some() {
             let every = engine.config.prune.every;
-            spare(if every.is_zero() { SPARED_FOR } else { every.min(SPARED_FOR) });
+            let spared_for = if every.is_zero() { SPARED_FOR } else { every.min(SPARED_FOR) };
+            slot.spare(engine.now().moment.plus(spared_for));
             return Ok(());
         }
         // Also if the hook has looked at it, and not used it.

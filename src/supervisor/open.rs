@@ -309,10 +309,24 @@ impl Shared {
         let Some(id) = bound else {
             return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone, ended });
         };
-        let reason = match self.locate(&id).await? {
-            Located::Live(slot) => slot.shut().await.and_then(RebindReason::of).ok_or(slot),
-            Located::Gone(tombstone) => Ok(RebindReason::left_by(tombstone.reason)),
-            Located::Unknown => Ok(RebindReason::Gone),
+        let reason = loop {
+            let slot = match self.locate(&id).await? {
+                Located::Live(slot) => slot,
+                Located::Gone(tombstone) => break Ok(RebindReason::left_by(tombstone.reason)),
+                Located::Unknown => break Ok(RebindReason::Gone),
+            };
+            let presence = slot.presence();
+            if presence.is_routable() {
+                break Err(slot);
+            }
+            if let Presence::Shut(standing) = presence
+                && let Some(reason) = RebindReason::of(standing)
+                && slot.owes_nothing()
+            {
+                break Ok(reason);
+            }
+            // Nobody binds a key anew for what a failing store takes back.
+            slot.all_stored().await;
         };
         Ok(match reason {
             Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason, ended },

@@ -9,7 +9,11 @@
 //! One that is to be deleted when it expires is archived first, and found again among those that are closed:
 //! so a crash between the two is nothing that anybody has to know of.
 
+mod report;
+
 use std::time::Duration;
+
+pub use self::report::{ExpiredSession, PruneReport};
 
 use super::Supervisor;
 use super::error::ReadError;
@@ -20,110 +24,16 @@ use crate::expiry::ExpiryAction;
 use crate::flight::Flight;
 use crate::hook::{Candidate, is_asked_about};
 use crate::id::SessionId;
-use crate::key::SessionKey;
 use crate::metrics::Counts;
 use crate::rt::{self, Arc, Weak};
 use crate::slot::{Presence, Slot};
 use crate::standing::{EndReason, ExpiryClock, Standing};
 use crate::state::KeptBy;
-use crate::store::{
-    Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write,
-};
+use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
 use crate::tombstone::GoneReason;
 
 /// How many sessions are ended without letting others in.
 const SLICE: usize = 64;
-
-/// How many sessions a report names of each kind; beyond that it only counts.
-const MOST_NAMED: usize = 1_000;
-
-/// What a pass did, or would do.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PruneReport {
-    /// Whether it only looked.
-    pub dry_run: bool,
-    /// How many sessions were looked at.
-    pub looked: usize,
-    /// How many were ended because their time was over.
-    pub expired: usize,
-    /// Which, up to a thousand.
-    pub expired_sessions: Vec<ExpiredSession>,
-    /// How many were deleted: because that is what becomes of those that expire, or because they had been
-    /// closed for as long as they were to be kept.
-    pub deleted: usize,
-    /// How many were kept although their time was over.
-    pub kept: usize,
-    /// Which, and by what, up to a thousand.
-    pub kept_sessions: Vec<(SessionId, Vec<KeptBy>)>,
-    /// How many could not be ended, or not read.
-    pub failed: usize,
-    /// Which, and why, up to a thousand.
-    pub failures: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// A session whose time was over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExpiredSession {
-    /// Which.
-    pub id: SessionId,
-    /// The key under which it was created.
-    pub key: Option<SessionKey>,
-    /// By which clock.
-    pub clock: ExpiryClock,
-    /// When it was last used.
-    pub last_active_at: Timestamp,
-}
-
-impl PruneReport {
-    /// Names one of many.
-    fn name<T>(names: &mut Vec<T>, name: impl FnOnce() -> T) {
-        if names.len() < MOST_NAMED {
-            names.push(name());
-        }
-    }
-
-    /// Adds what became of a slice.
-    fn add(&mut self, slice: Self) {
-        self.looked += slice.looked;
-        self.expired += slice.expired;
-        self.deleted += slice.deleted;
-        self.kept += slice.kept;
-        self.failed += slice.failed;
-        self.expired_sessions.extend(slice.expired_sessions);
-        self.expired_sessions.truncate(MOST_NAMED);
-        self.kept_sessions.extend(slice.kept_sessions);
-        self.kept_sessions.truncate(MOST_NAMED);
-        self.failures.extend(slice.failures);
-        self.failures.truncate(MOST_NAMED);
-    }
-
-    /// A session was ended.
-    fn expired(&mut self, record: &Record, clock: ExpiryClock) {
-        self.expired += 1;
-        Self::name(&mut self.expired_sessions, || ExpiredSession {
-            id: record.id.clone(),
-            key: record.key.clone(),
-            clock,
-            last_active_at: record.last_active_at,
-        });
-    }
-
-    /// A session was kept.
-    fn kept(&mut self, id: &SessionId, by: Vec<KeptBy>) {
-        self.kept += 1;
-        Self::name(&mut self.kept_sessions, || (id.clone(), by));
-    }
-
-    /// Something failed.
-    fn failed(&mut self, what: impl FnOnce() -> String) {
-        self.failed += 1;
-        Self::name(&mut self.failures, what);
-    }
-}
 
 impl<E> Supervisor<E> {
     /// Ends the conversations whose time is over, now instead of at the next pass; with `dry_run`, it only
@@ -168,10 +78,7 @@ struct Ending<'a> {
 
 impl Shared {
     /// One pass.
-    pub(super) async fn prune(
-        self: &Arc<Self>,
-        dry_run: bool,
-    ) -> Result<PruneReport, StoreError> {
+    pub(super) async fn prune(self: &Arc<Self>, dry_run: bool) -> Result<PruneReport, StoreError> {
         let started = self.engine.now();
         let mut report = PruneReport { dry_run, ..PruneReport::default() };
         for lane in self.engine.store.lanes().await? {
@@ -421,7 +328,8 @@ impl Shared {
         for record in records {
             report.looked += 1;
             let Some(reason) = self.is_to_be_deleted(record) else { continue };
-            let deleted = if report.dry_run { Ok(true) } else { self.purge_one(record, reason).await };
+            let deleted =
+                if report.dry_run { Ok(true) } else { self.purge_one(record, reason).await };
             match deleted {
                 Ok(deleted) => report.deleted += usize::from(deleted),
                 Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
@@ -447,10 +355,10 @@ impl Shared {
 
     /// Deletes a closed session, unless it was restored or pinned since it was read; whether it did.
     async fn purge_one(&self, record: &Record, reason: GoneReason) -> Result<bool, StoreError> {
-        // Not `locate`, if it is loaded: a delete that has failed is to be tried again.
+        // Not `find`, if it is loaded: a delete that has failed is to be tried again.
         let slot = match self.loaded(&record.id) {
             Some(slot) => slot,
-            None => match self.locate(&record.id).await? {
+            None => match self.find(&record.id).await? {
                 Located::Live(slot) => slot,
                 Located::Gone(_) | Located::Unknown => return Ok(false),
             },

@@ -82,16 +82,33 @@ impl Shared {
         })
     }
 
-    /// Finds the session `id`, and loads it if it is not.
+    /// Itself, unless it is being dropped.
+    pub(super) fn myself(&self) -> Option<Arc<Self>> {
+        self.myself.upgrade()
+    }
+
+    /// Finds the session `id`, and loads it if it is not. One whose time is over is ended, unless something
+    /// keeps it.
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
         loop {
-            match self.presence_now(id) {
-                Some((slot, Presence::Live | Presence::Shut(_))) => return Ok(Located::Live(slot)),
-                Some((slot, Presence::Due)) => {
+            match self.find(id).await? {
+                Located::Live(slot) if slot.presence_at(self.engine.now()) == Presence::Due => {
                     self.expire(&slot).await?;
-                    continue;
+                }
+                located => return Ok(located),
+            }
+        }
+    }
+
+    /// As [`locate`](Self::locate), whether its time is over or not: for whoever finds that out by himself, or
+    /// wants to be rid of it.
+    pub(super) async fn find(&self, id: &SessionId) -> Result<Located, StoreError> {
+        loop {
+            match self.presence(id) {
+                Some((slot, Presence::Live | Presence::Shut(_) | Presence::Due)) => {
+                    return Ok(Located::Live(slot));
                 }
                 Some((slot, Presence::Closing)) => {
                     self.wait_gone(&slot).await?;
@@ -104,27 +121,9 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            let located = self.load(id).await?;
-            if let Some(Located::Live(slot)) = &located
-                && slot.presence_at(self.engine.now()) == Presence::Due
-            {
-                self.expire(slot).await?;
-                continue;
-            }
-            if let Some(located) = located {
+            if let Some(located) = self.load(id).await? {
                 return Ok(located);
             }
-        }
-    }
-
-    /// The slot under `id`, if there is one, and whether its time is over.
-    fn presence_now(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
-        match self.registry.get(id)? {
-            Place::Live(slot) => {
-                let presence = slot.presence_at(self.engine.now());
-                Some((slot, presence))
-            }
-            Place::Gone(_) => None,
         }
     }
 
@@ -267,7 +266,7 @@ impl House for Shared {
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                return Ok(match self.locate(id).await? {
+                return Ok(match self.find(id).await? {
                     Located::Live(slot) if slot.incarnation == incarnation => {
                         // In this very moment it may have been left again.
                         let Some(stay) = Stay::take(&slot) else { continue };
@@ -281,8 +280,7 @@ impl House for Shared {
     }
 
     fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
-        // It stands: somebody has called it.
-        let myself = self.myself.upgrade();
+        let myself = self.myself();
         Box::pin(async move {
             match myself {
                 Some(myself) => Self::current(&myself, record).await,
