@@ -129,6 +129,8 @@ pub(crate) struct SessionState<P: Ports> {
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
     /// When it ends by itself.
     lifespan: Lifespan,
+    /// How it stood when it left memory.
+    left_as: Standing,
 }
 
 /// What a session is loaded with.
@@ -278,6 +280,7 @@ impl<P: Ports> SessionState<P> {
             lifespan: Lifespan { expiry, ages, pinned: record.pinned, loaded_at: at.moment },
             guests: 0,
             watched: false,
+            left_as: Standing::Active,
         };
         let mut said = said.into_iter();
         for marker in &record.open {

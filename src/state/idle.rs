@@ -109,6 +109,7 @@ impl<P: Ports> SessionState<P> {
     ) {
         let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
         if live && self.keepers().next().is_none() && self.used_at <= unused_since {
+            self.left_as = self.standing();
             self.phase = Phase::Left;
             step.effects.push(Effect::Leave { reason });
         }

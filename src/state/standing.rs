@@ -30,11 +30,12 @@ pub(crate) enum Verb {
 }
 
 impl<P: Ports> SessionState<P> {
-    /// Whether it takes turns, as far as it is not being deleted, gone or left.
+    /// Whether it takes turns, as far as it is not being deleted or gone; and as it was when it left memory.
     pub(crate) fn standing(&self) -> Standing {
         match self.phase {
             Phase::Shut(standing) => standing,
-            Phase::Live | Phase::Closing(_) | Phase::Gone(_) | Phase::Left => Standing::Active,
+            Phase::Left => self.left_as,
+            Phase::Live | Phase::Closing(_) | Phase::Gone(_) => Standing::Active,
         }
     }
 

@@ -160,7 +160,7 @@ impl Shared {
     async fn expire_here(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
         let engine = &self.engine;
         if engine.hook.is_none() {
-            return self.end(slot).await.map(drop);
+            return self.end(slot).await;
         }
         // Those who come together ask once.
         let _asking = self.asking.join(&slot.incarnation).await;
@@ -173,16 +173,34 @@ impl Shared {
         }
         // Also if the hook has looked at it, and not used it.
         slot.reconsider();
-        self.end(slot).await.map(drop)
+        self.end(slot).await
     }
 
     /// Ends the session in `slot` if its time is over and nothing that the library knows of keeps it, and
-    /// deletes it if that is what becomes of it; by which clock, if this call ended it.
-    pub(super) async fn end(&self, slot: &Arc<Slot>) -> Result<Option<ExpiryClock>, StoreError> {
+    /// deletes it if that is what becomes of it.
+    async fn end(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
+        let ended = self.archive(slot).await?;
+        if let Some(clock) = ended
+            && slot.expiry_action() == ExpiryAction::Delete
+        {
+            delete(slot, GoneReason::Expired(clock)).await?;
+        }
+        Ok(())
+    }
+
+    /// Archives the session in `slot` if its time is over and nothing that the library knows of keeps it; by
+    /// which clock, if this call did it.
+    pub(super) async fn archive(
+        &self,
+        slot: &Arc<Slot>,
+    ) -> Result<Option<ExpiryClock>, StoreError> {
         let (clock, answer) = slot.expire();
         match crate::session::answer(answer).await {
-            Ok(_) => {}
-            Err(ChangeRefusal::Store(error)) => return Err(error),
+            Ok(_) => {
+                clock.inspect(|clock| self.engine.counts.expired(*clock));
+                Ok(clock)
+            }
+            Err(ChangeRefusal::Store(error)) => Err(error),
             // Somebody else was faster, with something that counts more.
             Err(
                 ChangeRefusal::Left
@@ -192,14 +210,8 @@ impl Shared {
                 | ChangeRefusal::Due
                 | ChangeRefusal::Busy { .. }
                 | ChangeRefusal::Moved,
-            ) => return Ok(None),
+            ) => Ok(None),
         }
-        let Some(clock) = clock else { return Ok(None) };
-        self.engine.counts.expired(clock);
-        if slot.expiry_action() == ExpiryAction::Delete {
-            delete(slot, GoneReason::Expired(clock)).await?;
-        }
-        Ok(Some(clock))
     }
 
     /// `record` as it is to be shown: one whose time is over is archived, and only nobody has come for it yet.

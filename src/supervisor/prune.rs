@@ -23,10 +23,10 @@ use crate::clock::{Now, Timestamp};
 use crate::expiry::ExpiryAction;
 use crate::flight::Flight;
 use crate::hook::{Candidate, is_asked_about};
-use crate::id::SessionId;
+use crate::id::{Incarnation, SessionId};
 use crate::metrics::Counts;
 use crate::rt::{self, Arc, Weak};
-use crate::slot::{Presence, Slot};
+use crate::slot::Slot;
 use crate::standing::{EndReason, ExpiryClock, Standing};
 use crate::state::KeptBy;
 use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
@@ -72,6 +72,8 @@ struct Ending<'a> {
     clock: ExpiryClock,
     /// Keeps it from being loaded.
     _flight: Flight<'a, SessionId>,
+    /// Keeps the host from being asked about it again.
+    _asking: Option<Flight<'a, Incarnation>>,
     /// The store's answer.
     answer: StoreFuture<Result<(), StoreError>>,
 }
@@ -232,8 +234,9 @@ impl Shared {
         clock: ExpiryClock,
         report: &mut PruneReport,
     ) -> Option<Ending<'a>> {
+        let mut asking = None;
         if self.engine.hook.is_some() {
-            let _asking = self.asking.join(&record.incarnation).await;
+            asking = Some(self.asking.join(&record.incarnation).await);
             let rites = !report.dry_run;
             if let Some(by) = self.ask_hook(candidate(record, clock), rites).await {
                 report.kept(&record.id, vec![by]);
@@ -263,18 +266,15 @@ impl Shared {
             used_at: None,
         };
         let answer = self.engine.store.write(&record.id, record.incarnation, write);
-        Some(Ending { record, clock, _flight: flight, answer })
+        Some(Ending { record, clock, _flight: flight, _asking: asking, answer })
     }
 
     /// Ends a session that is loaded, if it is still due.
     async fn prune_loaded(&self, slot: &Arc<Slot>, record: &Record, report: &mut PruneReport) {
         // Whoever was told to keep it, or has only looked at it, does not keep it now.
         slot.reconsider();
-        match self.end(slot).await {
-            Ok(Some(clock)) => {
-                report.expired(record, clock);
-                report.deleted += usize::from(matches!(slot.presence(), Presence::Gone(_)));
-            }
+        match self.archive(slot).await {
+            Ok(Some(clock)) => report.expired(record, clock),
             Ok(None) => {
                 let mut kept_by = slot.outlook(self.engine.now()).kept_by;
                 if kept_by.is_empty() {
