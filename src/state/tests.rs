@@ -2,13 +2,14 @@
 //!
 //! - [`table`]: every input in every phase, a row each;
 //! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
-//!   `branches`, `stale`: the promises, a sentence each;
+//!   `branches`, `stale`, `expiring`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
 mod branches;
 mod closing;
+mod expiring;
 mod idle;
 mod partials;
 mod property;

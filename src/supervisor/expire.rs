@@ -270,3 +270,59 @@ impl Rites {
         self.0.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Supervisor;
+    use super::*;
+    use crate::expiry::ExpiryRules;
+    use crate::hook::{HookFuture, PruneHook};
+    use crate::supervisor::NewSession;
+    use crate::testing::ManualClock;
+
+    /// Lets everything end, and holds no rites.
+    struct Unable;
+
+    impl PruneHook for Unable {
+        fn keeps(&self, _session: Arc<Candidate>) -> HookFuture<bool> {
+            Box::pin(std::future::ready(Ok(false)))
+        }
+
+        fn finalize(&self, _session: Arc<Candidate>) -> HookFuture<()> {
+            Box::pin(std::future::ready(Err("it cannot".into())))
+        }
+    }
+
+    // X18, M4: what has failed is forgotten with the session, however it is closed, and when it ends
+    #[tokio::test]
+    async fn rites_that_failed_are_not_remembered_for_ever() {
+        let (clock, hour) = (ManualClock::new(), Duration::from_secs(3_600));
+        let mut config = crate::Config::default();
+        config.prune.every = Duration::ZERO;
+        config.expiry = ExpiryRules { idle: Some(hour), ..ExpiryRules::default() };
+        let builder = Supervisor::builder().config(config).clock(clock.clone());
+        let supervisor: Supervisor = builder.prune_hook(Unable).start().await.unwrap();
+        let rites = &supervisor.shared.rites;
+        for _ in 0..3 {
+            let mut all = Vec::new();
+            for _ in 0..5 {
+                all.push(supervisor.create(NewSession::new()).await.unwrap());
+            }
+            clock.advance(hour);
+            assert_eq!(supervisor.prune(false).await.unwrap().kept, 5);
+            assert_eq!(rites.len(), 5);
+            // One is tried again by whoever uses it, and is used then.
+            all[0].insert("mood", &1).await.unwrap();
+            all[1].delete().await.unwrap();
+            assert_eq!(rites.len(), 4);
+            all[0].archive().await.unwrap();
+            assert_eq!(rites.len(), 3);
+            for _ in 0..2 {
+                supervisor.prune(false).await.unwrap();
+            }
+            assert_eq!(rites.len(), 0);
+        }
+    }
+}
