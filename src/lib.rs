@@ -52,6 +52,9 @@
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
+//! | a conversation's time is over | whoever comes for it finds it archived or gone, and its key leads to a fresh one, whether a pass has come or not; what is at work, pinned or kept by the host is not over | `tests/expiry.rs`, `tests/prune.rs` |
+//! | the wall clock jumps, or the process starts again | no conversation ends by it, and none lasts longer for it, but by as much as the clock went back | `tests/expiry.rs` |
+//! | a session is suspended, archived or ended | it does not wait; what runs is fenced with its input kept, what waits is told, and nothing is lost | `tests/standing.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
@@ -62,7 +65,7 @@
 //!
 //! # Where several reasons hold
 //!
-//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, shutting down, busy, queue full, another
+//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, suspended or archived or ended, shutting down, busy, queue full, another
 //! version than expected.
 //!
 //! # Features

@@ -1,4 +1,7 @@
 //! Suspending, archiving and ending a session, and the ways back.
+//!
+//! One whose time is over is archived first, as for whoever uses it, and then all of this is done with an archived
+//! one.
 
 use super::Session;
 use super::error::SessionError;
@@ -16,7 +19,7 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Inactive`] if it was archived or has ended.
+    /// [`SessionError::Inactive`] if it was archived or has ended, or its time was over.
     ///
     /// # Cancel safety
     ///
@@ -86,7 +89,8 @@ impl<E> Session<E> {
         self.stand(Verb::End).await
     }
 
-    /// Lets the session never end by itself. No use; it may still leave memory.
+    /// Lets the session never end by itself. No use; it may still leave memory. One whose time was over by then is
+    /// archived, and pinned as such.
     ///
     /// # Errors
     ///
