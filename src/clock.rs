@@ -27,6 +27,16 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// In nanoseconds since the clock was made.
+    pub(crate) const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The moment so many nanoseconds after the clock was made.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
     /// The moment `duration` earlier, if there was one.
     pub(crate) fn minus(self, duration: Duration) -> Option<Self> {
         let nanos = u64::try_from(duration.as_nanos()).ok()?;
@@ -81,6 +91,11 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// How much time lies between the two, whichever is the earlier.
+    pub(crate) fn apart(self, other: Self) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -107,6 +122,13 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
+impl Now {
+    /// What both clocks would have shown at `moment`, which was not long ago.
+    pub(crate) fn back_at(self, moment: Moment) -> Self {
+        Self { moment, wall: self.wall.minus(self.moment.since(moment)) }
+    }
+}
+
 /// Where a supervisor takes its time from.
 ///
 /// Timers run on tokio's clock; an implementation that is to be tested with
@@ -114,12 +136,19 @@ pub struct Now {
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Reads both clocks. Called on every operation, so it must be cheap and must not block.
     fn now(&self) -> Now;
+
+    /// For how long a reading may be used again by [touches](crate::Session::touch), of which there are
+    /// many and none has to be exact. Measured by the runtime's timers, so it is for clocks that go with
+    /// them. Default: not at all, the clock is read for each.
+    fn reading_lasts(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The machine's clocks: tokio's instants, which tests may pause, and the system's wall clock.
 ///
 /// The wall clock is read ten times a second at most; in between it goes on with the other, so a jump
-/// of it is seen a tenth of a second late.
+/// of it is seen a tenth of a second late. A touch may be noted as a tenth of a second earlier than it was.
 #[derive(Debug)]
 pub struct SystemClock {
     /// What moments are counted from.
@@ -165,6 +194,10 @@ impl Clock for SystemClock {
             self.offset.load(Ordering::Relaxed)
         };
         Now { moment, wall: Timestamp::from_millis((moment.0 / 1_000_000).wrapping_add(offset)) }
+    }
+
+    fn reading_lasts(&self) -> Duration {
+        WALL_READING
     }
 }
 

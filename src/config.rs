@@ -2,6 +2,10 @@
 
 mod ending;
 mod idle;
+mod leases;
+mod lenient;
+mod recovery;
+mod resume;
 mod stored;
 mod streams;
 mod turns;
@@ -13,7 +17,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClassConfig, PruneConfig};
-pub use self::idle::IdleConfig;
+pub use self::idle::{IdleConfig, WhenFull};
+pub use self::leases::LeaseConfig;
+pub use self::lenient::{ConfigProblem, ConfigWarning};
+pub use self::recovery::RecoveryConfig;
+pub use self::resume::ResumeConfig;
 pub use self::stored::{KeepConfig, LimitConfig, TombstoneConfig};
 pub use self::streams::{PartialConfig, StreamConfig};
 pub use self::turns::{StallAction, StallConfig, TurnConfig};
@@ -41,13 +49,16 @@ pub struct Config {
     /// Sessions that are not used.
     pub idle: IdleConfig,
     /// When conversations end by themselves. Default: 90 days after they were last used; they are archived
-    /// then.
+    /// then. In a file, `idle` has this default as well if only other clocks are set.
+    #[serde(with = "ending::expiry_for_all")]
     pub expiry: ExpiryRules,
     /// What is different for one kind of conversation; see
     /// [`NewSession::class`](crate::NewSession::class).
     pub classes: BTreeMap<String, ClassConfig>,
     /// The pass that ends conversations whose time is over.
     pub prune: PruneConfig,
+    /// Work beside the turns.
+    pub leases: LeaseConfig,
     /// Streams.
     pub streams: StreamConfig,
     /// Replies that are being said.
@@ -56,8 +67,12 @@ pub struct Config {
     pub limits: LimitConfig,
     /// What is kept for a time.
     pub kept: KeepConfig,
+    /// Handles of outside services.
+    pub resume: ResumeConfig,
     /// Deleted ids.
     pub tombstones: TombstoneConfig,
+    /// What a start does after a crash.
+    pub recovery: RecoveryConfig,
 }
 
 /// What happens when something is to be written to an id that nobody knows. Reads never create, and
@@ -84,11 +99,14 @@ impl Default for Config {
             expiry: ending::default_expiry(),
             classes: BTreeMap::new(),
             prune: PruneConfig::default(),
+            leases: LeaseConfig::default(),
             streams: StreamConfig::default(),
             partials: PartialConfig::default(),
             limits: LimitConfig::default(),
             kept: KeepConfig::default(),
+            resume: ResumeConfig::default(),
             tombstones: TombstoneConfig::default(),
+            recovery: RecoveryConfig::default(),
         }
     }
 }
@@ -140,6 +158,7 @@ impl Config {
         }
         let (every, rule) = (self.idle.check_every, "it must be between 10ms and 1h");
         span("idle.check_every", every, Duration::from_millis(10), HOUR, rule)?;
+        self.leases.validate()?;
         self.validate_ending()?;
         positive("streams.max_items", self.streams.max_items)?;
         positive("streams.max_bytes", self.streams.max_bytes)?;
@@ -155,7 +174,15 @@ impl Config {
         positive("limits.max_take_back", self.limits.max_take_back)?;
         positive("limits.max_branches", self.limits.max_branches)?;
         positive("limits.max_name_bytes", self.limits.max_name_bytes)?;
+        let (max_age, rule) = (self.resume.max_age, "it must be 0, or between 1s and 100 years");
+        if !max_age.is_zero() {
+            span("resume.max_age", max_age, SECOND, AGES, rule)?;
+        }
+        positive("resume.max_value_bytes", self.resume.max_value_bytes)?;
+        let (wait, rule) = (self.limits.turn_wait, "it must be at most 24h");
+        span("limits.turn_wait", wait, Duration::ZERO, day, rule)?;
         positive("tombstones.max_in_memory", self.tombstones.max_in_memory)?;
+        self.recovery.validate()?;
         let rule = "it must be between 1s and 100 years";
         span("kept.requests_for", self.kept.requests_for, SECOND, AGES, rule)?;
         span("kept.revisions_for", self.kept.revisions_for, SECOND, AGES, rule)?;
@@ -215,6 +242,11 @@ mod tests {
         assert_eq!(config.tombstones, TombstoneConfig::default());
     }
 
+    #[test]
+    fn a_store_keeps_as_many_runs_as_starts_may_be_counted() {
+        assert_eq!(recovery::MAX_RESTARTS as usize, crate::store::KEPT_RUNS - 1);
+    }
+
     // X2
     #[test]
     fn unloading_and_the_cap_can_be_switched_off() {
@@ -241,6 +273,18 @@ mod tests {
         assert_eq!(toml::from_str::<Config>(&written).unwrap(), config);
     }
 
+    // X1
+    #[test]
+    fn a_clock_that_is_not_set_has_its_default() {
+        let config: Config = toml::from_str("[expiry]\naction = \"delete\"").unwrap();
+        assert_eq!(config.expiry.idle, Config::default().expiry.idle);
+        // What was set to never in the program stays so.
+        let mut config = Config::default();
+        config.expiry.idle = None;
+        let read: Config = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(read.expiry.idle, Some(Duration::ZERO));
+    }
+
     #[test]
     fn what_is_written_reads_back() {
         let text = toml::to_string(&Config::default()).unwrap();
@@ -255,6 +299,8 @@ mod tests {
             ("[tombstones]\nkeep_fro = \"1h\"", "keep_fro"),
             ("[turns]\ncancel_grace = \"-5s\"", "cancel_grace"),
             ("[idle]\nmax_live = -1", "max_live"),
+            ("[limits]\nmax_turns = -1", "max_turns"),
+            ("[classes.irc]\nmax_turns = \"many\"", "max_turns"),
             ("[stalls]\nhuman = \"5m\"", "human"),
             ("[stalls]\naction = \"panic\"", "panic"),
             ("busy = \"sometimes\"", "sometimes"),
@@ -287,9 +333,18 @@ mod tests {
             ("[prune]\nhook_timeout = \"0s\"", "prune.hook_timeout"),
             ("[prune]\nfinalize_attempts = 0", "prune.finalize_attempts"),
             ("[prune]\ndelete_closed_after = \"1ms\"", "prune.delete_closed_after"),
+            ("[recovery]\nresume_within = \"200years\"", "recovery.resume_within"),
+            ("[recovery]\nmax_restarts = 32", "recovery.max_restarts"),
+            ("[recovery]\nloop_window = \"0s\"", "recovery.loop_window"),
+            ("[resume]\nmax_age = \"999ms\"", "resume.max_age"),
+            ("[resume]\nmax_age = \"200years\"", "resume.max_age"),
+            ("[resume]\nmax_value_bytes = 0", "resume.max_value_bytes"),
+            ("[leases]\nmax_age = \"999ms\"", "leases.max_age"),
+            ("[leases]\nmax_per_session = 0", "leases.max_per_session"),
             ("[partials]\nevery_chunks = 0", "partials.every_chunks"),
             ("[partials]\nevery = \"2d\"", "partials.every"),
             ("[partials]\nmax_bytes = 0", "partials.max_bytes"),
+            ("[limits]\nturn_wait = \"25h\"", "limits.turn_wait"),
             ("busy = { interrupt = { grace = \"2h\" } }", "busy.interrupt.grace"),
         ] {
             let config: Config = toml::from_str(text).unwrap();

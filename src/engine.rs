@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::admission::{Admission, AdmissionRequest, Denial};
+use crate::capacity::Capacity;
 use crate::clock::{Clock, Moment, Now, Timestamp};
 use crate::config::Config;
 use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryRules, ExpiryTable};
@@ -16,9 +17,13 @@ use crate::metrics::Counts;
 use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
-use crate::rt::{Arc, AtomicBool, CancellationToken, Mutex, Ordering, Spawner, TaskTracker};
+use crate::reading::Reading;
+use crate::room::Occupied;
+use crate::rt::{Arc, AtomicBool, AtomicU64, CancellationToken, Mutex, Ordering, Spawner};
+use crate::state::{Length, Size};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
+use crate::tasks::Tasks;
 
 /// Shared by a supervisor and its sessions.
 #[derive(Debug)]
@@ -39,8 +44,8 @@ pub(crate) struct Engine {
     pub(crate) instance: InstanceId,
     /// Starts tasks.
     pub(crate) spawner: Spawner,
-    /// The tasks that run turns.
-    pub(crate) tasks: TaskTracker,
+    /// The tasks that work on turns.
+    pub(crate) tasks: Tasks,
     /// The streams of turns that are over.
     pub(crate) shelf: Shelf,
     /// Where the numbers of turns go on in sessions that are loaded.
@@ -53,6 +58,14 @@ pub(crate) struct Engine {
     drift: Mutex<Drift>,
     /// Counts everything that happens.
     pub(crate) counts: Counts,
+    /// What there is only so much of.
+    pub(crate) capacity: Arc<Capacity>,
+    /// What the loaded sessions take.
+    pub(crate) occupied: Occupied,
+    /// When touches are noted.
+    pub(crate) reading: Reading,
+    /// The newest lease.
+    leases: AtomicU64,
     /// Whether nothing new is admitted.
     draining: AtomicBool,
     /// Cancelled when the supervisor is over; ends its timers.
@@ -90,6 +103,7 @@ impl Engine {
         let expiry = ExpiryTable::new(&config.expiry, classes)?;
         let streams = &config.streams;
         let shelf = Shelf::new(streams.keep_finished_for, streams.max_finished_bytes);
+        let capacity = Capacity::new(&config);
         Ok(Arc::new(Self {
             instance: InstanceId::from_random(ids.draw()),
             expiry,
@@ -102,10 +116,14 @@ impl Engine {
             admission,
             partial_entry,
             spawner,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             shelf,
             numbers: Numbers::new(),
             counts: Counts::default(),
+            capacity,
+            occupied: Occupied::default(),
+            reading: Reading::default(),
+            leases: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             over: CancellationToken::new(),
         }))
@@ -144,6 +162,11 @@ impl Engine {
         self.clock.now()
     }
 
+    /// For how long a reading may be used again for touches.
+    pub(crate) fn reading_lasts(&self) -> Duration {
+        self.clock.reading_lasts()
+    }
+
     /// Asks the host whether a turn may be begun.
     pub(crate) fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), Denial> {
         self.admission.admit(request)
@@ -169,6 +192,30 @@ impl Engine {
         Ok(said)
     }
 
+    /// How many bytes the entries of a session have, if that makes a difference. They are read for it.
+    pub(crate) async fn transcript_bytes(&self, record: &Record) -> Result<u64, StoreError> {
+        if self.config.limits.max_transcript_bytes == 0 {
+            return Ok(0);
+        }
+        let (id, life) = (&record.id, record.incarnation);
+        match self.store.entries(id, life, 0, usize::MAX).await {
+            Ok(entries) => Ok(entries.iter().map(|entry| entry.payload.len() as u64).sum()),
+            // What cannot be read is not to keep the session from being used.
+            Err(StoreError::Damaged { .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How long the conversation of a session is that has so many bytes of entries, and how long it may be.
+    pub(crate) fn length(&self, record: &Record, bytes: u64) -> Length {
+        let limits = &self.config.limits;
+        let (entries, max_bytes) = (limits.max_entries as u64, limits.max_transcript_bytes as u64);
+        Length {
+            size: Size { entries: record.entries, bytes },
+            max: Size { entries, bytes: max_bytes },
+        }
+    }
+
     /// Puts the encoding of a partial reply in the place of its text.
     ///
     /// User code, so without any lock. If there is no such entry, what is kept stays beside.
@@ -190,6 +237,11 @@ impl Engine {
         SessionId::from_random(self.ids.draw())
     }
 
+    /// A number for a lease.
+    pub(crate) fn lease_number(&self) -> u64 {
+        self.leases.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// An empty stream, for a turn that is asked for at `since`.
     pub(crate) fn stream(&self, since: Moment) -> Arc<Stream> {
         let streams = &self.config.streams;
@@ -208,6 +260,8 @@ impl Engine {
 
     /// Admits nothing new from here on; answers whether it did before.
     pub(crate) fn drain(&self) -> bool {
-        !self.draining.swap(true, Ordering::AcqRel)
+        let drains = !self.draining.swap(true, Ordering::AcqRel);
+        self.capacity.drain();
+        drains
     }
 }

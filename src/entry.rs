@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::{ConfigError, LimitConfig};
+use crate::config::{Config, ConfigError, LimitConfig};
 use crate::id::StreamId;
-use crate::store::{DataChange, EntryMark};
+use crate::resume::keeps;
+use crate::store::{DataChange, EntryMark, ResumeChange};
 
 /// What may be an entry: any owned serde type.
 pub trait Content: Serialize + DeserializeOwned + Send + Sync + 'static {}
@@ -98,12 +99,12 @@ pub enum EntryError {
     /// The rules of its own by which a session is to end make no sense.
     #[error(transparent)]
     Rules(#[from] ConfigError),
-    /// A name or a label is empty or longer than the limit.
-    #[error("a name of {bytes} bytes is not between 1 and {max}")]
+    /// A name, a label or a resume handle is empty or longer than the limit.
+    #[error("a name or a handle of {bytes} bytes is not between 1 and {max}")]
     Name {
         /// How long it is.
         bytes: usize,
-        /// `limits.max_name_bytes`.
+        /// `limits.max_name_bytes`, or `resume.max_value_bytes` of a handle.
         max: usize,
     },
 }
@@ -132,10 +133,14 @@ impl<E: Content> TurnInput<'_, E> {
     }
 }
 
+/// A reply as it goes to the store: entries, data, and what becomes of handles.
+type EncodedReply = (Vec<Bytes>, Vec<DataChange>, Vec<ResumeChange>);
+
 /// A datum as JSON, `None` to remove it; a problem is kept for the commit to tell.
 type EncodedDatum = Result<Option<Vec<u8>>, serde_json::Error>;
 
-/// The reply of a turn: entries, and data that change with them, all or nothing.
+/// The reply of a turn: entries, data that change with them, and handles of outside services, all or
+/// nothing.
 #[derive(Debug)]
 #[must_use = "a reply does nothing until it is committed"]
 pub struct Reply<'a, E> {
@@ -143,23 +148,25 @@ pub struct Reply<'a, E> {
     entries: &'a [E],
     /// The data.
     data: Vec<(String, EncodedDatum)>,
+    /// The handles: the service, and what it calls its conversation.
+    handles: Vec<(String, String)>,
 }
 
 impl<'a, E> From<&'a E> for Reply<'a, E> {
     fn from(entry: &'a E) -> Self {
-        Self { entries: std::slice::from_ref(entry), data: Vec::new() }
+        Self { entries: std::slice::from_ref(entry), data: Vec::new(), handles: Vec::new() }
     }
 }
 
 impl<'a, E> From<&'a [E]> for Reply<'a, E> {
     fn from(entries: &'a [E]) -> Self {
-        Self { entries, data: Vec::new() }
+        Self { entries, data: Vec::new(), handles: Vec::new() }
     }
 }
 
 impl<'a, E> From<&'a Vec<E>> for Reply<'a, E> {
     fn from(entries: &'a Vec<E>) -> Self {
-        Self { entries, data: Vec::new() }
+        Self { entries, data: Vec::new(), handles: Vec::new() }
     }
 }
 
@@ -176,18 +183,27 @@ impl<E: Content> Reply<'_, E> {
         self
     }
 
+    /// Also keeps `value` as the handle of the outside service `provider`, as
+    /// [`Session::keep_resume_handle`](crate::Session::keep_resume_handle) does, with the rest.
+    ///
+    /// A value of which the service has said that it is gone does not hold up the reply: it is left out, and
+    /// told to the log and to `session_resume_refused_total`. Whoever wants to be told keeps it by
+    /// [`Turn::keep_resume_handle`](crate::Turn::keep_resume_handle).
+    pub fn resume_handle(mut self, provider: &str, value: &str) -> Self {
+        self.handles.push((provider.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Encoded, and not too large.
-    pub(crate) fn encode(
-        self,
-        limits: &LimitConfig,
-    ) -> Result<(Vec<Bytes>, Vec<DataChange>), EntryError> {
+    pub(crate) fn encode(self, config: &Config) -> Result<EncodedReply, EntryError> {
+        let limits = &config.limits;
         let max = limits.max_entry_bytes;
         let mut entries = Vec::with_capacity(self.entries.len());
         for entry in self.entries {
             entries.push(encode(entry, max)?);
         }
-        if self.data.is_empty() {
-            return Ok((entries, Vec::new()));
+        if self.data.is_empty() && self.handles.is_empty() {
+            return Ok((entries, Vec::new(), Vec::new()));
         }
         let data = self.data.into_iter().map(|(name, value)| {
             check_name(&name, limits)?;
@@ -195,7 +211,9 @@ impl<E: Content> Reply<'_, E> {
             let value = value.map(|value| check_size(value, limits.max_datum_bytes)).transpose()?;
             Ok(DataChange { name, value })
         });
-        Ok((entries, data.collect::<Result<_, EntryError>>()?))
+        let data = data.collect::<Result<_, EntryError>>()?;
+        let handles = self.handles.iter().map(|(provider, value)| keeps(provider, value, config));
+        Ok((entries, data, handles.collect::<Result<_, _>>()?))
     }
 }
 
@@ -221,7 +239,12 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EntryError>
 
 /// Whether a name or a label may be stored.
 pub(crate) fn check_name(name: &str, limits: &LimitConfig) -> Result<(), EntryError> {
-    let (bytes, max) = (name.len(), limits.max_name_bytes);
+    check_length(name, limits.max_name_bytes)
+}
+
+/// Whether a text has between 1 and `max` bytes.
+pub(crate) fn check_length(text: &str, max: usize) -> Result<(), EntryError> {
+    let bytes = text.len();
     if (1..=max).contains(&bytes) { Ok(()) } else { Err(EntryError::Name { bytes, max }) }
 }
 

@@ -99,6 +99,12 @@ pub(crate) struct Flight<'a, K: Hash + Eq + Clone> {
     turn: Option<oneshot::Receiver<()>>,
 }
 
+impl<K: Hash + Eq + Clone + fmt::Debug> fmt::Debug for Flight<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flight({:?})", self.name)
+    }
+}
+
 impl<K: Hash + Eq + Clone> Drop for Flight<'_, K> {
     fn drop(&mut self) {
         let leads = match &mut self.turn {

@@ -68,6 +68,14 @@ impl SessionId {
         }
         Ok(parse_random(id).map_or_else(|| Self(Repr::Named(id.into())), Self::from_random))
     }
+
+    /// What it takes besides itself, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::Random(_) => 0,
+            Repr::Named(name) => name.len() + 2 * size_of::<usize>(),
+        }
+    }
 }
 
 /// The bits of a canonical random id; anything else, upper-case digits too, is a name.

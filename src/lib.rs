@@ -36,7 +36,8 @@
 //! - [`Store`]: where records live. [`MemoryStore`], `SqliteStore`, or your own.
 //!
 //! [`SessionKey`] says who talks where and is stable for years; [`SessionId`] says which conversation.
-//! A key is bound to one session at a time, and [`Supervisor::reset`] binds it to a fresh one.
+//! A key is bound to one session at a time, and [`Supervisor::reset`] binds it to a fresh one; a session may have
+//! several ([`Supervisor::bind`]), and may be given another id ([`Session::rotate`]).
 //!
 //! # What is guaranteed
 //!
@@ -49,14 +50,23 @@
 //! | a session is deleted in the middle of a reply | the delete does not wait, and the reply cannot be written | `tests/deletes.rs` |
 //! | a deleted id is used again | it answers when and why it went, for `tombstones.keep_for` at least, over a restart too | `tests/tombstones.rs` |
 //! | the process is killed | what was acknowledged is there; a running turn is settled as interrupted, once, its input kept, and its reply up to the last piece that was stored | `tests/kill_every_step.rs`, `tests/crash.rs`, `tests/recovery.rs`, `tests/partials.rs` |
+//! | the process crashes again and again over one conversation | that one is suspended at the third start, with the reason; the others go on | `tests/runs.rs` |
+//! | a shutdown is asked for, also from within a turn | what runs is waited for, told, aborted and fenced, each with its own deadline, and told of; the next start knows that this run ended in good order | `tests/shutdown.rs`, `tests/runs.rs` |
+//! | a second process opens the file | it is told who has it; a dead owner blocks nobody | `tests/sqlite_store/owner.rs` |
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
 //! | a conversation's time is over | whoever comes for it finds it archived or gone, and its key leads to a fresh one, whether a pass has come or not; what is at work, pinned or kept by the host is not over | `tests/expiry.rs`, `tests/prune.rs` |
 //! | the wall clock jumps, or the process starts again | no conversation ends by it, and none lasts longer for it, but by as much as the clock went back | `tests/expiry.rs` |
 //! | a session is suspended, archived or ended | it does not wait; what runs is fenced with its input kept, what waits is told, and nothing is lost | `tests/standing.rs` |
+//! | several keys lead to one session | they are one: turns by any of them wait for each other | `tests/aliases.rs` |
+//! | a session is given another id | nothing else changes, not even a turn that runs; every id that it had leads to it | `tests/rotation.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
 //! | a future of this crate is dropped at any await | nothing is left half done | `tests/cancel_every_await.rs` |
+//! | an outside service has lost its side of the conversation | its handle is dropped, not stored again, and the turn may retry once without it | `tests/resume_handles.rs` |
+//! | work beside the turns holds a lease | its session stays in memory and does not expire, up to the age of the lease; idle counts from its end | `tests/leases.rs` |
+//! | somebody is there and says nothing | a touch counts as use, and is stored before the session leaves memory; nothing that only looks, and nothing that is refused, does | `tests/touch.rs` |
+//! | more sessions are used than may be loaded | the idlest leave, and none that something keeps; if all are kept, one more exceeds or is refused, as is set | `tests/unload.rs` |
 //! | a reader is slow or goes away | it is told what it missed; nobody else notices | `tests/streams_live.rs` |
 //! | a reader comes back | it gets what has come since, with no gap and nothing twice, or is told what it cannot get | `tests/streams_resume.rs` |
 //!
@@ -65,8 +75,8 @@
 //!
 //! # Where several reasons hold
 //!
-//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, suspended or archived or ended, shutting down, busy, queue full, another
-//! version than expected.
+//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, suspended or archived or ended,
+//! shutting down, busy, queue full, another version than expected, a conversation that is too long, no permit.
 //!
 //! # Features
 //!
@@ -80,22 +90,28 @@
 struct Readme;
 
 mod admission;
+mod capacity;
 mod clock;
 mod config;
 mod engine;
 mod entry;
 mod expiry;
 mod flight;
+mod handover;
 mod hook;
 mod id;
 mod key;
+mod limit;
 pub mod metrics;
 mod numbers;
 mod outcome;
 mod partial;
 mod policy;
 mod pulse;
+mod reading;
 mod registry;
+mod resume;
+mod room;
 mod rt;
 mod session;
 mod slot;
@@ -104,6 +120,7 @@ mod state;
 pub mod store;
 mod stream;
 mod supervisor;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tombstone;
@@ -113,9 +130,9 @@ mod turn;
 pub use admission::{Admission, AdmissionRequest, Denial};
 pub use clock::{Clock, Moment, Now, SystemClock, Timestamp};
 pub use config::{
-    ClassConfig, Config, ConfigError, IdleConfig, KeepConfig, LimitConfig, PartialConfig,
-    PruneConfig, StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig,
-    UnknownPolicy,
+    ClassConfig, Config, ConfigError, ConfigProblem, ConfigWarning, IdleConfig, KeepConfig,
+    LeaseConfig, LimitConfig, PartialConfig, PruneConfig, RecoveryConfig, ResumeConfig,
+    StallAction, StallConfig, StreamConfig, TombstoneConfig, TurnConfig, UnknownPolicy, WhenFull,
 };
 pub use entry::{ChatMessage, Content, Entry, EntryError, Reply, TurnInput};
 pub use expiry::{Calendar, CalendarError, ExpiryAction, ExpiryRules, Weekday};
@@ -125,6 +142,7 @@ pub use id::{
     SessionId, StreamId,
 };
 pub use key::{KeyError, MAX_SESSION_KEY_BYTES, SessionKey, SessionKeyBuilder};
+pub use limit::{ErrorKind, Full, Limit, LimitStatus, TooLong};
 pub use metrics::CountsSnapshot;
 pub use outcome::{CancelReason, TurnOutcome};
 pub use partial::Partial;
@@ -132,19 +150,26 @@ pub use policy::{
     BusyPolicy, DEFAULT_GRACE, DEFAULT_QUEUE_MAX, Holder, Parallel, PartialPolicy, TurnPhase,
 };
 pub use pulse::WorkPhase;
+pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
+pub use room::NoRoom;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, RolledBack, Session, SessionError, SessionStatus,
-    TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, Lease, LeaseError, LeaseRenewal, RolledBack,
+    RotateError, Session, SessionError, SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
-pub use store::{EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store, StoreError};
+pub use state::LeaseInfo;
+pub use store::{
+    CleanStop, DrainCounts, EntryMark, MemoryStore, Record, RecordFilter, RecordPage, Store,
+    StoreError,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use stream::{Chunk, Cursor, CursorError, Event, RejoinError, Subscription, Unreadable};
 pub use supervisor::{
-    AuditReport, CreateError, ExpiredSession, Explanation, Fate, Inspection, KeptBy, Lookup,
-    NewSession, OpenError, Opened, PruneReport, ReadError, RecoveryReport, SettledTurn,
-    ShutdownReport, StartError, Supervisor, SupervisorBuilder,
+    AuditReport, BindError, CreateError, DrainEnd, DrainedSession, DrainedTurn, ExpiredSession,
+    Explanation, Fate, Inspection, KeptBy, LastRun, Lookup, NewSession, OpenError, Opened,
+    PruneReport, ReadError, RecoveryReport, SettledTurn, ShutdownOptions, ShutdownReport,
+    StartError, Supervisor, SupervisorBuilder, SuspendedSession, Swept,
 };
 pub use tombstone::{GoneReason, Tombstone};
 pub use turn::{

@@ -18,6 +18,10 @@
 //! | `session_prune_seconds` | seconds, histogram | with each pass that ends conversations | |
 //! | `session_prune_hook_errors_total{hook,how}` | answers | when a prune hook fails, panics or takes too long; the session is kept | |
 //! | `session_prune_forced_total` | sessions | when one is ended whose last rites have failed too often | |
+//! | `session_rotated_total` | ids | when the store has a further id of a session | |
+//! | `session_live_bytes` | bytes, gauge | what the loaded sessions take, with each that comes, leaves or starts its actor | |
+//! | `session_live_bytes_max` | bytes, gauge | at the start: `idle.max_bytes`; 0 is any number | |
+//! | `session_loads_refused_total` | sessions | when one is not loaded or created since there is no room, as `idle.when_full` says | |
 //! | `session_gone_hits_total` | look-ups | when a look-up, an open, a begin or a delete finds that it is gone | |
 //! | `session_turns_begun_total` | turns | when a turn takes the slot | = `session_turns_ended_total` + `session_turns_open` |
 //! | `session_turns_ended_total{outcome}` | turns | with the turn's terminal event | see above |
@@ -33,20 +37,40 @@
 //! | `session_turns_aborted_total{reason}` | turns | when one that was told has not ended within `turns.abort_after` | |
 //! | `session_turns_fenced_total{reason}` | turns | when a turn is ended over its holder's head | |
 //! | `session_stalls_total{phase, budget}` | stalls | when a turn is found stuck: once a silence, and once if it works for too long; `budget` is `silence` or `total` | |
+//! | `session_resume_attempts_total{provider}` | attempts | when one with a resume handle is counted, before it is made | |
+//! | `session_resume_failures_total{provider, class}` | attempts | when one is said to have failed | |
+//! | `session_resume_retries_total{provider}` | turns | when one is told to retry without its handle | |
+//! | `session_resume_refused_total{provider}` | handles | when one that is gone was to be kept again | |
 //! | `session_store_failures_total{operation}` | operations | when the store answers with an error | |
 //! | `session_actors_started_total` | actors | when a session needs one | = `session_actors_ended_total` + those that run |
 //! | `session_actors_ended_total` | actors | when one is gone, however it ended | see above |
 //! | `session_tombstones` | tombstones, gauge | those held in memory | |
 //! | `session_tombstones_evicted_total` | tombstones | when one leaves memory before its time because there are too many | |
+//! | `session_limit_current{limit}` | what the limit counts, gauge | within `stalls.check_every` while turns run, and with each sweep: how much there is; not for `entries` and `transcript_bytes`, which are those of one conversation | = permits of open turns, for `turns` |
+//! | `session_limit_max{limit}` | the same, gauge | at the start: how much there may be; 0 is any number | |
+//! | `session_limit_rejected_total{limit}` | requests | when somebody is refused because of the limit; `waiting_turns` is also what is waiting for `turns` | |
+//! | `session_class_turns{class}` | turns, gauge | as `session_limit_current`, for classes with a limit | |
+//! | `session_class_turns_max{class}` | turns, gauge | at the start | |
+//! | `session_class_turns_waiting{class}` | begins, gauge | as `session_class_turns` | |
+//! | `session_paused` | 0 or 1, gauge | as `session_limit_current` | |
+//! | `session_leases_taken_total` | leases | when one is taken; a renewal is none | = `session_leases_released_total` + `session_leases_expired_total` + `session_leases_dropped_total` + `session_leases` |
+//! | `session_leases_released_total` | leases | when one is given back | see above |
+//! | `session_leases_expired_total` | leases | when one reaches its age and was not renewed | see above |
+//! | `session_leases_dropped_total` | leases | when its session ends while it stands | see above |
+//! | `session_leases` | leases, gauge | with the four above | |
 //! | `session_chunks_total` | chunks | when a turn ends, by what it emitted | |
+//!
+//! `provider` is what the program calls an outside service: use one name for each service, and none for an
+//! account or a user, since each is a series of its own for as long as the process runs.
 
 use metrics::{counter, gauge, histogram};
 
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::WorkPhase;
+use crate::resume::ResumeFailure;
 use crate::rt::{AtomicU64, Ordering};
 use crate::standing::{ExpiryClock, Standing};
-use crate::state::{Budget, LeaveReason};
+use crate::state::{Budget, LeaseEnd, LeaveReason};
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]
@@ -73,6 +97,7 @@ pub(crate) struct Counts {
     shed: Tally,
     exceeded: Tally,
     deleted: Tally,
+    rotated: Tally,
     gone_hits: Tally,
     begun: Tally,
     ended: Tally,
@@ -91,6 +116,15 @@ pub(crate) struct Counts {
     actors_ended: Tally,
     tombstones_evicted: Tally,
     expired: Tally,
+    resume_attempts: Tally,
+    resume_failures: Tally,
+    resume_retries: Tally,
+    resume_refused: Tally,
+    loads_refused: Tally,
+    leases_taken: Tally,
+    leases_released: Tally,
+    leases_expired: Tally,
+    leases_dropped: Tally,
 }
 
 /// A reading of every count, one by one, so not of one instant. Names as in
@@ -105,6 +139,7 @@ pub struct CountsSnapshot {
     pub unloaded_for_cap: u64,
     pub live_exceeded: u64,
     pub deleted: u64,
+    pub rotated: u64,
     pub gone_hits: u64,
     pub turns_begun: u64,
     pub turns_ended: u64,
@@ -123,6 +158,15 @@ pub struct CountsSnapshot {
     pub actors_ended: u64,
     pub tombstones_evicted: u64,
     pub expired: u64,
+    pub resume_attempts: u64,
+    pub resume_failures: u64,
+    pub resume_retries: u64,
+    pub resume_refused: u64,
+    pub loads_refused: u64,
+    pub leases_taken: u64,
+    pub leases_released: u64,
+    pub leases_expired: u64,
+    pub leases_dropped: u64,
 }
 
 impl Counts {
@@ -135,6 +179,7 @@ impl Counts {
             unloaded_for_cap: self.shed.get(),
             live_exceeded: self.exceeded.get(),
             deleted: self.deleted.get(),
+            rotated: self.rotated.get(),
             gone_hits: self.gone_hits.get(),
             turns_begun: self.begun.get(),
             turns_ended: self.ended.get(),
@@ -153,6 +198,15 @@ impl Counts {
             actors_ended: self.actors_ended.get(),
             tombstones_evicted: self.tombstones_evicted.get(),
             expired: self.expired.get(),
+            resume_attempts: self.resume_attempts.get(),
+            resume_failures: self.resume_failures.get(),
+            resume_retries: self.resume_retries.get(),
+            resume_refused: self.resume_refused.get(),
+            loads_refused: self.loads_refused.get(),
+            leases_taken: self.leases_taken.get(),
+            leases_released: self.leases_released.get(),
+            leases_expired: self.leases_expired.get(),
+            leases_dropped: self.leases_dropped.get(),
         }
     }
 
@@ -176,11 +230,24 @@ impl Counts {
         gauge!("session_live").decrement(1);
     }
 
-    /// Tells the cap of loaded sessions; its count is there from the start.
-    pub(crate) fn max_live(max: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    /// Tells the caps of loaded sessions; their counts are there from the start.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    pub(crate) fn max_live(max: usize, bytes: usize) {
         gauge!("session_live_max").set(max as f64);
+        gauge!("session_live_bytes_max").set(bytes as f64);
         counter!("session_live_exceeded_total").increment(0);
+        counter!("session_loads_refused_total").increment(0);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    #[expect(clippy::unused_self, reason = "called as the others are")]
+    pub(crate) fn occupied(&self, bytes: usize) {
+        gauge!("session_live_bytes").set(bytes as f64);
+    }
+
+    pub(crate) fn load_refused(&self) {
+        self.loads_refused.add();
+        counter!("session_loads_refused_total").increment(1);
     }
 
     pub(crate) fn exceeded(&self) {
@@ -213,6 +280,11 @@ impl Counts {
 
     pub(crate) fn pruned(seconds: f64) {
         histogram!("session_prune_seconds").record(seconds);
+    }
+
+    pub(crate) fn rotated(&self) {
+        self.rotated.add();
+        counter!("session_rotated_total").increment(1);
     }
 
     pub(crate) fn gone_hit(&self) {
@@ -298,6 +370,29 @@ impl Counts {
         counter!("session_store_failures_total", "operation" => operation).increment(1);
     }
 
+    pub(crate) fn resume_attempted(&self, provider: &str) {
+        self.resume_attempts.add();
+        counter!("session_resume_attempts_total", "provider" => provider.to_owned()).increment(1);
+    }
+
+    pub(crate) fn resume_failed(&self, provider: &str, class: ResumeFailure) {
+        self.resume_failures.add();
+        let provider = provider.to_owned();
+        let class = class.as_str();
+        counter!("session_resume_failures_total", "provider" => provider, "class" => class)
+            .increment(1);
+    }
+
+    pub(crate) fn resume_retried(&self, provider: &str) {
+        self.resume_retries.add();
+        counter!("session_resume_retries_total", "provider" => provider.to_owned()).increment(1);
+    }
+
+    pub(crate) fn resume_refused(&self, provider: &str) {
+        self.resume_refused.add();
+        counter!("session_resume_refused_total", "provider" => provider.to_owned()).increment(1);
+    }
+
     pub(crate) fn actor_started(&self) {
         self.actors_started.add();
         counter!("session_actors_started_total").increment(1);
@@ -306,6 +401,30 @@ impl Counts {
     pub(crate) fn actor_ended(&self) {
         self.actors_ended.add();
         counter!("session_actors_ended_total").increment(1);
+    }
+
+    pub(crate) fn lease_taken(&self) {
+        self.leases_taken.add();
+        counter!("session_leases_taken_total").increment(1);
+        gauge!("session_leases").increment(1);
+    }
+
+    pub(crate) fn lease_ended(&self, end: LeaseEnd) {
+        gauge!("session_leases").decrement(1);
+        match end {
+            LeaseEnd::Released => {
+                self.leases_released.add();
+                counter!("session_leases_released_total").increment(1);
+            }
+            LeaseEnd::Expired => {
+                self.leases_expired.add();
+                counter!("session_leases_expired_total").increment(1);
+            }
+            LeaseEnd::Dropped => {
+                self.leases_dropped.add();
+                counter!("session_leases_dropped_total").increment(1);
+            }
+        }
     }
 
     pub(crate) fn tombstones(&self, held: usize, evicted: usize) {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::{Moment, Now};
-use crate::id::SessionId;
+use crate::id::{Incarnation, SessionId};
 use crate::rt::{Arc, AtomicUsize, Mutex, Ordering, ShardedMap, Weak};
 use crate::slot::{Presence, Slot};
 use crate::tombstone::Tombstone;
@@ -16,7 +16,7 @@ use crate::tombstone::Tombstone;
 /// Every loaded session and every tombstone that is held in memory.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// The places.
+    /// The places. A session has one under each of its ids, and counts under the first.
     places: ShardedMap<SessionId, Place>,
     /// The tombstones, oldest first, and perhaps some whose id lives again. Locked on its own, never
     /// together with a place.
@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     /// Slots that were taken out while turns of theirs still ran, under their ids: such a turn pins
     /// the tombstone of its life, too.
     ghosts: ShardedMap<SessionId, Vec<Weak<Slot>>>,
+    /// Slots that were left after a failed write and whose leases nobody has taken over yet, by id.
+    testators: ShardedMap<SessionId, Vec<Arc<Slot>>>,
 }
 
 /// What stands under an id.
@@ -74,6 +76,7 @@ impl Registry {
             live: AtomicUsize::new(0),
             max_tombstones,
             ghosts: ShardedMap::new(),
+            testators: ShardedMap::new(),
         }
     }
 
@@ -82,31 +85,76 @@ impl Registry {
         self.places.get(id)
     }
 
-    /// Puts a slot in, and answers with what stands there afterwards: the slot, another one of the
-    /// same life, or the tombstone of that life. Called under the flight of its id.
+    /// Puts a slot in under all its ids, and answers with what stands there afterwards: the slot, another
+    /// one of the same life, or the tombstone of that life. Called under the flight of its first id.
     pub(crate) fn publish(&self, slot: &Arc<Slot>) -> Published {
-        self.places.alter(&slot.id, |place| {
+        let (published, before) = self.places.alter(&slot.id, |place| {
             match place {
                 Some(Place::Live(there)) if there.incarnation >= slot.incarnation => {
-                    return Published::Existing(there.clone());
+                    return (Published::Existing(there.clone()), None);
                 }
                 Some(Place::Gone(grave)) if grave.tombstone.incarnation >= slot.incarnation => {
-                    return Published::Gone(grave.tombstone);
+                    return (Published::Gone(grave.tombstone), None);
                 }
                 Some(Place::Live(_) | Place::Gone(_)) | None => {}
             }
-            if matches!(place, Some(Place::Gone(_))) {
-                self.graves.fetch_sub(1, Ordering::Relaxed);
-            }
-            if !matches!(place, Some(Place::Live(_))) {
-                self.live.fetch_add(1, Ordering::Relaxed);
-            }
-            *place = Some(Place::Live(slot.clone()));
-            Published::New
-        })
+            (Published::New, self.put(&slot.id, place, Some(Place::Live(slot.clone()))))
+        });
+        // What it held may be the last of it, and is not dropped under the shard.
+        drop(before);
+        if matches!(published, Published::New) {
+            slot.later_ids().for_each(|id| self.share(slot, id));
+        }
+        published
     }
 
-    /// Turns a slot's place into its tombstone; answers how many tombstones had to make room.
+    /// Puts a slot in under a further id of its session, which no other has.
+    pub(crate) fn share(&self, slot: &Arc<Slot>, id: &SessionId) {
+        let before = self.places.alter(id, |place| match place {
+            // It was deleted meanwhile.
+            Some(Place::Gone(grave)) if grave.tombstone.incarnation == slot.incarnation => None,
+            // Of a tombstone there is only what does not stand any more, however late its life began.
+            Some(Place::Gone(_) | Place::Live(_)) | None => {
+                self.put(id, place, Some(Place::Live(slot.clone())))
+            }
+        });
+        drop(before);
+        // A slot is taken out when it is over, which may have been before it was in.
+        if matches!(slot.presence(), Presence::Gone(_) | Presence::Left) {
+            self.take_out(slot, id);
+        }
+    }
+
+    /// Changes what stands under `id`, with the shard locked, and counts; answers with what stood there.
+    fn put(&self, id: &SessionId, place: &mut Option<Place>, new: Option<Place>) -> Option<Place> {
+        let count = |place: &Option<Place>| match place {
+            Some(Place::Live(slot)) => (usize::from(slot.id == *id), 0),
+            Some(Place::Gone(_)) => (0, 1),
+            None => (0, 0),
+        };
+        let ((live, graves), (had_live, had_graves)) = (count(&new), count(place));
+        if live != had_live {
+            self.live.fetch_add(live, Ordering::Relaxed);
+            self.live.fetch_sub(had_live, Ordering::Relaxed);
+        }
+        if graves != had_graves {
+            self.graves.fetch_add(graves, Ordering::Relaxed);
+            self.graves.fetch_sub(had_graves, Ordering::Relaxed);
+        }
+        if let Some(Place::Live(slot)) = place
+            && slot.id == *id
+        {
+            slot.take_off_weight();
+        }
+        if let Some(Place::Live(slot)) = &new
+            && slot.id == *id
+        {
+            slot.put_on_weight();
+        }
+        std::mem::replace(place, new)
+    }
+
+    /// Turns a slot's places into its tombstone; answers how many tombstones had to make room.
     pub(crate) fn bury(
         &self,
         slot: &Arc<Slot>,
@@ -118,23 +166,19 @@ impl Registry {
         let ghosts = self.ghosts.remove_if(&slot.id, |_| true).unwrap_or_default();
         let haunting = ghosts.into_iter().chain([Arc::downgrade(slot)]);
         let pins: Vec<_> = haunting.filter(is_haunting).collect();
-        self.places.alter(&slot.id, |place| {
-            let newer = match place {
-                Some(Place::Live(there)) => there.incarnation > slot.incarnation,
-                Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
-                None => false,
-            };
-            if !newer {
-                if !matches!(place, Some(Place::Gone(_))) {
-                    self.graves.fetch_add(1, Ordering::Relaxed);
-                }
-                if matches!(place, Some(Place::Live(_))) {
-                    self.live.fetch_sub(1, Ordering::Relaxed);
-                }
-                *place = Some(Place::Gone(Grave { tombstone, until, pins }));
-            }
-        });
-        self.buried.lock().push_back((slot.id.clone(), until));
+        for id in slot.ids() {
+            let grave = Grave { tombstone, until, pins: pins.clone() };
+            let before = self.places.alter(id, |place| {
+                let newer = match place {
+                    Some(Place::Live(there)) => there.incarnation > slot.incarnation,
+                    Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
+                    None => false,
+                };
+                if newer { None } else { self.put(id, place, Some(Place::Gone(grave))) }
+            });
+            drop(before);
+            self.buried.lock().push_back((id.clone(), until));
+        }
         self.make_room()
     }
 
@@ -164,6 +208,7 @@ impl Registry {
     pub(crate) fn sweep(&self, now: Now) {
         let ended =
             self.ghosts.collect(|id, ghosts| (!ghosts.iter().any(is_haunting)).then(|| id.clone()));
+        self.forget_testators();
         for id in ended {
             self.ghosts.remove_if(&id, |ghosts| !ghosts.iter().any(is_haunting));
         }
@@ -190,8 +235,7 @@ impl Registry {
                 if grave.is_pinned() {
                     return Dug::Pinned;
                 }
-                *place = None;
-                self.graves.fetch_sub(1, Ordering::Relaxed);
+                self.put(id, place, None);
                 Dug::Removed
             }
             Some(Place::Gone(_) | Place::Live(_)) | None => Dug::Nothing,
@@ -207,22 +251,69 @@ impl Registry {
                 ghosts.push(Arc::downgrade(slot));
             });
         }
-        let removed = self.places.remove_if(&slot.id, |place| match place {
-            Place::Live(there) if Arc::ptr_eq(there, slot) => {
-                self.live.fetch_sub(1, Ordering::Relaxed);
-                true
-            }
-            Place::Live(_) | Place::Gone(_) => false,
+        if slot.lease_count() > 0 {
+            self.testators.alter(&slot.id, |left| {
+                let left = left.get_or_insert_default();
+                if !left.iter().any(|there| Arc::ptr_eq(there, slot)) {
+                    left.push(slot.clone());
+                }
+            });
+        }
+        slot.ids().for_each(|id| self.take_out(slot, id));
+    }
+
+    /// Takes out a slot from under one id, if it is this one that stands there.
+    fn take_out(&self, slot: &Arc<Slot>, id: &SessionId) {
+        let removed = self.places.alter(id, |place| match place {
+            Some(Place::Live(there)) if Arc::ptr_eq(there, slot) => self.put(id, place, None),
+            Some(Place::Live(_) | Place::Gone(_)) | None => None,
         });
         // What it held may be the last of it, and is not dropped under the shard.
         drop(removed);
     }
 
+    /// Lets a slot that was just put in take over the leases of those of its life that were left.
+    pub(crate) fn bequeath(&self, slot: &Arc<Slot>) {
+        // As a rule there are none at all, which is quickly seen.
+        let left = self
+            .testators
+            .remove_if(&slot.id, |left| left.iter().all(|old| old.incarnation == slot.incarnation));
+        for old in left.unwrap_or_default() {
+            slot.inherit(&old);
+        }
+    }
+
+    /// The slots of `id` that were left and have leases.
+    pub(crate) fn testators(&self, id: &SessionId) -> Vec<Arc<Slot>> {
+        self.testators.get(id).unwrap_or_default()
+    }
+
+    /// Whether a lease stands in a slot of this life that was left.
+    pub(crate) fn is_leased(&self, id: &SessionId, incarnation: Incarnation, now: Now) -> bool {
+        let left = self.testators(id);
+        let mut left = left.iter().filter(|slot| slot.incarnation == incarnation);
+        left.any(|slot| !slot.leases(now).is_empty())
+    }
+
+    /// How many leases stand, loaded or left.
+    pub(crate) fn leases(&self) -> usize {
+        let left = self.testators.collect(|_, left| Some(left.clone())).into_iter().flatten();
+        self.slots().into_iter().chain(left).map(|slot| slot.lease_count()).sum()
+    }
+
+    /// Removes those that were left and whose leases are over.
+    fn forget_testators(&self) {
+        let over = |left: &[Arc<Slot>]| left.iter().all(|slot| slot.lease_count() == 0);
+        for id in self.testators.collect(|id, left| over(left).then(|| id.clone())) {
+            drop(self.testators.remove_if(&id, |left| over(left)));
+        }
+    }
+
     /// Every loaded session.
     pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.places.collect(|_, place| match place {
-            Place::Live(slot) => Some(slot.clone()),
-            Place::Gone(_) => None,
+        self.places.collect(|id, place| match place {
+            Place::Live(slot) if slot.id == *id => Some(slot.clone()),
+            Place::Live(_) | Place::Gone(_) => None,
         })
     }
 
@@ -245,6 +336,11 @@ impl Registry {
         }
         for slot in slots {
             broken.extend(slot.audit());
+            for id in slot.later_ids() {
+                if !matches!(self.get(id), Some(Place::Live(there)) if Arc::ptr_eq(&there, &slot)) {
+                    broken.push(format!("session {}: {id} does not lead to it", slot.id));
+                }
+            }
             match slot.presence() {
                 Presence::Live | Presence::Shut(_) | Presence::Due | Presence::Closing => {}
                 Presence::Gone(_) => {
@@ -253,6 +349,15 @@ impl Registry {
                 Presence::Left => {
                     broken.push(format!("session {}: left, and its slot stands", slot.id));
                 }
+            }
+        }
+        for (id, slot) in self.places.collect(|id, place| match place {
+            Place::Live(slot) if slot.id != *id => Some((id.clone(), slot.clone())),
+            Place::Live(_) | Place::Gone(_) => None,
+        }) {
+            let stands = matches!(self.get(&slot.id), Some(Place::Live(there)) if Arc::ptr_eq(&there, &slot));
+            if !stands || slot.later_ids().all(|later| *later != id) {
+                broken.push(format!("{id}: leads to a slot of {} that is over", slot.id));
             }
         }
         let graves = self.places.collect(|_, place| matches!(place, Place::Gone(_)).then_some(()));

@@ -25,7 +25,6 @@ pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::task::coop::consume_budget;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
 pub(crate) use tokio_util::sync::CancellationToken;
-pub(crate) use tokio_util::task::TaskTracker;
 
 /// Starts tasks on the runtime that the supervisor was started on, from any thread.
 #[derive(Clone, Debug)]
@@ -126,6 +125,9 @@ pub(crate) fn random_u128() -> u128 {
 
 /// A map of one owner, behind a lock of its own, with the same hash.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
+
+/// A set of one owner, behind a lock of its own, with the same hash.
+pub(crate) type HashSet<K> = std::collections::HashSet<K, RandomState>;
 
 /// How many shards a [`ShardedMap`] has. Enough that two cores rarely meet, and few enough that an
 /// empty map stays small.

@@ -6,10 +6,15 @@
 mod begin;
 mod data;
 mod error;
+mod lease;
+mod names;
 mod redo;
+mod resume;
+mod resuming;
 mod standing;
 mod status;
 mod streams;
+mod touch;
 mod transcript;
 mod wait;
 
@@ -17,6 +22,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 pub use self::error::{BeginError, DeleteError, SessionError};
+pub use self::lease::{Lease, LeaseError, LeaseRenewal};
+pub use self::names::RotateError;
 pub use self::redo::{RolledBack, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::{answer, delete};
@@ -27,6 +34,7 @@ use crate::entry::{ChatMessage, EntryError};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
+use crate::room::{LoadError, Need};
 use crate::rt::Arc;
 use crate::slot::house::House;
 use crate::slot::{Presence, Slot};
@@ -76,7 +84,7 @@ impl<E> Clone for Session<E> {
 
 impl<E> fmt::Debug for Session<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.slot.id)
+        write!(f, "Session({})", self.id())
     }
 }
 
@@ -98,12 +106,22 @@ impl<E> Session<E> {
         Self { slot, house, entries: PhantomData }
     }
 
-    /// Which conversation.
+    /// Which conversation. Of the ids that it was given, the newest; where it is not in memory, the newest of
+    /// when this handle had it loaded last. See [`rotate`](Self::rotate).
     pub fn id(&self) -> &SessionId {
-        &self.slot.id
+        if self.slot.presence() == Presence::Left {
+            self.slot.learn_ids(&self.current());
+        }
+        self.slot.tip()
     }
 
-    /// The key it was created under; it may be bound to another session by now.
+    /// The slot that it had loaded last.
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// The key it was created under; it may be bound to another session by now, and others to it. See
+    /// [`keys`](Self::keys).
     pub fn key(&self) -> Option<&SessionKey> {
         self.slot.key.as_ref()
     }
@@ -198,7 +216,7 @@ impl<E> Session<E> {
             Ok(found) => found,
             Err(error) => return Err(self.read_failed(error).await),
         };
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         match found {
             Found::Live(record) if record.incarnation == slot.incarnation => Ok(record),
             Found::Gone(tombstone) => Err(SessionError::Gone { id, tombstone, instance }),
@@ -214,8 +232,8 @@ impl<E> Session<E> {
     }
 
     /// The slot that holds this life now, loaded if it is not.
-    async fn again(&self) -> Result<Again, StoreError> {
-        again(&self.slot, self.house.as_ref()).await
+    async fn again(&self) -> Result<Again, LoadError> {
+        again(&self.slot, self.house.as_ref(), Need::Use).await
     }
 
     /// What a failed read means to a caller: a life that is over is told as what it is.
@@ -223,23 +241,24 @@ impl<E> Session<E> {
         if !matches!(&source, StoreError::Fenced { reason: FenceReason::NoSuchLife }) {
             return self.store_failed(source);
         }
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
-        match self.again().await {
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
+        // Only looked at, and not refused.
+        match again(&self.slot, self.house.as_ref(), Need::Look).await {
             Ok(Again::Gone(tombstone)) => SessionError::Gone { id, tombstone, instance },
             Ok(Again::Unknown) => SessionError::Unknown { id, instance },
             Ok(Again::Live(_)) => self.store_failed(source),
-            Err(source) => SessionError::Store { id, source },
+            Err(error) => SessionError::from_load(error, id),
         }
     }
 
     /// What a store's failure means to a caller.
     fn store_failed(&self, source: StoreError) -> SessionError {
         self.slot.engine.counts.store_failed("read");
-        SessionError::Store { id: self.slot.id.clone(), source }
+        SessionError::Store { id: self.slot.tip().clone(), source }
     }
 
     /// What an unsuitable content means to a caller.
     fn refused(&self, source: EntryError) -> SessionError {
-        SessionError::Content { id: self.slot.id.clone(), source }
+        SessionError::Content { id: self.slot.tip().clone(), source }
     }
 }

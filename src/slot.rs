@@ -10,13 +10,19 @@
 //! happens to the store or to the actor (`Answer`, in `pump`, sees to that).
 
 pub(crate) mod actor;
+mod admit;
 pub(crate) mod answer;
 pub(crate) mod expiry;
 pub(crate) mod hold;
 pub(crate) mod house;
 pub(crate) mod idle;
+pub(crate) mod lease;
+mod names;
 mod perform;
 mod pump;
+mod streams;
+pub(crate) mod touch;
+mod view;
 
 use std::fmt;
 use std::time::Duration;
@@ -27,21 +33,27 @@ use smallvec::SmallVec;
 use self::actor::ActorHandle;
 use self::answer::{Answered, Asker, Begun, Errand, Settled};
 use self::house::House;
+use self::names::{Names, split};
 use self::pump::Writing;
+use self::touch::Touched;
+use crate::capacity::SessionGate;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::engine::Engine;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::policy::Grace;
-use crate::rt::{self, Arc, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot};
+use crate::room::Weight;
+use crate::rt::{
+    self, Arc, AtomicBool, AtomicU64, Mutex, Notify, OnceLock, Ordering, Weak, oneshot,
+};
 use crate::standing::{Previous, Standing};
 use crate::state::{
-    BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase,
-    Ports, SessionState, Settings, Snapshot, Spoken, StallRule, Target, Ticket,
+    Change, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, Input, Phase, Ports,
+    SessionState, Settings, Spoken, StallRule, Target, Ticket,
 };
 use crate::store::{LifeWriter, PartialPiece, Record, class_name};
-use crate::stream::{PieceFate, Stream, Subscription};
+use crate::stream::{PieceFate, Stream};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// The callers of a real session: [`answer`] says where their answers go.
@@ -54,6 +66,7 @@ impl Ports for Callers {
     type Change = oneshot::Sender<Result<Changed, ChangeRefusal>>;
     type Delete = oneshot::Sender<Result<Deletion, DeleteRefusal>>;
     type Stream = Arc<Stream>;
+    type Gate = SessionGate;
 }
 
 impl Spoken for Arc<Stream> {
@@ -81,6 +94,9 @@ impl Spoken for Arc<Stream> {
 /// One loaded session. Laid out as it is written, for the same reason as [`SessionState`].
 #[repr(C)]
 pub(crate) struct Slot {
+    /// Whether somebody was there since the state was asked last. First, beside the counts of the handles: whoever
+    /// has one has just read that.
+    touched: Touched,
     /// What it needs.
     pub(crate) engine: Arc<Engine>,
     /// The store's shorter way to this life, if it has one.
@@ -91,11 +107,14 @@ pub(crate) struct Slot {
     pub(crate) incarnation: Incarnation,
     /// The key it was created under.
     pub(crate) key: Option<SessionKey>,
+    /// Whether `names` has an id. Here, where a begin is, so that one that asks needs no other line.
+    renamed: AtomicBool,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
     /// Who keeps it.
     house: Weak<dyn House>,
-    /// Which conversation.
+    /// Which conversation: the id under which it was created, by which it stands here and in the store.
+    /// People are told [`Self::tip`].
     pub(crate) id: SessionId,
     /// When this life began.
     pub(crate) created_at: Timestamp,
@@ -105,18 +124,22 @@ pub(crate) struct Slot {
     class: Option<String>,
     /// The write that its actor is to await.
     left_for_actor: Mutex<Option<Writing>>,
+    /// What it is counted with.
+    weight: Weight,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
     /// Wakes whoever waits until the store has everything; made when somebody does.
     stored: OnceLock<Box<Notify>>,
+    /// What else leads to it; made when there is something.
+    names: OnceLock<Box<Names>>,
 }
 
 impl Slot {
-    /// A session as its record says, with what is kept of the replies that it calls open. Its repairs are
-    /// not written before [`Self::start`].
+    /// A session as its record says, with what is kept of the replies that it calls open, and how many bytes its
+    /// entries have. Its repairs are not written before [`Self::start`].
     pub(crate) fn new(
         record: Record,
-        said: Vec<Bytes>,
+        (said, bytes): (Vec<Bytes>, u64),
         engine: Arc<Engine>,
         house: Weak<dyn House>,
     ) -> Arc<Self> {
@@ -124,24 +147,34 @@ impl Slot {
         let (at, instance) = (engine.now(), engine.instance);
         let max_branches = engine.config.limits.max_branches;
         let (expiry, ages) = (engine.expiry(&record), engine.ages(&record, at));
-        let settings = Settings { at, instance, partials, max_branches, expiry, ages };
-        let state = SessionState::load(&record, said, settings);
+        let length = engine.length(&record, bytes);
+        let settings = Settings { at, instance, partials, max_branches, expiry, ages, length };
         let writer = engine.store.attach(&record.id, record.incarnation);
-        Arc::new(Self {
-            id: record.id,
-            incarnation: record.incarnation,
-            key: record.key,
-            created_at: record.created_at,
-            previous: record.previous,
-            class: record.class,
-            engine,
-            house,
-            writer,
-            state: Mutex::new(state),
-            left_for_actor: Mutex::new(None),
-            actor: Mutex::new(None),
-            tickets: AtomicU64::new(0),
-            stored: OnceLock::new(),
+        let class = engine.capacity.class(record.class_name());
+        Arc::new_cyclic(|myself: &Weak<Self>| {
+            let gate = SessionGate::new(engine.capacity.clone(), class, myself.clone());
+            let state = SessionState::load(&record, said, settings, gate);
+            let (id, later_ids) = split(record.id, record.former_ids);
+            Self {
+                id,
+                renamed: AtomicBool::new(!later_ids.is_empty()),
+                incarnation: record.incarnation,
+                key: record.key,
+                created_at: record.created_at,
+                previous: record.previous,
+                class: record.class,
+                engine,
+                house,
+                writer,
+                touched: Touched::new(matches!(state.phase(), Phase::Live)),
+                state: Mutex::new(state),
+                left_for_actor: Mutex::new(None),
+                weight: Weight::default(),
+                actor: Mutex::new(None),
+                tickets: AtomicU64::new(0),
+                stored: OnceLock::new(),
+                names: Names::of(later_ids),
+            }
         })
     }
 
@@ -166,22 +199,6 @@ impl Slot {
     /// The name of a turn of this session.
     pub(crate) fn stream_id(&self, generation: Generation) -> StreamId {
         StreamId::new(self.incarnation, generation)
-    }
-
-    /// Asks for a turn, at `now`; answers first whether the begin has to wait in the queue.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        request: BeginRequest,
-        now: Now,
-    ) -> (bool, Answered<Begun>) {
-        let stream = self.engine.stream(now.moment);
-        let mut errand = Errand::new(now);
-        let state = self.state.lock();
-        let (port, receiver) = Asker::new(self.writer.is_some() && state.is_quiet());
-        let write = self.step_locked(state, Input::Begin { request, port, stream }, &mut errand);
-        let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(&mut errand, write);
-        (waits, Answered::of(receiver, errand.begun))
     }
 
     /// Ends a turn as `input` says.
@@ -277,22 +294,6 @@ impl Slot {
         answer
     }
 
-    /// What is to be seen of it.
-    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
-        self.state.lock().snapshot(now)
-    }
-
-    /// What is to be seen of it, and whether it can be used, at one instant.
-    pub(crate) fn view(&self) -> (Snapshot, Presence) {
-        // Only the ages of turns depend on the time, and most sessions have no turn.
-        let view = |now| {
-            let state = self.state.lock();
-            (state.snapshot(now), Presence::of(&state))
-        };
-        let idle = view(Now::default());
-        if idle.0.turns.is_empty() { idle } else { view(self.engine.now()) }
-    }
-
     /// Whether it can be used.
     pub(crate) fn presence(&self) -> Presence {
         Presence::of(&self.state.lock())
@@ -301,6 +302,7 @@ impl Slot {
     /// Whether it can be used at `now`.
     pub(crate) fn presence_at(&self, now: Now) -> Presence {
         let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
         if state.due(now).is_some() { Presence::Due } else { Presence::of(&state) }
     }
 
@@ -312,43 +314,6 @@ impl Slot {
     /// Whether nothing runs, waits or is owed to the store.
     pub(crate) fn is_quiet(&self) -> bool {
         self.state.lock().is_quiet()
-    }
-
-    /// A reader of the open turn that was begun last.
-    pub(crate) fn open_stream(&self) -> Option<Subscription> {
-        let (generation, stream) = self.state.lock().open_stream()?;
-        Some(Subscription::new(self.stream_id(generation), stream))
-    }
-
-    /// The stream of one turn: open, or over and kept. There is no moment between the two at which
-    /// it is not found.
-    pub(crate) fn stream(&self, id: StreamId) -> Option<Arc<Stream>> {
-        if id.incarnation() != self.incarnation {
-            return None;
-        }
-        let here = {
-            let state = self.state.lock();
-            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
-                return None; // What was said in a deleted conversation is nobody's any more.
-            }
-            state.stream(id.generation())
-        };
-        here.or_else(|| self.engine.shelf.get(id, self.engine.now().moment))
-    }
-
-    /// A reader of the open turn that was begun last, or else of the last one that is kept.
-    pub(crate) fn last_stream(&self) -> Option<Subscription> {
-        let here = {
-            let state = self.state.lock();
-            if matches!(state.phase(), Phase::Closing(_) | Phase::Gone(_)) {
-                return None;
-            }
-            state.open_stream().or_else(|| state.ending_stream())
-        };
-        let here = here.map(|(generation, stream)| (self.stream_id(generation), stream));
-        let now = self.engine.now().moment;
-        let found = here.or_else(|| self.engine.shelf.last(self.incarnation, now));
-        found.map(|(id, stream)| Subscription::new(id, stream))
     }
 
     /// Waits until the store has everything that was decided.
@@ -370,7 +335,7 @@ impl Slot {
         if state.has_unsent() {
             broken.push("a write waits that nobody has handed to the store".to_owned());
         }
-        broken.into_iter().map(|rule| format!("session {}: {rule}", self.id)).collect()
+        broken.into_iter().map(|rule| format!("session {}: {rule}", self.tip())).collect()
     }
 
     /// One input, with everything that follows from it.
@@ -381,7 +346,7 @@ impl Slot {
     }
 
     /// Who keeps it, if that still stands.
-    pub(super) fn house(&self) -> Option<Arc<dyn House>> {
+    pub(crate) fn house(&self) -> Option<Arc<dyn House>> {
         self.house.upgrade()
     }
 

@@ -12,7 +12,8 @@
 //!
 //! Invariants, checked by [`SessionState::audit`] after every step in tests:
 //!
-//! - at most one exclusive turn is open, and a queue has an open turn that will drain it;
+//! - at most one exclusive turn is open, and a queue has an open turn that will drain it, or its first has a
+//!   place in the line for permits;
 //! - a turn is open, or fenced (its holder still runs and will be refused), or over: never two;
 //! - every turn that was opened gets exactly one [`Effect::End`];
 //! - a session with an open turn is looked at now and then;
@@ -23,19 +24,23 @@ mod admission;
 mod audit;
 mod branch;
 mod cancel;
+mod capacity;
 mod change;
 mod close;
 mod expiry;
 mod idle;
+mod lease;
 mod outbox;
 mod partial;
 mod protocol;
 mod redo;
 mod request;
+mod size;
 mod stale;
 mod stalls;
 mod standing;
 mod steer;
+mod streams;
 mod turns;
 
 use std::collections::VecDeque;
@@ -46,6 +51,7 @@ use smallvec::SmallVec;
 use crate::clock::{Moment, Now, Timestamp};
 use crate::expiry::{Ages, Expiry};
 use crate::id::{Generation, Incarnation, InstanceId, StreamId};
+use crate::limit::Place;
 use crate::outcome::CancelReason;
 use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
 use crate::pulse::Pulsing;
@@ -55,18 +61,24 @@ use crate::store::{Record, Request, StoreError, Write};
 use crate::tombstone::Tombstone;
 
 use branch::Siblings;
+use capacity::Spot;
+pub(crate) use capacity::{Gate, Pass, Permit, Taken};
 pub(crate) use close::Deletion;
 pub(crate) use expiry::Lifespan;
 pub use idle::KeptBy;
 pub(crate) use idle::LeaveReason;
+pub use lease::LeaseInfo;
+pub(crate) use lease::{LeaseAnswer, LeaseEnd, LeaseKey, LeaseOp, Leases};
 use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
     Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
-    Effects, Input, Patch, Ports, Redo, Settlement, Snapshot, Special, Target, Ticket, TurnView,
+    Effects, Input, Patch, Ports, Redo, Replied, Settlement, Snapshot, Special, Target, Ticket,
+    TurnView,
 };
 use request::Echo;
+pub(crate) use size::{Length, Size};
 use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
 pub(crate) use standing::Verb;
@@ -84,6 +96,8 @@ pub(crate) struct SessionState<P: Ports> {
     /// Whether somebody looks at the open turns now and then. Stays so from the first turn on until a
     /// look finds none, so that a session in use asks for it once in a while, not once a turn.
     watched: bool,
+    /// Whether it was used in a way that is not written by itself, and the store does not know.
+    unsaved: bool,
     /// Whether it can be used.
     phase: Phase<P>,
     /// The newest turn.
@@ -129,6 +143,14 @@ pub(crate) struct SessionState<P: Ports> {
     fenced: SmallVec<[(Generation, CancelReason); 1]>,
     /// When it ends by itself.
     lifespan: Lifespan,
+    /// Where its turns get their permits.
+    gate: P::Gate,
+    /// The place of the first in the queue in the line for permits, if it waits for one.
+    asking: Option<Place>,
+    /// How long the conversation is.
+    length: Length,
+    /// The work beside the turns that keeps it.
+    leases: Option<Box<Leases>>,
     /// How it stood when it left memory.
     left_as: Standing,
 }
@@ -148,6 +170,8 @@ pub(crate) struct Settings {
     pub(crate) expiry: Arc<Expiry>,
     /// How old it is.
     pub(crate) ages: Ages,
+    /// How long the conversation is, and how long it may be.
+    pub(crate) length: Length,
 }
 
 /// Whether a session can be used.
@@ -174,6 +198,8 @@ pub(crate) struct Closing<P: Ports> {
     pub(crate) waiting: Vec<P::Delete>,
     /// Why the store has not done it, once it failed; then the next delete tries again.
     pub(crate) failed: Option<StoreError>,
+    /// Whether keys might lead to it.
+    routable: bool,
 }
 
 /// A turn that runs.
@@ -205,6 +231,10 @@ pub(crate) struct OpenTurn<P: Ports> {
     given_at: Moment,
     /// What was seen of it when it was looked at last; most turns end before that.
     seen: Option<Box<Watched>>,
+    /// Its permit, where turns need one.
+    permit: Option<Permit<P>>,
+    /// The bytes of what it was begun with, if it was with something.
+    input_bytes: Option<usize>,
 }
 
 impl<P: Ports> OpenTurn<P> {
@@ -236,6 +266,8 @@ struct Queued<P: Ports> {
     port: P::Begin,
     /// Where its chunks would go.
     stream: P::Stream,
+    /// The right to wait for the slot; none once it has that and waits for a permit.
+    _spot: Option<Spot<P>>,
 }
 
 /// One step: when it is taken, and where its effects go.
@@ -252,8 +284,13 @@ impl<P: Ports> SessionState<P> {
     /// Whatever turn the record calls open has no holder: nobody but this state could give it one.
     /// Each is settled as interrupted, ahead of anything else that will be written; `said` is what is
     /// kept of their replies, in their order, if that is to be made entries.
-    pub(crate) fn load(record: &Record, said: Vec<Bytes>, settings: Settings) -> Self {
-        let Settings { at, instance, partials, max_branches, expiry, ages } = settings;
+    pub(crate) fn load(
+        record: &Record,
+        said: Vec<Bytes>,
+        settings: Settings,
+        gate: P::Gate,
+    ) -> Self {
+        let Settings { at, instance, partials, max_branches, expiry, ages, length } = settings;
         let standing = record.standing;
         let mut state = Self {
             incarnation: record.incarnation,
@@ -280,6 +317,11 @@ impl<P: Ports> SessionState<P> {
             lifespan: Lifespan { expiry, ages, pinned: record.pinned, loaded_at: at.moment },
             guests: 0,
             watched: false,
+            gate,
+            asking: None,
+            length,
+            unsaved: false,
+            leases: None,
             left_as: Standing::Active,
         };
         let mut said = said.into_iter();
@@ -298,10 +340,14 @@ impl<P: Ports> SessionState<P> {
     pub(crate) fn apply(&mut self, input: Input<P>, now: Now, effects: &mut Effects<P>) {
         let step = &mut Step { now, effects };
         match input {
-            Input::Begin { request, port, stream } => self.begin(request, port, stream, step),
+            Input::Begin { request, port, stream, pass } => {
+                self.begin(request, (port, stream), pass, step);
+            }
+            Input::Granted { place, permit } => self.granted(place, permit, step),
+            Input::NotGranted { place, shortage } => self.not_granted(place, shortage, step),
             Input::LeaveQueue { ticket } => self.leave_queue(ticket, step),
-            Input::Commit { generation, entries, data, port } => {
-                self.commit(generation, (entries, data), port, step);
+            Input::Commit { generation, reply, port } => {
+                self.commit(generation, reply, port, step);
             }
             Input::Take { generation } => self.take(generation, step),
             Input::Clear { generation, port } => self.clear(generation, port, step),
@@ -312,9 +358,12 @@ impl<P: Ports> SessionState<P> {
             Input::Change { change, port } => self.change(change, port, step),
             Input::Delete { reason, keep_for, port } => self.delete(reason, keep_for, port, step),
             Input::AwaitDelete { port } => self.await_delete(port, step),
-            Input::Alarm => self.escalate(step),
+            Input::Alarm => self.alarm(step),
             Input::Look { rule } => self.look(&rule, step),
             Input::Unload { unused_since, reason } => self.unload(unused_since, reason, step),
+            Input::Save => self.save_now(step),
+            Input::Lease { op } => self.lease(op, step),
+            Input::Inherit { leases } => self.inherit(*leases, step),
             Input::Stored { result } => self.stored(result, step),
         }
     }
@@ -344,33 +393,6 @@ impl<P: Ports> SessionState<P> {
         self.turns.iter().any(|turn| turn.generation == generation)
     }
 
-    /// The stream of the turn that was begun last and still runs.
-    pub(crate) fn open_stream(&self) -> Option<(Generation, P::Stream)> {
-        self.turns.last().map(|turn| (turn.generation, turn.stream.clone()))
-    }
-
-    /// The stream of turn `generation`, if that runs, or is over and its end is not stored yet.
-    pub(crate) fn stream(&self, generation: Generation) -> Option<P::Stream> {
-        let open = self.turns.iter().find(|turn| turn.generation == generation);
-        let open = open.map(|turn| turn.stream.clone());
-        open.or_else(|| self.ending().find(|(it, _)| *it == generation).map(|(_, stream)| stream))
-    }
-
-    /// The stream of the newest turn that is over and whose end is not stored yet.
-    pub(crate) fn ending_stream(&self) -> Option<(Generation, P::Stream)> {
-        self.ending().last()
-    }
-
-    /// The turns that are over and whose ends are not stored yet.
-    fn ending(&self) -> impl Iterator<Item = (Generation, P::Stream)> {
-        self.outbox.iter().filter_map(|pending| {
-            let Pending::Settle { generation, stream: Some(stream), .. } = pending else {
-                return None;
-            };
-            Some((*generation, stream.clone()))
-        })
-    }
-
     /// What is to be seen.
     pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
         Snapshot {
@@ -381,9 +403,9 @@ impl<P: Ports> SessionState<P> {
             fenced: self.fenced.len(),
             unwritten: self.outbox.len(),
             version: self.version,
-            last_active_at: self.last_active_at,
+            last_active_at: self.last_use(now.moment).wall,
             idle_for: self.idle_for(now.moment),
-            kept_by: self.keepers().collect(),
+            kept_by: self.keepers(now.moment).collect(),
             standing: self.standing(),
             generation: self.generation,
         }

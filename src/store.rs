@@ -19,6 +19,8 @@ mod error;
 mod lane;
 mod memory;
 mod record;
+mod resume;
+mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod write;
@@ -35,20 +37,25 @@ pub use error::{FenceReason, StoreError};
 pub(crate) use lane::lane;
 pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;
-pub(crate) use record::class_name;
 pub use record::{
     BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
     Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
 };
+pub(crate) use record::{DEFAULT_CLASS, class_name};
+pub use resume::{
+    MAX_REFUSED, RefusedHandle, ResumeAction, ResumeChange, ResumeRecord, StoredHandle,
+    resume_digest,
+};
+pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
-    BeginExtra, Binding, Created, DataChange, InputFate, NewRecord, PartialFate, PartialPiece,
-    RecordPatch, Request, TakeBack, Write,
+    BeginExtra, Binding, Bound, CommitExtra, Created, DataChange, InputFate, NewRecord,
+    PartialFate, PartialPiece, RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::Arc;
 
@@ -68,7 +75,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// tombstone, or that the key is bound to something else is an answer, not an error.
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>>;
 
-    /// Applies one operation to the life `incarnation` of the session `id`, in one transaction.
+    /// Applies one operation to the life `incarnation` of the session `id`, in one transaction. Here and
+    /// in every read of a life, `id` is any of the ids that it has had.
     fn write(
         &self,
         id: &SessionId,
@@ -83,11 +91,28 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// What there is under `id`. A tombstone counts until its `until` lies at or before `now`.
+    /// What there is under `id`, which may be any of the ids that a life has had. A tombstone counts until
+    /// its `until` lies at or before `now`.
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>>;
 
-    /// The session that `key` is bound to.
+    /// The session that `key` is bound to, by the id under which that was created.
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>>;
+
+    /// Binds a key to a life, or to nothing, by compare-and-set and in one transaction. Several keys may
+    /// be bound to one life. Concerns the key alone: it is no use of any session. That the key has moved
+    /// or that there is no such life is an answer, not an error; the key is judged first.
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>>;
+
+    /// Every key that is bound to a life, in the order of their text.
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>>;
 
     /// Up to `limit` entries of a life with a number above `after`, in order, without those that were
     /// taken back.
@@ -126,6 +151,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: Option<Incarnation>,
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>>;
+
+    /// How many sessions there are, without those that were archived or have ended. Asked for at the start,
+    /// so it must not cost what the sessions hold.
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>>;
 
     /// The lanes in which sessions stand, and perhaps some in which none does any more, in no order. A
     /// name that is no lane is left out.
@@ -169,9 +198,38 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>>;
 
+    /// What is kept of the handles of the outside service `provider`; empty if nothing is.
+    /// [`StoreError::Damaged`] if it cannot be read; what is kept next takes its place.
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>>;
+
     /// Removes up to `limit` of what is kept for a time, oldest first; answers how many. What is damaged
     /// stays until its session is deleted.
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>>;
+
+    /// Notes a run of the process that starts at `at`, as the newest, and answers what there is, in one
+    /// transaction. Of more than [`KEPT_RUNS`] the oldest goes. An instance may be noted twice; it is
+    /// another run then.
+    ///
+    /// A damaged row never fails it. It is called once, before anything else, and may cost something for
+    /// each session that there is, but less than a listing by far.
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>>;
+
+    /// Marks the newest run as ended in good order; again replaces the mark. [`FenceReason::RunOver`]
+    /// unless it is that of `instance`: a later start has been told already that it was not marked.
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>>;
 
     /// Looks at everything, and answers with what is damaged, a line each; empty is well.
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>>;

@@ -224,9 +224,23 @@ impl Stream {
         self.ring.lock().mark(work);
     }
 
+    /// The holder is not to hear of it if the turn is told to end, or aborted, from here on: it goes on until
+    /// it asks for something.
+    pub(crate) fn spare(&self) {
+        let mut ring = self.ring.lock();
+        ring.spared = ring.told.is_none();
+    }
+
     /// Changes what the holder is to know, and wakes it.
     fn order(&self, change: impl FnOnce(&mut Ring)) {
-        change(&mut self.ring.lock());
+        let spared = {
+            let mut ring = self.ring.lock();
+            change(&mut ring);
+            ring.spared
+        };
+        if spared {
+            return;
+        }
         if let Some(token) = self.token.get() {
             token.cancel();
         }
@@ -317,7 +331,7 @@ impl Stream {
     pub(crate) fn token(&self) -> CancellationToken {
         let token = self.token.get_or_init(CancellationToken::new).clone();
         // Either `order` finds the token, or this finds the order.
-        if self.told().is_some() {
+        if self.heard().is_some() {
             token.cancel();
         }
         token
@@ -325,14 +339,20 @@ impl Stream {
 
     /// Waits until the turn is told to end.
     pub(crate) async fn wait_told(&self) -> CancelReason {
-        rt::wait(&self.orders, || self.ring.lock().told).await
+        rt::wait(&self.orders, || self.heard()).await
+    }
+
+    /// Why the turn is to end, if it is and its holder is to hear of it.
+    fn heard(&self) -> Option<CancelReason> {
+        let ring = self.ring.lock();
+        ring.told.filter(|_| !ring.spared)
     }
 
     /// Waits until the turn's work is to be dropped.
     pub(crate) async fn wait_aborted(&self) -> CancelReason {
         rt::wait(&self.orders, || {
             let ring = self.ring.lock();
-            ring.told.filter(|_| ring.aborted)
+            ring.told.filter(|_| ring.aborted && !ring.spared)
         })
         .await
     }

@@ -7,9 +7,13 @@ mod error;
 mod expire;
 mod explain;
 mod idle;
+mod limits;
+mod names;
 mod open;
 mod prune;
 mod recovery;
+mod resolve;
+mod resume_sweep;
 mod seed;
 mod shared;
 mod shutdown;
@@ -18,17 +22,17 @@ mod watch;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 pub use self::audit::{AuditReport, Inspection};
 pub use self::builder::SupervisorBuilder;
 pub use self::error::{CreateError, OpenError, ReadError, StartError};
 pub use self::explain::{Explanation, Fate};
+pub use self::names::BindError;
 pub use self::open::Opened;
 pub use self::prune::{ExpiredSession, PruneReport};
-pub use self::recovery::{RecoveryReport, SettledTurn};
+pub use self::recovery::{LastRun, RecoveryReport, SettledTurn, SuspendedSession, Swept};
 pub use self::seed::NewSession;
-pub use self::shutdown::ShutdownReport;
+pub use self::shutdown::{DrainEnd, DrainedSession, DrainedTurn, ShutdownOptions, ShutdownReport};
 pub use crate::state::KeptBy;
 
 use self::shared::{Located, Shared};
@@ -37,6 +41,7 @@ use crate::entry::{ChatMessage, Content, TurnInput};
 use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
+use crate::room::{LoadError, Need};
 use crate::rt::Arc;
 use crate::session::{BeginError, DeleteError, DeleteOutcome, Session};
 use crate::slot::Slot;
@@ -154,7 +159,13 @@ impl<E> Supervisor<E> {
         if let Some(slot) = self.shared.loaded(id) {
             return crate::session::delete(&slot, self.shared.as_ref()).await;
         }
-        match self.shared.find(id).await.map_err(failed)? {
+        match self
+            .shared
+            .find(id, Need::Look)
+            .await
+            .map_err(LoadError::into_store)
+            .map_err(failed)?
+        {
             Located::Live(slot) => crate::session::delete(&slot, self.shared.as_ref()).await,
             Located::Gone(tombstone) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
             Located::Unknown => Ok(DeleteOutcome::Unknown),
@@ -216,22 +227,48 @@ impl<E> Supervisor<E> {
         self.shared.engine.now().wall
     }
 
-    /// Ends the supervisor in good order.
+    /// Ends the supervisor in good order: for a planned restart, and for a signal that asks the process to end.
     ///
-    /// Nothing new is admitted from here on. It waits until every turn has ended and everything is
-    /// stored, up to `deadline`; then tells what still runs to end, and fences what has not ended
-    /// after `turns.cancel_grace`. Then the store is closed. Called again, it waits again and closes
-    /// again, which changes nothing. Code of a turn must not await it: it would wait for itself.
+    /// Nothing new is admitted from here on. It waits until every turn has ended, every task that `run` was
+    /// given has, and everything is stored, up to the deadline; then it tells what still runs to end,
+    /// aborts it after `turns.abort_after`, and fences it after `turns.cancel_grace`. As soon as nothing
+    /// is open, the store gets the mark of a clean stop. Work that goes on after its turn is over cannot be
+    /// told; it is aborted then. Last, the store is closed. A mark that the store does not
+    /// take is told in the report and fails nothing: the next start takes this run for one that crashed.
+    ///
+    /// Code of a turn that asks for it excepts itself, since it would wait for itself: see
+    /// [`ShutdownOptions::except`].
+    ///
+    /// May be called any number of times, also at once: one shutdown is done, for the earliest deadline that
+    /// was asked for, and everybody gets its report.
+    ///
+    /// ```
+    /// # use session_supervisor::{ChatMessage, SessionKey, ShutdownOptions, Supervisor};
+    /// # use std::time::Duration;
+    /// # async fn restart(supervisor: Supervisor, key: &SessionKey) -> Result<(), Box<dyn std::error::Error>> {
+    /// let clone = supervisor.clone();
+    /// let told = supervisor.open(key).await?.run(&ChatMessage::user("/restart"), (), |turn| async move {
+    ///     let options = ShutdownOptions::within(Duration::from_secs(30)).except(turn.stream());
+    ///     clone.shutdown(options).await
+    /// });
+    /// println!("{:?}", told.await?.await??);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the store could not be closed properly.
+    /// [`StoreError`] if the store could not be closed properly; called again, it closes it again.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves a supervisor that admits nothing; call it again to finish.
-    pub async fn shutdown(&self, deadline: Duration) -> Result<ShutdownReport, StoreError> {
-        shutdown::shutdown(&self.shared, deadline).await
+    /// Dropped, it leaves a supervisor that admits nothing; another call, one that waits already or a later
+    /// one, finishes it.
+    pub async fn shutdown(
+        &self,
+        options: impl Into<ShutdownOptions>,
+    ) -> Result<ShutdownReport, StoreError> {
+        shutdown::shutdown(&self.shared, options.into()).await
     }
 
     /// Counts a failed read.
@@ -244,8 +281,9 @@ impl<E> Supervisor<E> {
 impl<E: Content> Supervisor<E> {
     /// Opens `key` and begins a turn in its session, for a message that has arrived.
     ///
-    /// Unlike `open` and `begin` one after the other, a message that is refused for what it is, or
-    /// because the supervisor shuts down, leaves no session behind.
+    /// Unlike `open` and `begin` one after the other, a message that is refused for what it is, because
+    /// there is no permit for its turn, or because the supervisor shuts down, leaves no session behind: where
+    /// one would be created, the permit is waited for first.
     ///
     /// # Errors
     ///
@@ -285,14 +323,20 @@ impl<E: Content> Supervisor<E> {
         options: &BeginOptions,
     ) -> Result<Turn<E>, BeginError> {
         let engine = &self.shared.engine;
+        let permit = match self.permit_for(key).await {
+            Ok(permit) => permit,
+            Err(error) => return Err(error.noted(engine)),
+        };
         let session = self.open(key).await.map_err(|error| match error {
             OpenError::Draining { instance } => BeginError::Draining { instance },
             OpenError::Content { source, .. } => BeginError::Input(source),
+            OpenError::Full { full, instance, .. } => BeginError::Full { full, instance },
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
+            OpenError::NoRoom(no_room) => BeginError::NoRoom(no_room),
             OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, options).await
+        session.begin_admitted(input, permit, options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.

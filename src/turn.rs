@@ -4,6 +4,7 @@
 //! dropping it ends it as abandoned, at once. Every turn has exactly one outcome, whatever races:
 //! the first that reaches the session decides, and the others are told.
 
+mod resume;
 mod running;
 
 use std::fmt;
@@ -13,17 +14,20 @@ use std::time::Duration;
 
 pub use self::running::{RunError, Running};
 
+use self::resume::Resuming;
+
 use crate::admission::AdmissionRequest;
 use crate::engine::Engine;
 use crate::entry::{ChatMessage, Content, Entry, EntryError, Reply, decode};
 use crate::id::{SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::limit::TooLong;
 use crate::outcome::CancelReason;
 use crate::policy::BusyPolicy;
 use crate::pulse::WorkPhase;
-use crate::rt::CancellationToken;
+use crate::rt::{CancellationToken, Mutex};
 use crate::slot::hold::Hold;
-use crate::state::Settlement;
+use crate::state::{Replied, Settlement};
 use crate::store::{EntryMark, InputFate, StoreError};
 use crate::stream::{Chunk, Said, Subscription};
 
@@ -153,6 +157,16 @@ pub enum CommitError<E = ChatMessage> {
         #[source]
         source: EntryError,
     },
+    /// The conversation would be longer than it may be. The turn is still open and handed back: commit
+    /// something shorter, or let it fail.
+    #[error("the reply of turn {} is too long for its conversation", .turn.stream())]
+    TooLong {
+        /// The turn.
+        turn: Box<Turn<E>>,
+        /// How long it would be, and what to do.
+        #[source]
+        source: TooLong,
+    },
     /// The store failed; the turn is over. With [`StoreError::OutcomeUnknown`] the reply may be in
     /// the transcript, otherwise it is not.
     #[error("the reply of turn {stream} could not be stored")]
@@ -170,6 +184,9 @@ impl<E> fmt::Debug for CommitError<E> {
         match self {
             Self::Reply { turn, source } => {
                 f.debug_struct("Reply").field("turn", turn).field("source", source).finish()
+            }
+            Self::TooLong { turn, source } => {
+                f.debug_struct("TooLong").field("turn", turn).field("source", source).finish()
             }
             Self::Store { stream, source } => {
                 f.debug_struct("Store").field("stream", stream).field("source", source).finish()
@@ -195,6 +212,8 @@ pub struct EmitError {
 pub struct Turn<E = ChatMessage> {
     /// The right itself.
     hold: Hold,
+    /// What it has done with handles of outside services.
+    resuming: Mutex<Option<Box<Resuming>>>,
     /// What the session's entries are.
     entries: PhantomData<fn() -> E>,
 }
@@ -208,7 +227,7 @@ impl<E> fmt::Debug for Turn<E> {
 impl<E> Turn<E> {
     /// A turn that has begun.
     pub(crate) fn new(hold: Hold) -> Self {
-        Self { hold, entries: PhantomData }
+        Self { hold, resuming: Mutex::new(None), entries: PhantomData }
     }
 
     /// Its stream, which names it.
@@ -218,7 +237,7 @@ impl<E> Turn<E> {
 
     /// The session it belongs to.
     pub fn session(&self) -> &SessionId {
-        &self.hold.slot.id
+        self.hold.slot.tip()
     }
 
     /// Emits a piece of the reply to whoever reads; answers its number, from 1.
@@ -347,11 +366,13 @@ impl<E: Content> Turn<E> {
     }
 
     /// Ends the turn with its reply: an entry, entries, or a [`Reply`] with data beside them. All of
-    /// it becomes durable, or nothing. Counts as use.
+    /// it becomes durable, or nothing. Counts as use. Resume handles that the turn has used without failing,
+    /// or keeps, are stored with it.
     ///
     /// # Errors
     ///
-    /// [`CommitError::Reply`] hands the turn back if the reply cannot be stored;
+    /// [`CommitError::Reply`] hands the turn back if the reply cannot be stored, and
+    /// [`CommitError::TooLong`] if the conversation has no room for it;
     /// [`CommitError::Store`] if the store failed.
     ///
     /// # Cancel safety
@@ -359,15 +380,25 @@ impl<E: Content> Turn<E> {
     /// A future that was polled once has handed the commit over: it completes, and the turn cannot
     /// become abandoned any more. Dropped before that, the turn ends as abandoned.
     pub async fn commit(
-        self,
+        mut self,
         reply: impl Into<Reply<'_, E>>,
     ) -> Result<CommitOutcome, CommitError<E>> {
         let stream = self.stream();
-        let (entries, data) = match reply.into().encode(&self.hold.slot.engine.config.limits) {
+        let encoded = reply.into().encode(&self.hold.slot.engine.config);
+        let (entries, data, handles) = match encoded {
             Ok(encoded) => encoded,
             Err(source) => return Err(CommitError::Reply { turn: Box::new(self), source }),
         };
-        let settled = self.hold.commit(entries, data).get().await;
+        if let Some(source) = self.hold.refuse_reply(&entries) {
+            self.hold.slot.engine.capacity.rejected(source.limit);
+            return Err(CommitError::TooLong { turn: Box::new(self), source });
+        }
+        let told = (!handles.is_empty()).then(|| (self.hold.slot.clone(), handles.clone()));
+        let extra = self.commit_extra(handles);
+        let settled = self.hold.commit(Replied { entries, data, extra }).get().await;
+        if let (Some((slot, handles)), Ok(Settlement::Committed { .. })) = (told, &settled) {
+            resume::tell_refused(&slot, &handles).await;
+        }
         match settled.map_err(|source| CommitError::Store { stream, source })? {
             Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
             Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),

@@ -195,7 +195,7 @@ cancelled! {
     reset_of_a_busy_session: Busy, 1, |w| {
         let s = s(w); async move { s.reset(&key("#rust"), NewSession::new()).await }
     };
-    reset_of_what_is_not_loaded: Cold, 3, |w| {
+    reset_of_what_is_not_loaded: Cold, 1, |w| {
         let s = s(w); async move { s.reset(&key("#rust"), NewSession::new()).await }
     };
     create: Idle, 1, |w| { let s = s(w); async move { s.create(NewSession::new()).await } };
@@ -333,6 +333,36 @@ cancelled! {
     };
     append: Busy, 1, |w| {
         let session = w.session.clone(); async move { session.append(&[reply("notice")]).await }
+    };
+    bind: Idle, 1, |w| {
+        let (s, session) = (s(w), w.session.clone());
+        async move { s.bind(&key("#new"), &session).await }
+    };
+    bind_of_what_is_not_loaded: Cold, 1, |w| {
+        let s = s(w);
+        async move {
+            let session = s.open(&key("#rust")).await.unwrap();
+            s.bind(&key("#new"), &session).await
+        }
+    };
+    rebind: Busy, 1, |w| {
+        let s = s(w);
+        async move {
+            let other = s.open(&key("#new")).await.unwrap();
+            s.rebind(&key("#rust"), &other).await
+        }
+    };
+    unbind: Busy, 1, |w| { let s = s(w); async move { s.unbind(&key("#rust")).await } };
+    keys_of: Idle, 1, |w| {
+        let (s, id) = (s(w), w.session.id().clone()); async move { s.keys_of(&id).await }
+    };
+    keys: Idle, 1, |w| { let session = w.session.clone(); async move { session.keys().await } };
+    rotate: Busy, 1, |w| {
+        let session = w.session.clone(); async move { session.rotate(None).await }
+    };
+    rotate_of_what_is_not_loaded: Cold, 1, |w| {
+        let s = s(w);
+        async move { s.open(&key("#rust")).await.unwrap().rotate(Some(id("mine"))).await }
     };
     subscription_next: Busy, 2, |w| {
         let mut reader = w.session.subscribe().unwrap();

@@ -23,13 +23,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use session_supervisor::store::Found;
 use session_supervisor::{
-    BeginError, BusyPolicy, CommitOutcome, DeleteOutcome, EntryMark, Lookup, NewSession,
+    BeginError, BusyPolicy, CommitOutcome, Config, DeleteOutcome, EntryMark, Lookup, NewSession,
     RecordFilter, SessionError, SessionId, SqliteOptions, SqliteStore, Store, StreamId, Supervisor,
-    TurnOutcome,
+    SupervisorBuilder, TurnOutcome,
 };
 use stage::{assert_clean, key, reply, user};
 
@@ -55,6 +54,13 @@ impl Random {
 /// Tells the parent; one write, on a line of its own whatever the test harness has printed.
 fn say(line: &str) {
     println!("\n@ {line}");
+}
+
+/// The settings of child and parent: these crashes are wanted.
+fn builder() -> SupervisorBuilder {
+    let mut config = Config::default();
+    (config.recovery.max_crashes, config.recovery.max_restarts) = (0, 0);
+    Supervisor::builder().config(config)
 }
 
 /// What one task of the child does until it is killed.
@@ -117,7 +123,7 @@ async fn the_child_that_works_until_it_is_killed() {
     let (seed, path) = told.split_once(' ').unwrap();
     let seed = seed.parse().unwrap();
     let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
-    let supervisor: Supervisor = Supervisor::builder().store(store).start().await.unwrap();
+    let supervisor = builder().store(store).start().await.unwrap();
     let tasks = [0, 1, 2].map(|task| tokio::spawn(work(supervisor.clone(), seed, task)));
     for task in tasks {
         task.await.unwrap();
@@ -279,11 +285,13 @@ fn what_a_killed_process_was_told_is_there_once_and_every_turn_has_one_end() {
         run_and_kill(&path, cycle, 1 + random.below(250), &mut log);
         stage::runtime(1).block_on(async {
             let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
-            let builder = Supervisor::builder().shared_store(Arc::new(store.clone()));
-            let supervisor: Supervisor = builder.start().await.unwrap();
+            let supervisor = builder().store(store.clone()).start().await.unwrap();
             assert_eq!(supervisor.loaded(), 0);
             let settled = &supervisor.recovery().settled;
-            assert_eq!(supervisor.recovery().damaged, Vec::<String>::new());
+            let report = supervisor.recovery();
+            assert_eq!(report.damaged, Vec::<String>::new());
+            // The child was killed; its parent ended in good order.
+            assert!(report.last_run.is_crash() && report.suspended.is_empty());
             in_the_middle += u64::from(log.dies_in_the_middle(settled.len()));
             for turn in settled {
                 assert!(log.settled.insert(turn.stream), "{turn:?} was settled twice");

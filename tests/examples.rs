@@ -58,3 +58,26 @@ the key:      opens another session: true, with 0 entries
 ";
     assert_eq!(printed("delete_mid_turn"), expected);
 }
+
+// H3, H2, H6
+#[cfg(all(unix, feature = "sqlite"))]
+#[test]
+fn restart_ends_in_the_same_way_by_a_command_and_by_a_signal() {
+    let expected = "
+started, 0 sessions; the run before: there was none
+ended by a /restart: 1 finished, 0 cut off, 1 left out; clean: true
+  ada got her reply: true
+
+started, 2 sessions; the run before: ended in good order, 2 turns
+ended by a crash
+
+started, 2 sessions; the run before: crashed, 1 turns cut off
+  done over, in the same session: true
+  hears SIGTERM
+ended by a signal: 1 finished, 0 cut off, 0 left out; clean: true
+  ada got her reply: true
+
+started, 2 sessions; the run before: ended in good order, 1 turns
+";
+    assert_eq!(printed("restart"), expected);
+}

@@ -99,6 +99,8 @@ pub(crate) fn builder(policy: &str) -> SupervisorBuilder {
     config.partials.every_chunks = PIECE;
     // No piece for its age alone: the steps are the same however slow the machine is.
     config.partials.every = Duration::from_secs(3_600);
+    // These crashes are wanted.
+    (config.recovery.max_crashes, config.recovery.max_restarts) = (0, 0);
     let bracketed = |text: &str| ChatMessage::assistant(format!("[{text}]"));
     Supervisor::builder().config(config).partial_entry(bracketed)
 }
@@ -239,7 +241,7 @@ fn of_turns_in_a_row_and_one_that_waits_each_was_begun_or_was_not() {
 #[test]
 fn a_turn_that_is_done_over_has_its_input_once_and_what_was_taken_back_is_kept() {
     // The first end is that of the interrupted turn, by the start.
-    let writes = [("begin", 3), ("partial", 2), ("end", 4), ("back", 1)];
+    let writes = [("patch", 1), ("begin", 3), ("partial", 2), ("end", 4), ("back", 1)];
     kill_at_every_step("again", "beside", &writes);
 }
 
@@ -260,11 +262,11 @@ fn what_was_said_to_a_running_turn_is_there_once() {
 // G8, G10, H9, C10, C11
 #[test]
 fn a_start_that_is_cut_off_is_finished_by_the_next_and_each_turn_is_told_once() {
-    kill_at_every_step("starts", "beside", &[("end", 4)]);
+    kill_at_every_step("starts", "beside", &[("patch", 3), ("end", 4)]);
 }
 
 // G8, G10, C10, C11
 #[test]
 fn a_start_that_is_cut_off_makes_no_reply_an_entry_twice() {
-    kill_at_every_step("starts", "entry", &[("end", 4)]);
+    kill_at_every_step("starts", "entry", &[("patch", 3), ("end", 4)]);
 }

@@ -26,7 +26,7 @@ use session_supervisor::{
     NewSession, OpenError, Previous, RebindReason, RecordFilter, SessionId, Supervisor,
     TurnOutcome,
 };
-use support::{committed, everywhere, key, quiet, read_out, says, settled, texts, user};
+use support::{committed, everywhere, key, quiet, read_out, says, settled, texts, until, user};
 use tokio::sync::Barrier;
 
 /// Everything in the store, by id.
@@ -227,7 +227,7 @@ everywhere! {
             let supervisor = supervisor.clone();
             async move { supervisor.open(&key("#rust")).await }
         });
-        support::until("the open has begun", || supervisor.in_flight() > 0).await;
+        until("the open has begun", || supervisor.in_flight() > 0).await;
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
@@ -241,7 +241,7 @@ everywhere! {
         settled(&supervisor).await;
     }
 
-    // A12 as far as it goes: what a reset does
+    // A12: what a reset does
     async fn a_reset_binds_a_fresh_session_and_fences_the_turns_of_the_old_one(stage) {
         let (supervisor, old) = stage.session().await;
         let turn = old.begin(&user("question"), ()).await.unwrap();
@@ -295,6 +295,39 @@ everywhere! {
         settled(&supervisor).await;
     }
 
+    // A7: a caller that goes away leaves the key where the store has it, and nothing that still runs
+    async fn a_reset_goes_on_without_its_caller(stage) {
+        let (supervisor, rust) = (stage.start().await, key("#rust"));
+        for fault in [Fault::HeldBefore, Fault::HeldAfter] {
+            let old = supervisor.open(&rust).await.unwrap();
+            let turn = old.begin(&user("question"), ()).await.unwrap();
+            let (gate, asked) = (Gate::new(), stage.store.calls_of(StoreCall::Create));
+            stage.store.fail_next_of(StoreCall::Create, fault(gate.clone()));
+            let mut reset = Box::pin(supervisor.reset(&rust, NewSession::new()));
+            assert!(support::poll_once(&mut reset).is_pending());
+            let calls = || stage.store.calls_of(StoreCall::Create);
+            until("it is on its way", || calls() == asked + 1).await;
+            drop(reset);
+            gate.open();
+            until("it is through", || supervisor.in_flight() == 0).await;
+            assert_ne!(supervisor.open(&rust).await.unwrap().id(), old.id());
+            let late = turn.commit(&says("late")).await.unwrap();
+            assert_eq!(late, CommitOutcome::Stale { reason: CancelReason::Reset });
+            settled(&supervisor).await;
+        }
+    }
+
+    // G2: what the store has done is found, though it could not say so
+    async fn a_reset_of_which_the_outcome_is_not_known_leaves_the_key_to_the_store(stage) {
+        let (supervisor, old) = stage.session().await;
+        stage.store.fail_next_of(StoreCall::Create, Fault::UnknownButApplied);
+        let error = supervisor.reset(&key("#rust"), NewSession::new()).await.unwrap_err();
+        let OpenError::Store { source, .. } = &error else { panic!("{error:?}") };
+        assert!(matches!(source, StoreError::OutcomeUnknown { .. }), "{source:?}");
+        assert_ne!(supervisor.open(&key("#rust")).await.unwrap().id(), old.id());
+        settled(&supervisor).await;
+    }
+
     async fn a_reset_that_the_store_refuses_changes_nothing(stage) {
         let (supervisor, session) = stage.session().await;
         let turn = session.begin(&user("question"), ()).await.unwrap();
@@ -328,7 +361,7 @@ everywhere! {
             let supervisor = supervisor.clone();
             async move { supervisor.shutdown(std::time::Duration::from_secs(50)).await }
         });
-        support::until("it drains", || supervisor.is_draining()).await;
+        until("it drains", || supervisor.is_draining()).await;
         assert_eq!(supervisor.open(&key("#rust")).await.unwrap().id(), session.id());
         let error = supervisor.open(&key("#other")).await.unwrap_err();
         assert!(matches!(error, OpenError::Draining { .. }), "{error:?}");

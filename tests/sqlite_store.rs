@@ -19,6 +19,8 @@ mod file;
 mod group;
 #[path = "sqlite_store/kill.rs"]
 mod kill;
+#[path = "sqlite_store/owner.rs"]
+mod owner;
 #[path = "sqlite_store/room.rs"]
 mod room;
 
@@ -27,7 +29,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, Binding, Created, Found, InputFate, NewRecord, PartialFate, PartialPiece, Record,
-    Request, SqliteOptions, SqliteStore, Store, TakeBack, TurnMarker, Write,
+    Request, ResumeAction, ResumeChange, SqliteOptions, SqliteStore, Store, TakeBack, TurnMarker,
+    Write, resume_digest,
 };
 use session_supervisor::{
     Generation, GoneReason, Incarnation, InstanceId, SessionId, SessionKey, Timestamp, Tombstone,
@@ -111,13 +114,33 @@ fn settle(generation: u64, next_seq: u64, partial: PartialFate) -> Write {
     Write::Settle { generation, outcome, input, partial, next_seq, version, at: at(3) }
 }
 
+/// Does something with the handle of an outside service.
+fn resume(provider: &str, action: ResumeAction) -> Write {
+    let change = Box::new(ResumeChange { provider: provider.to_owned(), action });
+    Write::Resume { change, at: at(4) }
+}
+
+fn keep(value: &str) -> ResumeAction {
+    let refuse_for = std::time::Duration::from_secs(60);
+    ResumeAction::Keep { value: value.to_owned(), refuse_for }
+}
+
+fn attempt(value: &str) -> ResumeAction {
+    ResumeAction::Attempt { digest: resume_digest(value) }
+}
+
+fn refuse(value: &str) -> ResumeAction {
+    ResumeAction::Refuse { digest: resume_digest(value) }
+}
+
 fn take_back(from: u64, version: u64) -> Write {
     Write::TakeBack { from: TakeBack { from, version }, at: at(4) }
 }
 
 fn commit(generation: u64, first_seq: u64, entries: Vec<Bytes>) -> Write {
     let generation = Generation::new(generation);
-    Write::Commit { generation, first_seq, entries, data: Vec::new(), version: 1, at: at(3) }
+    let (data, extra) = (Vec::new(), None);
+    Write::Commit { generation, first_seq, entries, data, extra, version: 1, at: at(3) }
 }
 
 fn append(first_seq: u64, payload: impl Into<Bytes>) -> Write {

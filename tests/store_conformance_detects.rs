@@ -13,16 +13,21 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DataChange, DuePage, DueQuery, EntryMark, Forget, Found, InputFate,
-    Lane, MemoryStore, NewRecord, PartialFate, Record, RecordFilter, RecordPage, RequestRecord,
-    Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DataChange, DuePage, DueQuery, EntryMark,
+    FenceReason, Forget, Found, InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record,
+    RecordFilter, RecordPage, RequestRecord, ResumeAction, ResumeRecord, Revision, RunsFound,
+    Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
-use session_supervisor::{Generation, Incarnation, SessionId, SessionKey, Timestamp, TurnOutcome};
+use session_supervisor::{
+    Generation, Incarnation, InstanceId, SessionId, SessionKey, Timestamp, TurnOutcome,
+};
 
 /// What a [`Broken`] store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ enum Bug {
     LosesEmptyLabels,
     /// Ignores which turns are open when it lists.
     IgnoresTheReplyingFilter,
+    /// Counts those that were archived as well.
+    CountsWhatIsClosed,
     /// Keeps what a turn had said when it has committed its reply.
     KeepsPartialsOfCommits,
     /// Says yes to a piece that does not follow.
@@ -77,11 +84,33 @@ enum Bug {
     KeepsTheFirstRequest,
     /// Lists branches by their parents.
     SortsBranchesByParent,
+    /// Marks a run although a newer one was noted.
+    MarksRunsThatAreOver,
+    /// Counts sessions that were deleted.
+    CountsDeletedSessions,
+    /// Keeps a handle that was refused.
+    KeepsRefusedHandles,
+    /// Drops a handle whatever it was used for since.
+    DropsHandlesInUse,
+    /// Leaves out the handles of a commit.
+    LosesHandlesOfCommits,
+    /// Forgets handles that are as old as a millisecond later.
+    ForgetsHandlesTooEarly,
+    /// Binds a key whatever it is bound to.
+    BindsWithoutLooking,
+    /// Tells the last key of a session only.
+    ForgetsTheOldKeys,
+    /// Finds a session by its newest id only.
+    ForgetsFormerIds,
+    /// Buries a session under its newest id only.
+    BuriesOneId,
+    /// Says yes to an id that is taken, and leaves it where it is.
+    RotatesToTakenIds,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 25] = [
+    const ALL: [(Self, &'static str); 37] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -95,6 +124,7 @@ impl Bug {
         (Self::KeepsTombstonesTooLong, "an_expired_tombstone_permits_a_create"),
         (Self::LosesEmptyLabels, "a_label_changes_and_nothing_with_it"),
         (Self::IgnoresTheReplyingFilter, "each_filter_shows_what_matches"),
+        (Self::CountsWhatIsClosed, "those_that_are_not_closed_are_counted"),
         (Self::KeepsPartialsOfCommits, "a_commit_drops_what_was_kept_of_its_turn"),
         (Self::IgnoresGapsInPartials, "a_piece_that_does_not_follow_is_fenced"),
         (Self::ForgetsTheNextNumber, "a_settle_may_leave_out_numbers"),
@@ -107,6 +137,17 @@ impl Bug {
         (Self::ForgetsRequestsTooEarly, "requests_are_forgotten_by_their_time_and_up_to_a_limit"),
         (Self::KeepsTheFirstRequest, "a_repeated_request_takes_the_place_of_the_first"),
         (Self::SortsBranchesByParent, "branches_are_listed_with_their_parents_oldest_first"),
+        (Self::MarksRunsThatAreOver, "a_run_that_is_not_the_newest_cannot_be_marked"),
+        (Self::CountsDeletedSessions, "a_run_finds_how_many_sessions_there_are"),
+        (Self::KeepsRefusedHandles, "a_refused_value_is_not_kept_again_and_a_newer_one_stays"),
+        (Self::DropsHandlesInUse, "a_handle_that_was_used_since_is_not_dropped"),
+        (Self::LosesHandlesOfCommits, "a_commit_keeps_handles_with_the_reply_or_not_at_all"),
+        (Self::ForgetsHandlesTooEarly, "handles_are_forgotten_by_their_last_use_and_up_to_a_limit"),
+        (Self::BindsWithoutLooking, "a_key_that_is_bound_to_something_else_stays"),
+        (Self::ForgetsTheOldKeys, "a_session_may_have_several_keys"),
+        (Self::ForgetsFormerIds, "every_id_of_a_life_leads_to_all_of_it"),
+        (Self::BuriesOneId, "a_delete_leaves_a_tombstone_under_every_id"),
+        (Self::RotatesToTakenIds, "an_id_that_is_taken_is_not_given"),
     ];
 }
 
@@ -119,12 +160,18 @@ struct Broken {
     bug: Bug,
     /// What each key was bound to last.
     bound: Mutex<HashMap<SessionKey, SessionId>>,
+    /// The key that each session was bound to last.
+    only_key: Mutex<HashMap<SessionId, SessionKey>>,
+    /// The ids that are not the newest of their session any more.
+    former: Mutex<Vec<SessionId>>,
     /// What turns had said that committed.
     said: Mutex<HashMap<(Incarnation, Generation), StoredPartial>>,
     /// The first request of each name.
     asked: Mutex<HashMap<(Incarnation, String), RequestRecord>>,
     /// The entries of every revision that there ever was.
     taken: Mutex<HashMap<Incarnation, Vec<StoredEntry>>>,
+    /// How many sessions were created.
+    created: AtomicU64,
 }
 
 impl Broken {
@@ -134,9 +181,12 @@ impl Broken {
             inner: MemoryStore::new(),
             bug,
             bound: Mutex::default(),
+            only_key: Mutex::default(),
+            former: Mutex::default(),
             said: Mutex::default(),
             asked: Mutex::default(),
             taken: Mutex::default(),
+            created: AtomicU64::new(0),
         }
     }
 
@@ -152,7 +202,8 @@ impl Broken {
             (Bug::IgnoresTheFenceOfCommits, Write::Commit { .. })
             | (Bug::DeletesTwice, Write::Delete { .. })
             | (Bug::IgnoresGapsInPartials, Write::Partial { .. })
-            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. }) => Ok(()),
+            | (Bug::TakesBackUnderATurn, Write::TakeBack { .. })
+            | (Bug::RotatesToTakenIds, Write::Rotate { .. }) => Ok(()),
             (Bug::ReusesNumbers, Write::Begin { marker, input: Some((_, input)), extra, at }) => {
                 let taken = now(self.inner.revisions(id, incarnation))?;
                 let next_seq = self.record(id).map_or(0, |record| record.next_seq);
@@ -268,6 +319,7 @@ impl Store for Broken {
         if self.bug == Bug::KeepsTombstonesTooLong {
             new.at = Timestamp::from_millis(new.at.as_millis() - 1);
         }
+        self.created.fetch_add(1, Ordering::Relaxed);
         self.inner.create(new)
     }
 
@@ -295,6 +347,17 @@ impl Store for Broken {
             (Bug::LosesEmptyLabels, Write::Label { label }) => {
                 *label = label.take().filter(|label| !label.is_empty());
             }
+            (Bug::KeepsRefusedHandles, Write::Resume { change, .. }) => {
+                if let ResumeAction::Keep { refuse_for, .. } = &mut change.action {
+                    *refuse_for = Duration::from_nanos(1);
+                }
+            }
+            (Bug::DropsHandlesInUse, Write::Resume { change, .. }) => {
+                if let ResumeAction::Drop { unused_since, .. } = &mut change.action {
+                    *unused_since = Timestamp::from_millis(u64::MAX);
+                }
+            }
+            (Bug::LosesHandlesOfCommits, Write::Commit { extra, .. }) => *extra = None,
             (Bug::WritesOnlyWhenPolled, _) => {
                 let (inner, id) = (self.inner.clone(), id.clone());
                 return StoreFuture::pending(
@@ -302,6 +365,11 @@ impl Store for Broken {
                 );
             }
             _ => {}
+        }
+        if let (Bug::ForgetsFormerIds | Bug::BuriesOneId, Write::Rotate { .. }) = (self.bug, &write)
+        {
+            let former = self.record(id).map(|record| record.id);
+            self.former.lock().unwrap().extend(former);
         }
         self.remember(id, incarnation, &write);
         let answer = now(self.inner.write(id, incarnation, write.clone()));
@@ -316,7 +384,16 @@ impl Store for Broken {
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
-        self.inner.look_up(id, now)
+        let found = self.inner.look_up(id, now);
+        let forgets = match self.bug {
+            Bug::ForgetsFormerIds => true,
+            Bug::BuriesOneId => self.record(id).is_none(),
+            _ => false,
+        };
+        if forgets && self.former.lock().unwrap().contains(id) {
+            return StoreFuture::ready(Ok(Found::Unknown));
+        }
+        found
     }
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
@@ -325,6 +402,34 @@ impl Store for Broken {
         }
         let stale = self.bound.lock().unwrap().get(key).cloned();
         StoreFuture::ready(now(self.inner.bound_to(key)).map(|found| found.or(stale)))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        if self.bug == Bug::BindsWithoutLooking {
+            let expected = now(self.inner.bound_to(&binding.key)).ok().flatten();
+            return self.inner.bind(Binding { expected, ..binding }, to);
+        }
+        let key = binding.key.clone();
+        let bound = now(self.inner.bind(binding, to.clone()));
+        if let (Bug::ForgetsTheOldKeys, Ok(Bound::Bound), Some((id, _))) = (self.bug, &bound, to) {
+            // One key a session, as if it were a field.
+            self.only_key.lock().unwrap().insert(id, key);
+        }
+        StoreFuture::ready(bound)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let keys = now(self.inner.keys_of(id, incarnation));
+        let only = self.only_key.lock().unwrap().get(id).cloned();
+        StoreFuture::ready(keys.map(|keys| only.map_or(keys, |key| vec![key])))
     }
 
     fn entries(
@@ -405,6 +510,14 @@ impl Store for Broken {
         StoreFuture::ready(page)
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        if self.bug == Bug::CountsWhatIsClosed {
+            let all = now(self.inner.list(RecordFilter::default(), None, 1_000));
+            return StoreFuture::ready(all.map(|page| page.records.len() as u64));
+        }
+        self.inner.count()
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.inner.lanes()
     }
@@ -465,13 +578,54 @@ impl Store for Broken {
         self.inner.revisions(id, incarnation)
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.inner.resume(id, incarnation, provider)
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         match what {
             Forget::Requests(at) if self.bug == Bug::ForgetsRequestsTooEarly => {
                 let late = Timestamp::from_millis(at.as_millis() + 1);
                 self.inner.forget(Forget::Requests(late), limit)
             }
+            Forget::ResumeHandles(at) if self.bug == Bug::ForgetsHandlesTooEarly => {
+                let late = Timestamp::from_millis(at.as_millis() + 1);
+                self.inner.forget(Forget::ResumeHandles(late), limit)
+            }
             what => self.inner.forget(what, limit),
+        }
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        StoreFuture::ready(now(self.inner.open_run(instance, at)).map(|mut found| {
+            if self.bug == Bug::CountsDeletedSessions {
+                found.sessions = self.created.load(Ordering::Relaxed);
+            }
+            found
+        }))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        match now(self.inner.close_run(instance, stop)) {
+            Err(StoreError::Fenced { reason: FenceReason::RunOver })
+                if self.bug == Bug::MarksRunsThatAreOver =>
+            {
+                StoreFuture::ready(Ok(()))
+            }
+            answer => StoreFuture::ready(answer),
         }
     }
 

@@ -22,16 +22,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BranchRecord, Created, DuePage, DueQuery, FenceReason, Forget, Found, Lane, NewRecord,
-    RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry, StoredPartial,
-    TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, FenceReason, Forget,
+    Found, Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, Store, StoreError,
+    StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::{Fault, FaultyStore, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitError, CommitOutcome,
-    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, Lookup, RecordFilter,
-    RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp, Turn,
-    TurnOutcome, TurnPhase,
+    DeleteOutcome, EntryMark, FailedInput, Generation, Incarnation, InstanceId, Lookup,
+    RecordFilter, RecordPage, Session, SessionError, SessionId, SessionKey, Supervisor, Timestamp,
+    Turn, TurnOutcome, TurnPhase,
 };
 use support::{
     begin, commit, committed, everywhere, key, poll_once, quiet, read_out, says, settled, texts,
@@ -453,6 +453,12 @@ impl Store for PanickingStore {
     fn bound_to(&self, key: &SessionKey) -> Answer<Option<SessionId>> {
         self.inner.bound_to(key)
     }
+    fn bind(&self, binding: Binding, to: Option<(SessionId, Incarnation)>) -> Answer<Bound> {
+        self.pass(|| self.inner.bind(binding, to))
+    }
+    fn keys_of(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<SessionKey>> {
+        self.inner.keys_of(id, life)
+    }
     fn entries(
         &self,
         id: &SessionId,
@@ -481,6 +487,10 @@ impl Store for PanickingStore {
     ) -> Answer<RecordPage> {
         self.inner.list(filter, after, limit)
     }
+    fn count(&self) -> Answer<u64> {
+        self.inner.count()
+    }
+
     fn lanes(&self) -> Answer<Vec<Lane>> {
         self.inner.lanes()
     }
@@ -503,6 +513,9 @@ impl Store for PanickingStore {
     ) -> Answer<Option<RequestRecord>> {
         self.inner.request(id, life, key)
     }
+    fn resume(&self, id: &SessionId, life: Incarnation, whose: &str) -> Answer<ResumeRecord> {
+        self.inner.resume(id, life, whose)
+    }
     fn branches(&self, id: &SessionId, life: Incarnation) -> Answer<Vec<BranchRecord>> {
         self.inner.branches(id, life)
     }
@@ -511,6 +524,12 @@ impl Store for PanickingStore {
     }
     fn forget(&self, what: Forget, limit: usize) -> Answer<usize> {
         self.inner.forget(what, limit)
+    }
+    fn open_run(&self, instance: InstanceId, at: Timestamp) -> Answer<RunsFound> {
+        self.inner.open_run(instance, at)
+    }
+    fn close_run(&self, instance: InstanceId, stop: CleanStop) -> Answer<()> {
+        self.inner.close_run(instance, stop)
     }
     fn check(&self) -> Answer<Vec<String>> {
         self.inner.check()

@@ -22,8 +22,9 @@ use std::time::Duration;
 use listen::{Events, Numbers};
 use session_supervisor::testing::{Fault, Gate, PausedClock, StoreCall};
 use session_supervisor::{
-    BeginError, BusyPolicy, CommitOutcome, Config, CreateError, FailedInput, Lookup, NewSession,
-    OpenError, Parallel, SessionError, Supervisor, Turn, TurnInput, TurnPhase, WorkPhase,
+    BeginError, BusyPolicy, CommitOutcome, Config, CreateError, FailedInput, KeptHandle, Lookup,
+    NewSession, OpenError, Parallel, ResumeAdvice, ResumeFailure, SessionError, Supervisor, Turn,
+    TurnInput, TurnPhase, WorkPhase,
 };
 use stage::{
     Kind, Stage, assert_clean, everywhere, id, key, poll_once, reply, runtime, until, user,
@@ -233,6 +234,7 @@ async fn everything(stage: &Stage) -> Supervisor {
     config.turns.abort_after = Duration::ZERO;
     config.stalls.model = Duration::from_millis(1);
     config.stalls.check_every = Duration::from_millis(10);
+    config.classes.entry("irc".to_owned()).or_default().max_turns = 100;
     let clock = PausedClock::new();
     let supervisor = stage.builder().config(config).clock(clock).start().await.unwrap();
     let session = supervisor.open(&key("#rust")).await.unwrap();
@@ -251,6 +253,14 @@ async fn everything(stage: &Stage) -> Supervisor {
     );
     one.commit(&reply("1")).await.unwrap().ignore();
     assert!(matches!(two.commit(&reply("2")).await, Ok(CommitOutcome::Superseded { .. })));
+    assert_eq!(waited.keep_resume_handle("cli", "x").await.unwrap(), KeptHandle::Kept);
+    let again = session.keep_resume_handle("cli", "x").await.unwrap();
+    assert_eq!(again, KeptHandle::Kept);
+    let handle = waited.attempt_resume("cli").await.unwrap().unwrap();
+    let advice = waited.resume_failed(&handle, ResumeFailure::Gone).await.unwrap();
+    assert_eq!(advice, ResumeAdvice::RetryFresh);
+    let dead = session.keep_resume_handle("cli", "x").await.unwrap();
+    assert_eq!(dead, KeptHandle::RefusedDead);
     let next = session.begin(&user("in"), AT_ONCE).await.unwrap();
     assert!(matches!(waited.commit(&reply("late")).await, Ok(CommitOutcome::Stale { .. })));
     stage.faults.fail_next_of(StoreCall::Append, Fault::Unavailable);
@@ -271,7 +281,7 @@ async fn everything(stage: &Stage) -> Supervisor {
     supervisor
 }
 
-// L5, K7
+// L5, K7, I5
 #[test]
 fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
     for kind in Kind::ALL {
@@ -318,6 +328,10 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                     ("actors_started_total", counts.actors_started),
                     ("actors_ended_total", counts.actors_ended),
                     ("tombstones_evicted_total", counts.tombstones_evicted),
+                    ("resume_attempts_total", counts.resume_attempts),
+                    ("resume_failures_total", counts.resume_failures),
+                    ("resume_retries_total", counts.resume_retries),
+                    ("resume_refused_total", counts.resume_refused),
                 ] {
                     assert_eq!(unsigned(name), count, "{kind:?}: {name}");
                 }
@@ -349,6 +363,10 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                 assert_eq!(of("store_failures_total"), 1);
                 assert_eq!(of("tombstones"), 1);
                 assert_eq!(of("tombstones_evicted_total"), 1);
+                let resume = ["attempts", "failures", "retries", "refused"];
+                assert_eq!(resume.map(|name| of(&format!("resume_{name}_total"))), [1; 4]);
+                let failed = "session_resume_failures_total{provider=cli}{class=gone}";
+                assert_eq!(numbers.get(failed), 1);
                 assert_eq!(of("begins_refused_total"), 1);
                 assert_eq!(of("commits_stale_total"), 1);
                 // The interrupt and the cancel told one each, and the work of one was aborted.

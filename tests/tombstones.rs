@@ -239,6 +239,8 @@ fn a_tombstone_ends_when_its_time_is_over_before_any_sweep() {
         let clock = ManualClock::new();
         let builder = stage.builder().clock(clock.clone());
         let supervisor = builder.config(config(1_000)).start().await.unwrap();
+        // The start has swept.
+        stage.faults.reset_calls();
         let tombstone = dead(&supervisor, &id("s")).await;
         assert_eq!(tombstone.until, tombstone.at.plus(HOUR));
         clock.advance(HOUR - Duration::from_millis(1));

@@ -23,8 +23,8 @@ use std::time::Duration;
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, Config,
-    DeleteOutcome, KeptBy, Lookup, NewSession, Previous, RebindReason, RecordFilter, Session,
-    SessionError, Supervisor, TurnInput,
+    CreateError, DeleteOutcome, KeptBy, Lookup, NewSession, NoRoom, OpenError, Previous,
+    RebindReason, RecordFilter, Session, SessionError, Supervisor, TurnInput, WhenFull,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
@@ -566,6 +566,139 @@ in_paused_time! {
         assert_eq!(supervisor.loaded(), 10_000);
         pass(13).await;
         assert_eq!(supervisor.loaded(), 0);
+        settled(&supervisor).await;
+    }
+}
+
+/// Refuses what there is no room for.
+fn refuse_beyond(most: usize) -> impl FnOnce(&mut Config) {
+    move |config| {
+        config.idle.max_live = most;
+        config.idle.when_full = WhenFull::Refuse;
+    }
+}
+
+everywhere! {
+    // X15, A10, B5, F18, K2
+    async fn where_all_are_busy_one_more_is_refused_and_nothing_is_left_behind(stage) {
+        let supervisor = stage.start_with(refuse_beyond(2)).await;
+        let first = supervisor.open(&key("#0")).await.unwrap();
+        let gone = supervisor.open(&key("#gone")).await.unwrap();
+        gone.delete().await.unwrap();
+        let second = supervisor.open(&key("#1")).await.unwrap();
+        // One that is idle makes room.
+        quiet(&supervisor, &first).await;
+        let turn = second.begin(&user("x"), ()).await.unwrap();
+        quiet(&supervisor, &second).await;
+        let third = supervisor.open(&key("#2")).await.unwrap();
+        assert!(!first.status().loaded);
+        let lease = third.lease("work", Duration::from_secs(60)).await.unwrap();
+        let full = |no_room: &NoRoom| {
+            assert_eq!((no_room.loaded, no_room.retry_after), (2, Duration::from_secs(1)));
+            assert_eq!(no_room.instance, supervisor.instance());
+            no_room.bytes > 0
+        };
+        // Whatever needs a place is refused.
+        let refused = supervisor.open(&key("#3")).await.unwrap_err();
+        assert!(matches!(&refused, OpenError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = supervisor.open(&key("#0")).await.unwrap_err();
+        assert!(matches!(&refused, OpenError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = supervisor.reset(&key("#1"), NewSession::new()).await.unwrap_err();
+        assert!(matches!(&refused, OpenError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = supervisor.create(NewSession::new()).await.unwrap_err();
+        assert!(matches!(&refused, CreateError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = supervisor.open_id(first.id()).await.unwrap_err();
+        assert!(matches!(&refused, CreateError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = first.begin(&user("x"), ()).await.unwrap_err();
+        assert!(matches!(&refused, BeginError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = supervisor.begin(&key("#3"), &user("x"), ()).await.unwrap_err();
+        assert!(matches!(&refused, BeginError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = first.append(&[says("x")]).await.unwrap_err();
+        assert!(matches!(&refused, SessionError::NoRoom(it) if full(it)), "{refused:?}");
+        let refused = first.touch().await.unwrap_err();
+        assert!(matches!(&refused, SessionError::NoRoom(it) if full(it)), "{refused:?}");
+        assert_eq!(supervisor.counts().loads_refused, 9);
+        // What else there is to be told comes first.
+        let refused = supervisor.create_id(gone.id(), NewSession::new()).await.unwrap_err();
+        assert!(matches!(refused, CreateError::Gone { .. }), "{refused:?}");
+        let refused = supervisor.create_id(first.id(), NewSession::new()).await.unwrap_err();
+        assert!(matches!(refused, CreateError::Exists { .. }), "{refused:?}");
+        let refused = gone.begin(&user("x"), ()).await.unwrap_err();
+        assert!(matches!(refused, BeginError::Gone { .. }), "{refused:?}");
+        // Nothing was left behind, and who has one that is loaded is not affected.
+        let listed = supervisor.list(RecordFilter::default(), None, 10).await.unwrap();
+        assert_eq!(listed.records.len(), 3);
+        assert_eq!((supervisor.loaded(), supervisor.in_flight()), (2, 0));
+        assert_eq!(supervisor.open(&key("#1")).await.unwrap().id(), second.id());
+        third.append(&[says("x")]).await.unwrap();
+        // Reads and deletes are never refused.
+        assert_eq!(first.transcript().await.unwrap().len(), 0);
+        assert!(first.record().await.is_ok() && !first.status().loaded);
+        assert!(supervisor.look_up(first.id()).await.unwrap().live().is_some());
+        assert!(matches!(first.delete().await.unwrap(), DeleteOutcome::Deleted(_)));
+        // Once one is idle again, there is room.
+        committed(turn, "y").await;
+        quiet(&supervisor, &second).await;
+        let fourth = supervisor.open(&key("#3")).await.unwrap();
+        until("the cap holds", || supervisor.loaded() <= 2).await;
+        assert!(third.status().loaded && !lease.is_expired());
+        drop(fourth);
+        settled(&supervisor).await;
+    }
+
+    // X15, X13: of those who come together, as many get in as there is room for
+    async fn no_more_are_loaded_than_there_is_room_for_however_many_come(stage) {
+        let supervisor = stage.start_with(refuse_beyond(5)).await;
+        let mut coming = Vec::new();
+        for number in 0..40 {
+            let supervisor = supervisor.clone();
+            coming.push(tokio::spawn(async move {
+                let session = supervisor.open(&key(&format!("#{number}"))).await;
+                let session = session.map_err(|refused| {
+                    assert!(matches!(refused, OpenError::NoRoom(_)), "{refused:?}");
+                });
+                let lease = match session {
+                    Ok(session) => session.lease("work", Duration::from_secs(60)).await,
+                    Err(()) => return None,
+                };
+                assert!(supervisor.loaded() <= 5);
+                lease.ok()
+            }));
+        }
+        let mut leases = Vec::new();
+        for coming in coming {
+            leases.extend(coming.await.unwrap());
+        }
+        assert!((1..=5).contains(&leases.len()), "{}", leases.len());
+        assert!(supervisor.loaded() <= 5);
+        settled(&supervisor).await;
+        assert_eq!(supervisor.counts().live_exceeded, 0);
+    }
+
+    // X15, K5: by what they take
+    async fn a_budget_of_memory_sheds_the_idle_ones(stage) {
+        let supervisor = stage
+            .start_with(|config| {
+                config.idle.max_bytes = 200_000;
+                config.idle.unload_after = Duration::ZERO;
+            })
+            .await;
+        let held = supervisor.open(&key("#held")).await.unwrap();
+        let _lease = held.lease("work", Duration::from_secs(60)).await.unwrap();
+        for number in 0..400 {
+            let session = supervisor.open(&key(&format!("#{number}"))).await.unwrap();
+            session.append(&[says("x")]).await.unwrap();
+        }
+        until("the budget holds", || supervisor.loaded_bytes() <= 200_000).await;
+        let each = supervisor.loaded_bytes() / supervisor.loaded();
+        assert!((500..12_000).contains(&each), "{each} bytes each");
+        assert!(held.status().loaded);
+        settled(&supervisor).await;
+        // All that is counted is taken back.
+        for record in supervisor.list(RecordFilter::default(), None, 1_000).await.unwrap().records {
+            supervisor.delete(&record.id).await.unwrap();
+        }
+        assert_eq!((supervisor.loaded(), supervisor.loaded_bytes()), (0, 0));
         settled(&supervisor).await;
     }
 }

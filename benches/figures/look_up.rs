@@ -75,6 +75,64 @@ pub(crate) fn run(report: &mut Report) {
     report.sides(Shown::Time, &interleave(ROUNDS, sides), &[]);
 }
 
+/// What a touch costs over the look-up of the session.
+pub(crate) fn touch(report: &mut Report) {
+    let runtime = world::runtime();
+    let keys = world::keys(SESSIONS);
+    let (supervisor, sessions) = in_task(&runtime, async move {
+        let supervisor = world::on_memory().await;
+        let sessions = world::open_all(&supervisor, &keys).await;
+        (supervisor, sessions)
+    });
+    let ids: Arc<Vec<SessionId>> = Arc::new(sessions.iter().map(|it| it.id().clone()).collect());
+    let side = |touches: bool| {
+        let (supervisor, ids) = (supervisor.clone(), ids.clone());
+        in_task(&runtime, async move {
+            let mut draw = Draw::new(1);
+            timed(OPERATIONS, async {
+                for _ in 0..OPERATIONS {
+                    let found = supervisor.look_up(&ids[draw.below(ids.len())]).await;
+                    let session = found.ok().and_then(Lookup::live).expect("it is live");
+                    if touches {
+                        session.touch().await.expect("it is live");
+                    }
+                    black_box(session);
+                }
+            })
+            .await
+        })
+    };
+    let name = |what: &str| format!("{what}/sessions={SESSIONS}");
+    let sides = vec![
+        Side::new(name("touch/after_look_up"), || side(true)),
+        Side::new(name("look_up/id"), || side(false)),
+    ];
+    let held = |one: bool| {
+        let sessions = sessions.clone();
+        in_task(&runtime, async move {
+            let mut draw = Draw::new(1);
+            let among = if one { 1 } else { sessions.len() };
+            timed(OPERATIONS, async {
+                for _ in 0..OPERATIONS {
+                    sessions[draw.below(among)].touch().await.expect("it is live");
+                }
+            })
+            .await
+        })
+    };
+    let by_handle = vec![
+        Side::new("touch/by_handle/sessions=1", || held(true)),
+        Side::new(name("touch/by_handle"), || held(false)),
+    ];
+    report.sides(Shown::Time, &interleave(ROUNDS, by_handle), &[]);
+    let series = interleave(ROUNDS, sides);
+    report.sides(Shown::Time, &series, &[]);
+    if let [touched, found] = &series[..] {
+        let over = (touched.cpu_over(found), "ns");
+        report.line(&name("touch/over_look_up (cpu)"), over, None, Some(Target::AtMost(10.0)));
+    }
+}
+
 /// A map look-up, and a lock of what was found, in a task.
 pub(crate) fn limit<K>(
     runtime: &tokio::runtime::Runtime,

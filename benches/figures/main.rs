@@ -17,7 +17,9 @@
 mod conversation;
 mod create;
 mod disk;
+mod dormant;
 mod emit;
+mod idle;
 mod look_up;
 mod measure;
 mod report;
@@ -39,8 +41,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 9] = [
+const GROUPS: [(&str, Group); 12] = [
     ("look_up", look_up::run),
+    ("touch", look_up::touch),
     ("create", create::create),
     ("delete", create::delete),
     ("turns_one_task", turns::one_task),
@@ -49,6 +52,8 @@ const GROUPS: [(&str, Group); 9] = [
     ("emit", emit::run),
     ("sqlite", disk::run),
     ("start", start::run),
+    ("idle", idle::run),
+    ("dormant", dormant::run),
 ];
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ pub(crate) struct Sample {
 }
 
 /// Processor time of this process so far, in nanoseconds.
-fn cpu_nanos() -> f64 {
+pub(crate) fn cpu_nanos() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     1e9 * time.tv_sec as f64 + time.tv_nsec as f64
 }
@@ -100,6 +100,12 @@ impl Series {
     pub(crate) fn wall_ratio(&self, other: &Self) -> f64 {
         let rounds = self.samples.iter().zip(&other.samples);
         median(rounds.map(|(a, b)| a.wall / b.wall).collect())
+    }
+
+    /// The median, over the rounds, of how much more processor time than `other` this took, in nanoseconds.
+    pub(crate) fn cpu_over(&self, other: &Self) -> f64 {
+        let rounds = self.samples.iter().zip(&other.samples);
+        median(rounds.map(|(a, b)| a.cpu - b.cpu).collect())
     }
 
     /// The same of processor time.

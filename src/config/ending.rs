@@ -54,6 +54,9 @@ impl Default for PruneConfig {
 pub struct ClassConfig {
     /// When its conversations end by themselves.
     pub expiry: ExpiryRules,
+    /// How many of its turns may run at once; as `limits.max_turns`, which bounds all classes together.
+    /// Default: 0, which is any number.
+    pub max_turns: usize,
 }
 
 /// How long conversations may rest unless something else is set.
@@ -62,6 +65,34 @@ const DEFAULT_IDLE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// What is set for all if nothing is.
 pub(super) fn default_expiry() -> ExpiryRules {
     ExpiryRules { idle: Some(DEFAULT_IDLE), ..ExpiryRules::default() }
+}
+
+/// As they are in a file: what is not said there has its default, as everywhere else.
+pub(super) mod expiry_for_all {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::expiry::ExpiryRules;
+
+    /// For serde.
+    pub(in crate::config) fn serialize<S: Serializer>(
+        rules: &ExpiryRules,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        // Never has to be said: left out, it would be the default.
+        let idle = Some(rules.idle.unwrap_or(Duration::ZERO));
+        ExpiryRules { idle, ..rules.clone() }.serialize(serializer)
+    }
+
+    /// For serde.
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<ExpiryRules, D::Error> {
+        let rules = ExpiryRules::deserialize(deserializer)?;
+        let idle = rules.idle.or(super::default_expiry().idle);
+        Ok(ExpiryRules { idle, ..rules })
+    }
 }
 
 /// The longest time that can be set.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds of what is stored.
+/// Bounds of what is stored, and of how much there may be at once; see [`Limit`](crate::Limit).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -21,6 +21,32 @@ pub struct LimitConfig {
     /// The longest name of a datum and the longest label, in bytes, and the longest name of a
     /// begin. Default: 256. At least 1.
     pub max_name_bytes: usize,
+    /// How many turns may run at once, in all sessions. A turn needs a permit then, from its begin until it
+    /// is over or fenced; where there is none, its begin waits, see `turn_wait`. A class may have less:
+    /// [`ClassConfig::max_turns`](crate::ClassConfig::max_turns). Default: 0, which is any number.
+    pub max_turns: usize,
+    /// How many sessions may wait for a permit at once. Beyond that a begin is refused; those that had waited
+    /// in the queue of their session still get a place. Default: 1,024; 0 is any number.
+    pub max_waiting_turns: usize,
+    /// How long a begin waits for a permit, and for the end of a pause. Then it is refused, and nothing of it
+    /// is stored. It counts from when the session is free for it, so it comes after the wait of a queue; the
+    /// `wait` of a policy bounds both together. Default: 30 s; 0 lets nobody wait. At most 24 h.
+    #[serde(with = "humantime_serde")]
+    pub turn_wait: Duration,
+    /// How many sessions may be stored, without those that were archived or have ended. Beyond that none is
+    /// created. Default: 0, which is any number.
+    pub max_sessions: usize,
+    /// How many begins may wait for their sessions, in all sessions together; a policy bounds those of one
+    /// session. Default: 0, which is any number.
+    pub max_queued_turns: usize,
+    /// How many bytes the inputs of those begins may have together. Default: 0, which is any number.
+    pub max_queued_bytes: usize,
+    /// How many entries the transcript of a conversation may have, those beside it included and without what
+    /// was taken back. A begin, a reply and an append that would exceed it are refused. Default: 0, which is
+    /// any number.
+    pub max_entries: usize,
+    /// How many bytes these entries may have, encoded. As `max_entries`. Default: 0, which is any number.
+    pub max_transcript_bytes: usize,
 }
 
 impl Default for LimitConfig {
@@ -31,6 +57,14 @@ impl Default for LimitConfig {
             max_branches: 64,
             max_take_back: 32,
             max_name_bytes: 256,
+            max_turns: 0,
+            max_waiting_turns: 1_024,
+            turn_wait: Duration::from_secs(30),
+            max_sessions: 0,
+            max_queued_turns: 0,
+            max_queued_bytes: 0,
+            max_entries: 0,
+            max_transcript_bytes: 0,
         }
     }
 }

@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 use super::Session;
 use super::error::BeginError;
 use super::wait::{Again, admitted};
+use crate::capacity::Permit;
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
+use crate::room::LoadError;
 use crate::rt::Arc;
 use crate::slot::Slot;
 use crate::slot::hold::Hold;
@@ -46,25 +48,32 @@ impl<E: Content> Session<E> {
         let (engine, options) = (&self.slot.engine, options.into());
         let admitted = input.into().encode(&engine.config.limits).map_err(BeginError::Input);
         let admitted = admitted.and_then(|input| {
-            let request = options.request(engine, Some(self.id()), self.key(), input.as_ref());
+            let request =
+                options.request(engine, Some(self.slot.tip()), self.key(), input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
             Ok(input)
         });
         match admitted {
-            Ok(input) => self.begin_admitted(input, &options).await,
+            Ok(input) => self.begin_admitted(input, None, &options).await,
             Err(error) => Err(error.noted(engine)),
         }
     }
 
     /// As [`begin`](Self::begin), for an input that was encoded and that the host was asked about.
+    ///
+    /// With a permit, if that was waited for before.
     pub(crate) async fn begin_admitted(
         &self,
         input: Option<Bytes>,
+        permit: Option<Permit>,
         options: &BeginOptions,
     ) -> Result<Turn<E>, BeginError> {
         let named = named(&Digested::Input(input.as_ref()), options, &self.slot.engine);
         let begun = match named {
-            Ok(named) => self.begin_encoded(Encoded { input, named, redo: None }, options).await,
+            Ok(named) => {
+                let encoded = Encoded { input, named, redo: None, permit };
+                self.begin_encoded(encoded, options).await
+            }
             Err(error) => Err(BeginError::Input(error)),
         };
         let begun = begun.and_then(|hold| {
@@ -105,14 +114,14 @@ impl<E: Content> Session<E> {
     /// Ends the session if its time is over and nothing keeps it.
     async fn expire(&self, slot: &Arc<Slot>) -> Result<(), BeginError> {
         let expired = self.house.expire(slot).await;
-        expired.map_err(|source| BeginError::Store { id: slot.id.clone(), source })
+        expired.map_err(|source| BeginError::Store { id: slot.tip().clone(), source })
     }
 
     /// [`Self::begin`], from what was encoded; `None` if what was to be done over is not there any more as
     /// it was seen.
     pub(super) async fn begin_encoded(
         &self,
-        Encoded { mut input, named, redo }: Encoded,
+        Encoded { mut input, named, redo, mut permit }: Encoded,
         options: &BeginOptions,
     ) -> Result<Option<Hold>, BeginError> {
         let mut loaded: Option<Stay> = None;
@@ -131,11 +140,11 @@ impl<E: Content> Session<E> {
                 input: input.take(),
                 policy: options.policy.unwrap_or(engine.config.busy),
                 expect_version: options.expect_version,
-                draining: engine.is_draining(),
+                draining: false,
                 abort_after: engine.config.turns.abort_after,
                 special,
             };
-            let refusal = match admitted(slot, request, began).await {
+            let refusal = match admitted(slot, request, permit.take(), began).await {
                 Ok(hold) => return Ok(Some(hold)),
                 Err(BeginRefusal::Moved) => return Ok(None),
                 Err(BeginRefusal::AskAgain(asked)) => {
@@ -159,24 +168,25 @@ impl<E: Content> Session<E> {
                 }
                 return Err(error);
             }
-            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            let (id, instance) = (slot.tip().clone(), slot.engine.instance);
             loaded = match self.again().await {
                 Ok(Again::Live(stay)) => Some(stay),
                 Ok(Again::Gone(tombstone)) => {
                     return Err(BeginError::Gone { id, tombstone, instance });
                 }
                 Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
-                Err(source) if slot.engine.is_over(&source) => {
+                Err(LoadError::NoRoom(no_room)) => return Err(BeginError::NoRoom(no_room)),
+                Err(LoadError::Store(source)) if slot.engine.is_over(&source) => {
                     return Err(BeginError::Draining { instance });
                 }
-                Err(source) => return Err(BeginError::Store { id, source }),
+                Err(LoadError::Store(source)) => return Err(BeginError::Store { id, source }),
             };
         }
     }
 
     /// Asks the store for a name; an error if it was used before.
     pub(super) async fn ask(&self, slot: &Slot, request: &Request) -> Result<Asked, BeginError> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         let failed = |source| BeginError::Store { id: id.clone(), source };
         // Counted before the store is asked: whatever is admitted from here on is noticed.
         let seen = slot.snapshot(slot.engine.now()).requests;
@@ -206,6 +216,8 @@ pub(super) struct Encoded {
     pub(super) named: Option<Request>,
     /// What it does over.
     pub(super) redo: Option<Redo>,
+    /// Its permit, if that was waited for before.
+    pub(super) permit: Option<Permit>,
 }
 
 /// What is asked for: what tells two begins of one name apart.

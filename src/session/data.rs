@@ -59,7 +59,7 @@ impl<E> Session<E> {
         self.change_datum(name, None).await
     }
 
-    /// Sets the line for people that listings show. Counts as use.
+    /// Sets the line for people that listings show. Counts as no use.
     ///
     /// # Errors
     ///
@@ -105,19 +105,23 @@ impl<E> Session<E> {
                 Ok(changed) => return Ok(Some(changed)),
                 Err(ChangeRefusal::Moved) => return Ok(None),
                 Err(ChangeRefusal::Due) => {
-                    let id = &slot.id;
+                    let id = slot.tip();
                     let expired = self.house.expire(slot).await;
                     expired.map_err(|source| SessionError::Store { id: id.clone(), source })?;
                     continue;
                 }
                 Err(refusal) => refusal,
             };
+            if let ChangeRefusal::TooLong(too_long) = &refusal {
+                slot.engine.capacity.rejected(too_long.limit);
+            }
             if let Some(error) = SessionError::from_refusal(refusal, slot) {
                 return Err(error);
             }
-            let (id, instance) = (slot.id.clone(), slot.engine.instance);
+            let (id, instance) = (slot.tip().clone(), slot.engine.instance);
             let again = self.again().await;
-            loaded = match again.map_err(|source| SessionError::Store { id: id.clone(), source })? {
+            let failed = |error| SessionError::from_load(error, id.clone());
+            loaded = match again.map_err(failed)? {
                 Again::Live(stay) => Some(stay),
                 Again::Gone(tombstone) => {
                     return Err(SessionError::Gone { id, tombstone, instance });

@@ -1,12 +1,15 @@
 //! Why something could not be done with a session.
 
 mod begin;
+mod kind;
 
 pub use self::begin::BeginError;
 
 use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId};
+use crate::limit::TooLong;
 use crate::policy::Holder;
+use crate::room::{LoadError, NoRoom};
 use crate::slot::Slot;
 use crate::standing::Standing;
 use crate::state::ChangeRefusal;
@@ -86,6 +89,17 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// The conversation would be longer than it may be. Nothing was stored.
+    #[error("session {id} is full")]
+    TooLong {
+        /// Which session.
+        id: SessionId,
+        /// How long it would be, and what to do.
+        #[source]
+        too_long: TooLong,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The session does not exist any more, and its tombstone neither.
     #[error("session {id} does not exist")]
     Unknown {
@@ -94,6 +108,9 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// It is not in memory, and there is no room for it. Nothing was changed.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed. [`StoreError::OutcomeUnknown`] means that it may have happened.
     #[error("session {id} could not be used")]
     Store {
@@ -106,15 +123,24 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// What it means that session `id` was not loaded.
+    pub(super) fn from_load(error: LoadError, id: SessionId) -> Self {
+        match error {
+            LoadError::NoRoom(no_room) => Self::NoRoom(no_room),
+            LoadError::Store(source) => Self::Store { id, source },
+        }
+    }
+
     /// What a refusal means to the caller; `None` if the session is to be loaded and asked again.
     pub(super) fn from_refusal(refusal: ChangeRefusal, slot: &Slot) -> Option<Self> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         Some(match refusal {
             ChangeRefusal::Left | ChangeRefusal::Moved | ChangeRefusal::Due => return None,
             ChangeRefusal::Busy { holder } => Self::Busy { id, holder, instance },
             ChangeRefusal::Gone(tombstone) => Self::Gone { id, tombstone, instance },
             ChangeRefusal::Shut(standing) => Self::Inactive { id, standing, instance },
             ChangeRefusal::Closing => Self::Closing { id, instance },
+            ChangeRefusal::TooLong(too_long) => Self::TooLong { id, too_long, instance },
             ChangeRefusal::Store(source) => Self::Store { id, source },
         })
     }

@@ -13,7 +13,7 @@ use super::error::{BeginError, SessionError};
 use crate::clock::Timestamp;
 use crate::entry::{Content, Entry};
 use crate::id::Generation;
-use crate::state::{Change, Redo};
+use crate::state::{Change, Redo, Size};
 use crate::store::{EntryMark, Found, Request, StoreError, StoredEntry};
 use crate::turn::{BeginOptions, Turn};
 
@@ -154,10 +154,16 @@ impl<E: Content> Session<E> {
                 let stream = self.slot.stream_id(last.first);
                 return Err(BeginError::NoInput { id, stream, instance });
             }
-            let request = options.request(engine, Some(self.id()), self.key(), last.input.as_ref());
+            let request =
+                options.request(engine, Some(self.slot.tip()), self.key(), last.input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
             let nothing = last.is_nothing();
-            let begin = Encoded { input: last.input, named: named.clone(), redo: Some(last.redo) };
+            let begin = Encoded {
+                input: last.input,
+                named: named.clone(),
+                redo: Some(last.redo),
+                permit: None,
+            };
             match self.begin_encoded(begin, options).await? {
                 Some(hold) => return Ok(Turn::new(hold)),
                 // It is not over, and the store does not know it.
@@ -228,7 +234,7 @@ impl<E: Content> Session<E> {
 
     /// What a rollback that goes too far means to its caller.
     fn too_deep(&self, asked: usize, max: usize) -> SessionError {
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
         SessionError::TooDeep { id, asked, max, instance }
     }
 }
@@ -236,7 +242,7 @@ impl<E: Content> Session<E> {
 impl Last {
     /// What there is to take back in a session that is over.
     fn nothing() -> Self {
-        let redo = Redo { from: 0, next_seq: 0, version: 0, open: false };
+        let redo = Redo { from: 0, next_seq: 0, version: 0, open: false, taken: Size::default() };
         Self { redo, entries: 0, first: Generation::default(), input: None, damaged: None }
     }
 
@@ -280,9 +286,10 @@ impl Last {
         let (before, taken) = entries.split_at(place);
         // Without the gap, if there is one: the next entry is to follow one that there is.
         let from = before.last().map_or(0, |before| before.seq) + 1;
+        let size = Size::of(taken.iter().map(|entry| entry.payload.len()));
         let is_damaged = first.mark == EntryMark::Damaged;
         Ok(Self {
-            redo: Redo { from, next_seq, version, open: false },
+            redo: Redo { from, next_seq, version, open: false, taken: size },
             entries: taken.len(),
             first: first.generation.unwrap_or_default(),
             input: first.input.then(|| first.payload.clone()),

@@ -29,7 +29,7 @@ pub struct SessionStatus {
     pub loaded: bool,
     /// The turns that run, oldest first.
     pub turns: Vec<TurnStatus>,
-    /// How many begins wait.
+    /// How many begins wait: for the turns that run, or, the first of them, for a permit.
     pub queued: usize,
     /// How many turns were ended over their holder's head and have not noticed yet.
     pub fenced: usize,

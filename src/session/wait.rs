@@ -2,7 +2,9 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
+use crate::capacity::Permit;
 use crate::clock::{Moment, Now};
+use crate::room::{LoadError, Need};
 use crate::rt::{self, Arc, oneshot};
 use crate::slot::Slot;
 use crate::slot::answer::{Answered, FromOver};
@@ -10,7 +12,6 @@ use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
-use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// Which life to ask again.
@@ -23,14 +24,16 @@ pub(super) enum Again {
     Unknown,
 }
 
-/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue.
+/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue. A
+/// `permit` that was waited for is brought along.
 pub(super) async fn admitted(
     slot: &Arc<Slot>,
     request: BeginRequest,
+    permit: Option<Permit>,
     now: Now,
 ) -> Result<Hold, BeginRefusal> {
     let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, begun) = slot.begin(request, now);
+    let (waits, begun) = slot.begin(request, permit, now);
     let mut receiver = match begun {
         Answered::Later(receiver) if waits => receiver,
         begun @ (Answered::Ready(_) | Answered::Later(_)) => return begun.get().await,
@@ -79,8 +82,12 @@ pub(crate) async fn answer<T, R: FromOver>(
 }
 
 /// The slot that holds the same life as `slot` now.
-pub(super) async fn again(slot: &Arc<Slot>, house: &dyn House) -> Result<Again, StoreError> {
-    Ok(match house.reload(&slot.id, slot.incarnation).await? {
+pub(super) async fn again(
+    slot: &Arc<Slot>,
+    house: &dyn House,
+    need: Need,
+) -> Result<Again, LoadError> {
+    Ok(match house.reload(&slot.id, slot.incarnation, need).await? {
         Reloaded::Live(stay) => Again::Live(stay),
         Reloaded::Gone(tombstone) => Again::Gone(tombstone),
         Reloaded::Unknown => Again::Unknown,
@@ -92,7 +99,6 @@ pub(crate) async fn delete(
     slot: &Arc<Slot>,
     house: &dyn House,
 ) -> Result<DeleteOutcome, DeleteError> {
-    let id = &slot.id;
     let mut slot = slot.clone();
     let mut _stay = None;
     loop {
@@ -102,20 +108,20 @@ pub(crate) async fn delete(
                 return Ok(DeleteOutcome::AlreadyGone(tombstone));
             }
             Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: id.clone(), source });
+                return Err(DeleteError { id: slot.tip().clone(), source });
             }
             // Who asks for it gets it, whatever keeps the session.
             Err(DeleteRefusal::Left | DeleteRefusal::Kept) => {}
         }
         // Without waiting where it is loaded: a delete that has failed is to be tried again.
-        if let Some(now) = house.loaded(id, slot.incarnation)
+        if let Some(now) = house.loaded(&slot.id, slot.incarnation)
             && !Arc::ptr_eq(&now, &slot)
         {
             slot = now;
             continue;
         }
-        let now = again(&slot, house).await;
-        slot = match now.map_err(|source| DeleteError { id: id.clone(), source })? {
+        let now = again(&slot, house, Need::Look).await.map_err(LoadError::into_store);
+        slot = match now.map_err(|source| DeleteError { id: slot.tip().clone(), source })? {
             Again::Live(stay) => {
                 let slot = stay.clone();
                 _stay = Some(stay);

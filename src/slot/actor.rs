@@ -68,7 +68,7 @@ impl Actor for SessionActor {
         tenure: &mut Tenure,
     ) -> Result<(), ActorProcessingErr> {
         while let Some(writing) = tenure.slot.take_left() {
-            let span = tracing::debug_span!("session", id = %tenure.slot.id);
+            let span = tracing::debug_span!("session", id = %tenure.slot.tip());
             tenure.slot.see_through(writing).instrument(span).await;
         }
         if tenure.slot.is_over() {
@@ -88,10 +88,14 @@ pub(super) fn wake(slot: &Arc<Slot>) {
         return;
     }
     let tenure = actor.as_ref().map_or(0, |handle| handle.tenure + 1);
+    let first = actor.is_none();
     *actor = slot.house().and_then(|house| house.parent()).and_then(|parent| {
         let started = start(slot, tenure, parent)?;
         started.cast(Wake).is_ok().then_some(ActorHandle { actor: started, tenure })
     });
+    if first && actor.is_some() {
+        slot.grow();
+    }
     if actor.is_none() {
         let slot = slot.clone();
         let spawner = slot.engine.spawner.clone();

@@ -24,11 +24,12 @@ pub(crate) struct Outlook {
 impl Slot {
     /// What is known of its end at `now`.
     pub(crate) fn outlook(&self, now: Now) -> Outlook {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
         Outlook {
             standing: state.standing(),
             clocks: state.clocks(now.moment),
-            kept_by: state.kept_from_expiry().collect(),
+            kept_by: state.kept_from_expiry(now.moment).collect(),
         }
     }
 
@@ -36,10 +37,11 @@ impl Slot {
     pub(crate) fn candidate(&self, now: Now) -> Option<Candidate> {
         let (clock, last_active_at) = {
             let mut state = self.state.lock();
+            self.note_touch(&mut state, || now);
             (state.due(now)?, state.last_active_at())
         };
         Some(Candidate {
-            id: self.id.clone(),
+            id: self.tip().clone(),
             incarnation: self.incarnation,
             key: self.key.clone(),
             class: self.class_name().to_owned(),

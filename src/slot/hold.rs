@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::Slot;
 use super::answer::{Answered, Settled};
 use crate::id::{Generation, StreamId};
+use crate::limit::TooLong;
 use crate::outcome::CancelReason;
 use crate::rt::Arc;
-use crate::state::Input;
-use crate::store::{DataChange, InputFate};
+use crate::state::{Input, Replied, Size};
+use crate::store::InputFate;
 use crate::stream::{Chunk, Said, Stream};
 
 /// The right to end one turn. Dropping it ends the turn as abandoned, at once.
@@ -52,15 +51,20 @@ impl Hold {
         self.stream.wait_said(ask).await
     }
 
+    /// Why a reply would make the conversation too long, if it would.
+    pub(crate) fn refuse_reply(&self, entries: &[bytes::Bytes]) -> Option<TooLong> {
+        let limits = &self.slot.engine.config.limits;
+        if limits.max_entries == 0 && limits.max_transcript_bytes == 0 {
+            return None;
+        }
+        self.slot.refuse_reply(self.generation, Size::of(entries.iter().map(bytes::Bytes::len)))
+    }
+
     /// Ends the turn with a reply. Once this returns the turn cannot become abandoned.
-    pub(crate) fn commit(
-        mut self,
-        entries: Vec<Bytes>,
-        data: Vec<DataChange>,
-    ) -> Answered<Settled> {
+    pub(crate) fn commit(mut self, reply: Replied) -> Answered<Settled> {
         self.held = false;
         let generation = self.generation;
-        self.slot.settle(|port| Input::Commit { generation, entries, data, port })
+        self.slot.settle(|port| Input::Commit { generation, reply, port })
     }
 
     /// Ends the turn without one.

@@ -4,7 +4,7 @@ use super::answer::Errand;
 use super::{Callers, Slot};
 use crate::rt::{Arc, MutexGuard};
 use crate::slot::actor;
-use crate::state::{Input, Phase, SessionState};
+use crate::state::{Change, Input, Phase, SessionState};
 use crate::store::{StoreError, StoreFuture, Write};
 
 /// A write that the store has not answered yet.
@@ -39,15 +39,28 @@ impl Slot {
             // Before anybody can load the session anew: it may have begun turns that the store never heard of.
             self.engine.numbers.move_on();
         }
+        let unloads = matches!(input, Input::Unload { .. }) || stored && state.is_leaving();
+        if unloads {
+            self.hold_touches(&mut state, errand.now);
+        } else {
+            self.note_touch(&mut state, || errand.now);
+        }
+        if matches!(input, Input::Change { change: Change::Patch(_), .. }) {
+            self.forget_fresh();
+        }
         state.apply(input, errand.now, &mut errand.effects);
         let write = state.next_write();
+        let is_live = matches!(state.phase(), Phase::Live);
+        if unloads || was_live != is_live {
+            self.settle_touches(&mut state, errand.now);
+        }
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
         drop(state);
         if let Some(waiters) = self.stored.get().filter(|_| stored) {
             waiters.notify_waiters();
         }
         if closes {
-            tracing::info!(session = %self.id, from = "live", to = "closing", "a session closes");
+            tracing::info!(session = %self.tip(), from = "live", to = "closing", "a session closes");
         }
         write
     }
@@ -125,7 +138,9 @@ impl Answer<'_> {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
-            tracing::warn!(session = %self.slot.id, operation, %error, "the store failed");
+            // What counts may have been counted already.
+            self.slot.engine.capacity.doubt_sessions();
+            tracing::warn!(session = %self.slot.tip(), operation, %error, "the store failed");
         }
         self.slot.step(Input::Stored { result }, errand)
     }

@@ -1,6 +1,7 @@
 //! What must hold of a session between any two inputs.
 
-use super::{Pending, Phase, Ports, SessionState};
+use super::{Pending, Phase, Ports, Queued, SessionState};
+use crate::policy::BusyPolicy;
 
 impl<P: Ports> SessionState<P> {
     /// Every rule that is broken, a line each; empty is well.
@@ -13,7 +14,6 @@ impl<P: Ports> SessionState<P> {
         };
         let exclusive = self.turns.iter().filter(|turn| turn.parallel.is_none()).count();
         rule(exclusive <= 1, "two exclusive turns are open");
-        rule(self.queue.is_empty() || !self.turns.is_empty(), "a queue has no turn to drain it");
         rule(
             self.turns.iter().all(|turn| turn.generation <= self.generation),
             "an open turn is newer than the newest",
@@ -64,6 +64,7 @@ impl<P: Ports> SessionState<P> {
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
         broken.extend(self.audit_what_is_on_its_way());
+        broken.extend(self.audit_leases());
         broken
     }
 
@@ -71,7 +72,11 @@ impl<P: Ports> SessionState<P> {
     fn audit_what_is_on_its_way(&self) -> impl Iterator<Item = String> {
         let has_numbers =
             self.tip < self.next_seq && self.turns.iter().all(|it| it.last_seq < self.next_seq);
+        let drained = !self.turns.is_empty() || self.asking.is_some();
+        let drained = drained || self.queue.is_empty();
         let rules = [
+            (drained, "a queue has neither a turn nor a permit to drain it"),
+            (self.asks_rightly(), "a permit is asked for that nobody could use"),
             (self.names_once(), "two begins have one name"),
             (self.one_at_a_time(), "a turn has two pieces or two takings on their way"),
             (self.in_order(), "something of a turn is written behind its end"),
@@ -79,6 +84,13 @@ impl<P: Ports> SessionState<P> {
             (self.has_room(), "more turns stand beside each other than may"),
         ];
         rules.into_iter().filter(|(holds, _)| !holds).map(|(_, text)| text.to_owned())
+    }
+
+    /// Whether a permit is asked for only for the first in a queue, and one for whom the slot is free.
+    fn asks_rightly(&self) -> bool {
+        let parallel = |policy| matches!(policy, BusyPolicy::Parallel(_));
+        let usable = |first: &Queued<P>| self.turns.is_empty() || parallel(first.request.policy);
+        self.asking.is_none() || self.queue.front().is_some_and(usable)
     }
 
     /// Whether at most one piece and one taking of each turn are on their way.
@@ -104,7 +116,10 @@ impl<P: Ports> SessionState<P> {
             Pending::Begin { generation, .. }
             | Pending::Partial { generation, .. }
             | Pending::Steer { generation, .. } => !over.contains(generation),
-            Pending::Settle { .. } | Pending::Change { .. } | Pending::Delete { .. } => true,
+            Pending::Settle { .. }
+            | Pending::Change { .. }
+            | Pending::Use { .. }
+            | Pending::Delete { .. } => true,
         })
     }
 }

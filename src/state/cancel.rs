@@ -34,6 +34,7 @@ impl<P: Ports> SessionState<P> {
         }
         step.effects.push(Effect::Cancelled { streams, already });
         if target == Target::Everything {
+            self.stop_asking();
             for queued in std::mem::take(&mut self.queue) {
                 let refusal = BeginRefusal::Cancelled(reason);
                 self.refuse_echoes(queued.request.ticket, &refusal, step);
@@ -133,7 +134,7 @@ impl<P: Ports> SessionState<P> {
         reason: CancelReason,
         step: &mut Step<'_, P>,
     ) -> Option<OpenTurn<P>> {
-        let turn = self.take_turn(generation)?;
+        let turn = self.take_turn(generation, step)?;
         if turn.opened {
             self.fenced.push((generation, reason));
         }

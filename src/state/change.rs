@@ -1,7 +1,7 @@
 //! Changes of a session without a turn.
 
 use super::outbox::Pending;
-use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Step};
+use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Size, Step};
 use crate::clock::Now;
 use crate::store::{RecordPatch, Write};
 
@@ -14,9 +14,10 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Changed { port, answer: Err(refusal) });
             return;
         }
-        let at = step.now.wall;
+        let (at, mut rotated) = (step.now.wall, None);
         let write = match change {
             Change::Append(entries) => {
+                self.grow(Size::of(entries.iter().map(bytes::Bytes::len)));
                 let first_seq = self.take_seqs(entries.len());
                 self.version += 1;
                 self.tip = self.next_seq - 1;
@@ -27,17 +28,25 @@ impl<P: Ports> SessionState<P> {
                 Write::PutData { changes, version: self.version, at }
             }
             Change::TakeBack(redo) => Write::TakeBack { from: self.take_back(redo), at },
+            Change::Resume(change) => Write::Resume { change, at },
             Change::Label(label) => Write::Label { label },
             Change::Stand(verb) => return self.stand(verb, port, step),
             Change::Patch(patch) => self.patch(patch),
+            Change::Rotate(to) => {
+                let write = Write::Rotate { to: (*to).clone(), at };
+                rotated = Some(to);
+                write
+            }
         };
-        let used = !matches!(write, Write::Patch { .. });
+        // Neither a line for people nor a handle is what somebody does with the conversation.
+        let used =
+            !matches!(write, Write::Patch { .. } | Write::Label { .. } | Write::Resume { .. });
         if used {
             self.touch(step.now);
         }
         let (version, last_seq) = (self.version, self.next_seq - 1);
         let write = Some(write);
-        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used });
+        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used, rotated });
     }
 
     /// Changes what is said for it alone. Not a use.

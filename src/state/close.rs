@@ -33,6 +33,7 @@ impl<P: Ports> SessionState<P> {
     ) {
         let by_itself = matches!(reason, GoneReason::Expired(_) | GoneReason::Purged);
         let kept = by_itself && self.is_open_or_pinned();
+        let standing = self.standing();
         match &mut self.phase {
             Phase::Live | Phase::Shut(_) if kept => {
                 step.effects.push(Effect::Deleted { port, answer: Err(DeleteRefusal::Kept) });
@@ -42,9 +43,11 @@ impl<P: Ports> SessionState<P> {
                 let incarnation = self.incarnation;
                 let tombstone = Tombstone { incarnation, reason, at: step.now.wall, until };
                 let waiting = vec![port];
-                let closing = Closing { tombstone, waiting, failed: None };
+                let routable = standing.is_routable();
+                let closing = Closing { tombstone, waiting, failed: None, routable };
                 self.phase = Phase::Closing(Box::new(closing));
                 self.end_everything(step);
+                self.drop_leases(step);
                 self.push_delete(tombstone);
             }
             Phase::Closing(closing) => {
@@ -90,6 +93,7 @@ impl<P: Ports> SessionState<P> {
             let outcome = TurnOutcome::Cancelled(reason);
             step.effects.push(Effect::End { stream: turn.stream, outcome });
         }
+        self.stop_asking();
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Closing;
             self.refuse_echoes(queued.request.ticket, &refusal, step);
@@ -105,11 +109,11 @@ impl<P: Ports> SessionState<P> {
     /// The store has deleted it.
     pub(super) fn buried(&mut self, step: &mut Step<'_, P>) {
         let Phase::Closing(closing) = &mut self.phase else { return };
-        let tombstone = closing.tombstone;
+        let (tombstone, counted) = (closing.tombstone, closing.routable);
         let waiting = std::mem::take(&mut closing.waiting);
         self.phase = Phase::Gone(tombstone);
         // First the slot, then the answers: whoever is told finds the tombstone.
-        step.effects.push(Effect::Bury { tombstone });
+        step.effects.push(Effect::Bury { tombstone, counted });
         for (place, port) in waiting.into_iter().enumerate() {
             let answer = Ok(if place == 0 {
                 Deletion::Deleted(tombstone)

@@ -39,7 +39,8 @@ impl Lifespan {
 impl<P: Ports> SessionState<P> {
     /// How old it is.
     pub(crate) fn ages(&self, now: Moment) -> Ages {
-        self.lifespan.ages(self.last_active_at, self.used_at, now)
+        let used = self.last_use(now);
+        self.lifespan.ages(used.wall, used.moment, now)
     }
 
     /// By which clock its time is over, if it is, and nothing keeps it.
@@ -47,11 +48,14 @@ impl<P: Ports> SessionState<P> {
         if now.moment < self.fresh_until {
             return None; // As mostly, and without a look at the clocks.
         }
-        if self.kept_from_expiry().next().is_some() || !matches!(self.phase, Phase::Live) {
+        if !matches!(self.phase, Phase::Live) {
             return None;
         }
         match self.clocks(now.moment) {
-            Due::Over { clock, .. } => return Some(clock),
+            Due::Over { clock, .. } => {
+                let kept = self.kept_from_expiry(now.moment).next().is_some();
+                return (!kept).then_some(clock);
+            }
             // Whatever happens until then can only make it later.
             Due::In { left, .. } => self.fresh_until = now.moment.plus(left),
             Due::Never => self.fresh_until = now.moment.plus(Duration::MAX),
@@ -61,9 +65,9 @@ impl<P: Ports> SessionState<P> {
 
     /// What keeps it, however long it was not used. One who is about to use it does not: that one finds out
     /// that it is over.
-    pub(crate) fn kept_from_expiry(&self) -> impl Iterator<Item = KeptBy> {
+    pub(crate) fn kept_from_expiry(&self, now: Moment) -> impl Iterator<Item = KeptBy> {
         let pinned = self.lifespan.pinned.then_some(KeptBy::Pinned);
-        self.keepers().filter(|by| *by != KeptBy::Guest).chain(pinned)
+        self.keepers(now).filter(|by| *by != KeptBy::Guest).chain(pinned)
     }
 
     /// What becomes of it when its time is over.
@@ -79,6 +83,11 @@ impl<P: Ports> SessionState<P> {
     /// What the clocks say, whatever keeps it.
     pub(crate) fn clocks(&self, now: Moment) -> Due {
         self.lifespan.expiry.due(&self.ages(now))
+    }
+
+    /// Until when its time is not over for sure, as far as that was found out.
+    pub(crate) const fn fresh_until(&self) -> Moment {
+        self.fresh_until
     }
 
     /// Nobody is to ask again before `until`: somebody outside keeps it.

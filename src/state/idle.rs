@@ -1,18 +1,20 @@
 //! Leaving memory: what counts as use, and what keeps a session loaded.
 //!
 //! Idle counts from the end of the last work: a turn that is admitted or over, a change, and the store's
-//! answer to what was written of them. Reads, refusals, cancels, looks and the repair of a turn that nobody
-//! holds are no use.
+//! answer to what was written of them; a touch; and the begin and the end of a lease. Reads, refusals, cancels,
+//! looks and the repair of a turn that nobody holds are no use.
 //!
-//! A session is unloaded only with nothing open and nothing unwritten, so nothing is written for it and
-//! nothing is lost: what the next load reads is what is here. What races is decided by the lock. Whatever
+//! A session is unloaded only with nothing open and nothing unwritten, so nothing is lost: what the next load
+//! reads is what is here. All that may have to be written for it is when it was used last, if that was by
+//! something that leaves no trace in the store; then it leaves with the answer. What races is decided by the lock. Whatever
 //! comes first keeps the session; whatever comes second finds a state that was left, and asks the one that
 //! is loaded for it.
 
 use std::time::Duration;
 
-use super::{Effect, Phase, Ports, SessionState, Step};
+use super::{Effect, Pending, Phase, Ports, SessionState, Step};
 use crate::clock::{Moment, Now};
+use crate::store::{RecordPatch, Write};
 
 /// What keeps a session in memory, or from expiring, however long it has not been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum KeptBy {
     /// A turn was ended over its holder's head, and the holder has not noticed yet: the loaded session is
     /// what refuses it.
     Fenced,
+    /// Work beside the turns has a lease.
+    Leased,
     /// Somebody is about to use it. It does not keep a session from expiring, only in memory.
     Guest,
     /// It is pinned: it never expires. That does not keep it in memory.
@@ -64,20 +68,38 @@ impl LeaveReason {
 }
 
 impl<P: Ports> SessionState<P> {
-    /// Notes that the session is used.
+    /// Notes that the session is used, by something that is written with this time.
     pub(super) fn touch(&mut self, now: Now) {
         self.last_active_at = now.wall;
         self.used_at = now.moment;
+        self.unsaved = false;
     }
 
-    /// What keeps it in memory.
-    pub(super) fn keepers(&self) -> impl Iterator<Item = KeptBy> {
+    /// Notes that it was used at `at`, by something that is not written by itself.
+    pub(crate) fn note_use(&mut self, at: Now) {
+        // By either clock: the one may jump, and the other begins with the load.
+        if at.moment > self.used_at || at.wall > self.last_active_at {
+            self.used_at = self.used_at.max(at.moment);
+            self.last_active_at = at.wall;
+            self.unsaved = true;
+        }
+    }
+
+    /// When its last work ended, by both clocks, as far as that is known at `now`.
+    pub(super) fn last_use(&self, now: Moment) -> Now {
+        let known = Now { moment: self.used_at, wall: self.last_active_at };
+        self.lease_over(now).filter(|over| over.moment > self.used_at).unwrap_or(known)
+    }
+
+    /// What keeps it in memory at `now`.
+    pub(super) fn keepers(&self, now: Moment) -> impl Iterator<Item = KeptBy> {
         let keepers = [
             (KeptBy::Closing, matches!(self.phase, Phase::Closing(_))),
             (KeptBy::Turn, !self.turns.is_empty()),
             (KeptBy::Waiting, !self.queue.is_empty() || !self.echoes.is_empty()),
             (KeptBy::Unwritten, !self.outbox.is_empty()),
             (KeptBy::Fenced, !self.fenced.is_empty()),
+            (KeptBy::Leased, self.leases(now).next().is_some()),
             (KeptBy::Guest, self.guests > 0),
         ];
         keepers.into_iter().filter_map(|(by, keeps)| keeps.then_some(by))
@@ -85,8 +107,8 @@ impl<P: Ports> SessionState<P> {
 
     /// How long nothing has happened in it; nothing while something keeps it.
     pub(super) fn idle_for(&self, now: Moment) -> Duration {
-        let at_rest = self.keepers().next().is_none();
-        if at_rest { now.since(self.used_at) } else { Duration::ZERO }
+        let at_rest = self.keepers(now).next().is_none();
+        if at_rest { now.since(self.last_use(now).moment) } else { Duration::ZERO }
     }
 
     /// From when on it can be counted as idle, as far as that is known at `now`; `None` if it is over.
@@ -94,25 +116,88 @@ impl<P: Ports> SessionState<P> {
         match self.phase {
             Phase::Gone(_) | Phase::Left => None,
             Phase::Live | Phase::Shut(_) | Phase::Closing(_) => {
-                let at_rest = self.keepers().next().is_none();
-                Some(if at_rest { self.used_at } else { now })
+                let at_rest = self.keepers(now).next().is_none();
+                Some(if at_rest { self.last_use(now).moment } else { now })
             }
         }
     }
 
-    /// Leaves memory, unless something keeps it or it was used after `unused_since`.
+    /// Leaves memory, unless something keeps it or it was used after `unused_since`; after the store knows of
+    /// its last use.
     pub(super) fn unload(
         &mut self,
         unused_since: Moment,
         reason: LeaveReason,
         step: &mut Step<'_, P>,
     ) {
-        let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
-        if live && self.keepers().next().is_none() && self.used_at <= unused_since {
-            self.left_as = self.standing();
-            self.phase = Phase::Left;
-            step.effects.push(Effect::Leave { reason });
+        self.expire_leases(step);
+        let leaves = self.may_leave(unused_since, step.now);
+        if leaves && !self.unsaved {
+            self.leave(reason, step);
+        } else if leaves {
+            self.save(Some((unused_since, reason)));
+        } else if reason == LeaveReason::Idle {
+            // So that a crash takes back little.
+            self.save(None);
         }
+    }
+
+    /// Whether nothing keeps it, and it was not used after `unused_since`.
+    fn may_leave(&self, unused_since: Moment, now: Now) -> bool {
+        let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
+        live && self.keepers(now.moment).next().is_none() && self.used_at <= unused_since
+    }
+
+    /// Leaves memory.
+    fn leave(&mut self, reason: LeaveReason, step: &mut Step<'_, P>) {
+        self.left_as = self.standing();
+        self.phase = Phase::Left;
+        step.effects.push(Effect::Leave { reason });
+    }
+
+    /// Whether what is to be seen is the same at any time, but for how long it has been so.
+    pub(crate) fn is_timeless(&self) -> bool {
+        self.turns.is_empty() && self.leases.is_none()
+    }
+
+    /// Lets the store know of its last use, if it does not.
+    pub(super) fn save_now(&mut self, step: &mut Step<'_, P>) {
+        self.expire_leases(step);
+        self.save(None);
+    }
+
+    /// Lets the store know of its last use, if it does not; then it leaves memory, if that is said and still
+    /// right.
+    pub(super) fn save(&mut self, then_leave: Option<(Moment, LeaveReason)>) {
+        let live = matches!(self.phase, Phase::Live | Phase::Shut(_));
+        if live && std::mem::take(&mut self.unsaved) {
+            let touched_at = Some(self.last_active_at);
+            let patch = RecordPatch { touched_at, ..RecordPatch::default() };
+            let write = Some(Write::Patch { patch });
+            self.outbox.push_back(Pending::Use { write, then_leave });
+        }
+    }
+
+    /// The store knows of its last use.
+    pub(super) fn saved(
+        &mut self,
+        then_leave: Option<(Moment, LeaveReason)>,
+        step: &mut Step<'_, P>,
+    ) {
+        let leaves = then_leave.filter(|(unused_since, _)| self.may_leave(*unused_since, step.now));
+        if let Some((_, reason)) = leaves.filter(|_| !self.unsaved) {
+            self.leave(reason, step);
+        }
+    }
+
+    /// The store does not know of its last use, and was told.
+    pub(super) fn not_saved(&mut self) {
+        self.unsaved = true;
+    }
+
+    /// Whether it may leave memory with the store's next answer.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.outbox.iter().next(), Some(Pending::Use { then_leave: Some(_), .. }))
     }
 
     /// Somebody is about to use it; answers whether it can be used.

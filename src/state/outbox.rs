@@ -8,8 +8,8 @@ use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState,
     Settlement, Step,
 };
-use crate::clock::Timestamp;
-use crate::id::Generation;
+use crate::clock::{Moment, Timestamp};
+use crate::id::{Generation, SessionId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, Request, StoreError, Write};
@@ -56,6 +56,14 @@ pub(crate) enum Pending<P: Ports> {
         last_seq: u64,
         /// Whether it counts as use.
         used: bool,
+        /// The further id that it gives the session, if it does.
+        rotated: Option<Box<SessionId>>,
+    },
+    /// Says when it was used last.
+    Use {
+        write: Option<Write>,
+        /// Whether it leaves memory then: if it was not used after that, and why.
+        then_leave: Option<(Moment, LeaveReason)>,
     },
     /// Deletes it. Who waits stands in [`Phase::Closing`].
     Delete { write: Option<Write> },
@@ -70,6 +78,7 @@ impl<P: Ports> Pending<P> {
             | Self::Partial { write, .. }
             | Self::Steer { write, .. }
             | Self::Change { write, .. }
+            | Self::Use { write, .. }
             | Self::Delete { write } => write.take(),
         }
     }
@@ -218,9 +227,11 @@ impl<P: Ports> SessionState<P> {
         let Some(pending) = self.outbox.pop_front() else { return };
         if !matches!(
             *pending,
-            Pending::Settle { stream: None, .. } | Pending::Change { used: false, .. }
+            Pending::Settle { stream: None, .. }
+                | Pending::Change { used: false, .. }
+                | Pending::Use { .. }
         ) {
-            self.used_at = step.now.moment; // Repairs are nobody's work.
+            self.used_at = step.now.moment; // Those are nobody's work.
         }
         match (*pending, result) {
             (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
@@ -248,7 +259,14 @@ impl<P: Ports> SessionState<P> {
             (Pending::Partial { generation, stream, .. }, result) => {
                 self.kept(generation, &stream, &result);
             }
-            (Pending::Change { port, version, last_seq, .. }, Ok(())) => {
+            (Pending::Use { then_leave, .. }, Ok(())) => self.saved(then_leave, step),
+            // The next look tries again; nothing hangs on it.
+            (Pending::Use { .. }, Err(error)) if !matches!(error, StoreError::Fenced { .. }) => {
+                self.not_saved();
+            }
+            (Pending::Change { port, version, last_seq, rotated, .. }, Ok(())) => {
+                // First the name, then the answer: whoever is told finds the session by it.
+                step.effects.extend(rotated.map(|to| Effect::Rotated { to }));
                 step.effects
                     .push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
             }
@@ -324,6 +342,7 @@ impl<P: Ports> SessionState<P> {
         while let Some(pending) = lost.pop_front() {
             self.fail_pending(*pending, error, step);
         }
+        self.stop_asking();
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Store(error.clone());
             step.effects.push(Effect::Refused { port: queued.port, refusal });
@@ -354,7 +373,7 @@ impl<P: Ports> SessionState<P> {
                 let answer = Err(ChangeRefusal::Store(error.clone()));
                 step.effects.push(Effect::Changed { port, answer });
             }
-            Pending::Partial { .. } => {}
+            Pending::Partial { .. } | Pending::Use { .. } => {}
             Pending::Delete { .. } => self.delete_failed(error, step),
         }
     }

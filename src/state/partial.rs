@@ -9,7 +9,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::outbox::Pending;
-use super::{OpenTurn, Ports, SessionState};
+use super::{OpenTurn, Ports, SessionState, Size};
 use crate::clock::Moment;
 use crate::id::Generation;
 use crate::policy::PartialPolicy;
@@ -93,6 +93,7 @@ impl<P: Ports> SessionState<P> {
         if text.is_empty() {
             return PartialFate::Drop;
         }
+        self.grow(Size::one(text.len()));
         self.tip = self.take_seqs(1);
         self.version += 1;
         PartialFate::Entry { payload: text }

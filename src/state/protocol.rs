@@ -6,20 +6,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::capacity::{Gate, Pass, Permit};
 use super::close::Deletion;
 use super::idle::{KeptBy, LeaveReason};
+use super::lease::{LeaseAnswer, LeaseEnd, LeaseInfo, LeaseOp, Leases};
 use super::partial::Spoken;
+use super::size::Size;
 use super::stalls::{Stall, StallRule};
 use super::standing::Verb;
 use crate::clock::{Moment, Timestamp};
 use crate::expiry::{Expiry, ExpiryRules};
-use crate::id::{Generation, StreamId};
+use crate::id::{Generation, SessionId, StreamId};
+use crate::limit::{Place, Shortage, TooLong};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::standing::Standing;
-use crate::store::{DataChange, InputFate, Request, StoreError};
+use crate::store::{CommitExtra, DataChange, InputFate, Request, ResumeChange, StoreError};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
@@ -34,6 +38,8 @@ pub(crate) trait Ports {
     type Delete: fmt::Debug;
     /// The turn's stream.
     type Stream: Spoken + Pulsing;
+    /// Where turns get their permits.
+    type Gate: Gate;
 }
 
 /// Tells one waiting begin from another; drawn by the shell, never twice for one session.
@@ -51,7 +57,7 @@ pub(crate) struct BeginRequest {
     pub(crate) policy: BusyPolicy,
     /// The version the caller saw last, if it minds.
     pub(crate) expect_version: Option<u64>,
-    /// Whether the supervisor admits nothing any more.
+    /// Whether the supervisor admits nothing any more. Set by the slot, under its lock.
     pub(crate) draining: bool,
     /// When the work of a turn that it interrupts is aborted.
     pub(crate) abort_after: Duration,
@@ -86,6 +92,8 @@ pub(crate) struct Redo {
     pub(crate) version: u64,
     /// Whether the store called a turn open then.
     pub(crate) open: bool,
+    /// How much that is.
+    pub(crate) taken: Size,
 }
 
 /// A name for a begin that the store does not know.
@@ -100,12 +108,17 @@ pub(crate) struct Asked {
 /// What a session is told.
 #[derive(Debug)]
 pub(crate) enum Input<P: Ports> {
-    /// From `begin` and `run`. Counts as use when it is admitted.
-    Begin { request: BeginRequest, port: P::Begin, stream: P::Stream },
+    /// From `begin` and `run`. Counts as use when it is admitted. Who has waited for a permit before its
+    /// session was created brings it along.
+    Begin { request: BeginRequest, port: P::Begin, stream: P::Stream, pass: Pass<Permit<P>> },
+    /// From the line for permits: one for who has this place.
+    Granted { place: Place, permit: Permit<P> },
+    /// From the line for permits: the wait is over.
+    NotGranted { place: Place, shortage: Shortage },
     /// From a waiting begin whose wait is over, or that was dropped.
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
-    Commit { generation: Generation, entries: Vec<Bytes>, data: Vec<DataChange>, port: P::Settle },
+    Commit { generation: Generation, reply: Replied, port: P::Settle },
     /// From a turn that asks for what was said to it while it works. Does not count as use.
     Take { generation: Generation },
     /// From the turn that has said enough for a piece to be stored. Does not count as use.
@@ -118,7 +131,8 @@ pub(crate) enum Input<P: Ports> {
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
     Cancel { target: Target, reason: CancelReason, grace: Grace },
-    /// From `append`, `insert`, `remove`, `set_label`. Counts as use.
+    /// From `append`, `insert`, `remove`, `rollback`, `rotate`, which count as use. From `set_label` and from what is done
+    /// with resume handles, which do not.
     Change { change: Change, port: P::Change },
     /// From `delete`.
     Delete { reason: GoneReason, keep_for: Duration, port: P::Delete },
@@ -131,8 +145,25 @@ pub(crate) enum Input<P: Ports> {
     Look { rule: StallRule },
     /// From the supervisor: leave memory, unless there is something to do or it was used after that.
     Unload { unused_since: Moment, reason: LeaveReason },
+    /// From the shutdown: the store is to know when it was used last.
+    Save,
+    /// From `lease` and what belongs to it. Counts as use when one is taken or given back.
+    Lease { op: LeaseOp },
+    /// From the shell: the leases of a state that was left, for the one that came after it.
+    Inherit { leases: Box<Leases> },
     /// From the shell: what became of the write at the front.
     Stored { result: Result<(), StoreError> },
+}
+
+/// What a turn ends with, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Replied {
+    /// The entries.
+    pub(crate) entries: Vec<Bytes>,
+    /// The data that change with it.
+    pub(crate) data: Vec<DataChange>,
+    /// What only some have.
+    pub(crate) extra: Option<Box<CommitExtra>>,
 }
 
 /// Which turns a cancel is for.
@@ -153,8 +184,12 @@ pub(crate) enum Change {
     Data(Vec<DataChange>),
     /// Takes entries back.
     TakeBack(Redo),
+    /// Changes what is kept of the handles of an outside service. No use, and no new version.
+    Resume(Box<ResumeChange>),
     /// Changes the line for people.
     Label(Option<String>),
+    /// Gives it a further id, which nobody else can take meanwhile.
+    Rotate(Box<SessionId>),
     /// Changes whether it takes turns.
     Stand(Verb),
     /// Changes what is said for it alone.
@@ -179,14 +214,16 @@ pub(crate) enum Effect<P: Ports> {
     Refused { port: P::Begin, refusal: BeginRefusal },
     /// How a turn ended, for who ended it.
     Settled { port: P::Settle, answer: Result<Settlement, StoreError> },
+    /// The session has a further id: it is told by that from now on.
+    Rotated { to: Box<SessionId> },
     /// What became of a change.
     Changed { port: P::Change, answer: Result<Changed, ChangeRefusal> },
     /// What became of a delete.
     Deleted { port: P::Delete, answer: Result<Deletion, DeleteRefusal> },
     /// What a cancel found.
     Cancelled { streams: SmallVec<[StreamId; 1]>, already: bool },
-    /// A begin has to wait behind this turn.
-    Waiting { holder: Holder },
+    /// A begin has to wait: behind this turn, or for a permit.
+    Waiting { holder: Option<Holder> },
     /// A turn may ask for what waits first.
     Steerable { stream: P::Stream },
     /// What was said to a running turn is stored: it is the turn's, and its port is told.
@@ -211,8 +248,14 @@ pub(crate) enum Effect<P: Ports> {
     Stalled { stream: P::Stream, stall: Stall },
     /// It stands otherwise from now on.
     Stands { before: Standing, standing: Standing },
-    /// The session is gone: its slot becomes the tombstone.
-    Bury { tombstone: Tombstone },
+    /// The session is gone: its slot becomes the tombstone. Whether it was one of those that count.
+    Bury { tombstone: Tombstone, counted: bool },
+    /// What became of a lease.
+    Leased { answer: LeaseAnswer },
+    /// A lease was taken, and will get one `LeaseEnded`.
+    LeaseTaken { lease: Box<LeaseInfo> },
+    /// A lease is over. Told once.
+    LeaseEnded { lease: Box<LeaseInfo>, end: LeaseEnd },
     /// This state is over: its slot is taken off.
     Leave { reason: LeaveReason },
 }
@@ -239,6 +282,10 @@ pub(crate) enum BeginRefusal {
     Busy { holder: Holder, queued: usize },
     /// The queue is full.
     QueueFull { holder: Holder, queued: usize },
+    /// The conversation would be longer than it may be.
+    TooLong(TooLong),
+    /// There is no permit for it, and it may not wait, or has waited.
+    Short(Shortage),
     /// The session is not as it was when it was found out what to do over.
     Moved,
     /// As many turns stand beside each other as may.
@@ -296,6 +343,8 @@ pub(crate) enum ChangeRefusal {
     Due,
     /// A turn runs or waits.
     Busy { holder: Holder },
+    /// The conversation would be longer than it may be.
+    TooLong(TooLong),
     /// The session is not as it was when it was found out what to take back.
     Moved,
     /// The store failed.

@@ -19,6 +19,7 @@ impl<P: Ports> SessionState<P> {
     /// Takes entries back.
     pub(super) fn take_back(&mut self, redo: Redo) -> TakeBack {
         self.version += 1;
+        self.shrink(redo.taken);
         self.tip = self.tip.min(redo.from - 1);
         self.free_branches(redo.from);
         TakeBack { from: redo.from, version: self.version }

@@ -86,9 +86,8 @@ impl<P: Ports> SessionState<P> {
             }
         };
         let same = original == Some(wanted);
-        if let Some(holder) = self.turns.last().map(|turn| self.holder(turn, step.now)) {
-            step.effects.push(Effect::Waiting { holder });
-        }
+        let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
+        step.effects.push(Effect::Waiting { holder });
         self.echoes.push(Echo { ticket: request.ticket, of, same, port });
         None
     }

@@ -46,7 +46,10 @@ impl<P: Ports> SessionState<P> {
         let expires = matches!(change, Change::Stand(Verb::Expire));
         match &self.phase {
             // Whatever is wanted, it is over first, as it is where it has to be loaded for that.
-            Phase::Live if !expires => self.due(now).map(|_| ChangeRefusal::Due),
+            Phase::Live if !expires => {
+                let due = self.due(now).map(|_| ChangeRefusal::Due);
+                due.or_else(|| self.refuse_more(change).map(ChangeRefusal::TooLong))
+            }
             Phase::Shut(standing) if content => Some(ChangeRefusal::Shut(*standing)),
             Phase::Live | Phase::Shut(_) => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),
@@ -87,7 +90,14 @@ impl<P: Ports> SessionState<P> {
             Write::Standing { standing, unused_since: None, used_at }
         };
         let write = Some(write);
-        self.outbox.push_back(Pending::Change { write, port, version, last_seq, used });
+        self.outbox.push_back(Pending::Change {
+            write,
+            port,
+            version,
+            last_seq,
+            used,
+            rotated: None,
+        });
     }
 
     /// Whether the store may not know yet how it stands.
@@ -128,6 +138,9 @@ impl<P: Ports> SessionState<P> {
 
     /// Ends what runs and tells what waits, if the session does not stand for it.
     fn shut_out(&mut self, standing: Standing, step: &mut Step<'_, P>) {
+        if !standing.is_routable() {
+            self.drop_leases(step);
+        }
         let reason = match standing {
             Standing::Active => return,
             Standing::Suspended { .. } => CancelReason::Suspended,
@@ -135,6 +148,7 @@ impl<P: Ports> SessionState<P> {
             Standing::Ended { .. } => CancelReason::Ended,
         };
         // First those who wait, so that nobody gets the slot of a turn that is ended here.
+        self.stop_asking();
         for queued in std::mem::take(&mut self.queue) {
             let refusal = BeginRefusal::Shut(standing);
             self.refuse_echoes(queued.request.ticket, &refusal, step);

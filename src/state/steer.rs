@@ -9,7 +9,7 @@
 //! there is nothing to take; if the take does, the input is the turn's, whatever becomes of that.
 
 use super::outbox::Pending;
-use super::{Effect, Ports, SessionState, Step};
+use super::{Effect, Ports, SessionState, Size, Step};
 use crate::id::Generation;
 use crate::policy::BusyPolicy;
 use crate::store::Write;
@@ -50,6 +50,7 @@ impl<P: Ports> SessionState<P> {
         let Some(place) = self.turns.iter().position(runs) else { return };
         let Some(first) = self.queue.pop_front() else { return };
         let Some(input) = first.request.input else { return };
+        self.grow(Size::one(input.len()));
         let (seq, at) = (self.take_seqs(1), step.now.wall);
         self.touch(step.now);
         let Some(turn) = self.turns.get_mut(place) else { return };

@@ -2,15 +2,19 @@
 //!
 //! - [`table`]: every input in every phase, a row each;
 //! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
-//!   `branches`, `stale`, `expiring`: the promises, a sentence each;
+//!   `branches`, `stale`, `idle`, `leases`, `expiring`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
 mod audit;
+mod begins;
 mod branches;
+mod capacity;
 mod closing;
 mod expiring;
+mod gate;
 mod idle;
+mod leases;
 mod partials;
 mod property;
 mod redo;
@@ -29,20 +33,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::begins::{Name, named, redoing};
 use super::{
-    Asked, BeginRequest, Change, Effects, Input, Phase, Ports, Redo, SessionState, Settings,
-    Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
+    Asked, BeginRequest, Change, Effects, Input, Length, Pass, Phase, Ports, Redo, Replied,
+    SessionState, Settings, Size, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
 };
 use crate::clock::{Moment, Now, Timestamp};
 use crate::config::PartialConfig;
 use crate::expiry::{Ages, Expiry, ExpiryRules};
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
+use crate::limit::Place;
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::store::{
-    FenceReason, InputFate, PartialPiece, Record, Request, StoreError, TurnMarker, Write,
+    FenceReason, InputFate, PartialPiece, Record, Request, ResumeAction, ResumeChange, StoreError,
+    TurnMarker, Write,
 };
 use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
@@ -57,6 +64,7 @@ impl Ports for Test {
     type Change = u32;
     type Delete = u32;
     type Stream = u32;
+    type Gate = gate::TestGate;
 }
 
 thread_local! {
@@ -98,7 +106,7 @@ impl Spoken for u32 {
 fn settings(instance: u128, partials: PartialPolicy) -> Settings {
     let (at, instance) = (at(START), InstanceId::from_random(instance));
     let (expiry, ages) = (Arc::default(), Ages::default());
-    Settings { at, instance, partials, max_branches: 3, expiry, ages }
+    Settings { at, instance, partials, max_branches: 3, expiry, ages, length: Length::default() }
 }
 
 thread_local! {
@@ -160,6 +168,7 @@ fn record(markers: &[u64]) -> Record {
     };
     Record {
         id: SessionId::from_random(1),
+        former_ids: Vec::new(),
         incarnation: LIFE,
         key: None,
         label: None,
@@ -213,7 +222,8 @@ impl Rig {
     fn load_with(record: &Record, said: Vec<Bytes>, partials: PartialPolicy) -> Self {
         PULSES.take();
         SAID.take();
-        let state = SessionState::load(record, said, settings(2, partials));
+        gate::permits(None);
+        let state = SessionState::load(record, said, settings(2, partials), gate::TestGate);
         Self { state, second: START }
     }
 
@@ -223,7 +233,7 @@ impl Rig {
         let rules = ExpiryRules { idle: Some(idle), ..ExpiryRules::default() };
         let expiry = Expiry::default().overlaid(&rules).unwrap();
         let settings = Settings { expiry: Arc::new(expiry), ..settings(2, PartialPolicy::Beside) };
-        rig.state = SessionState::load(&record(&[]), Vec::new(), settings);
+        rig.state = SessionState::load(&record(&[]), Vec::new(), settings, gate::TestGate);
         rig
     }
 
@@ -332,7 +342,7 @@ impl Rig {
     /// Takes back all from the number `from` on, as is right now.
     fn redo(&self, from: u64) -> Redo {
         let (next_seq, version) = (self.state.next_seq, self.state.version);
-        Redo { from, next_seq, version, open: false }
+        Redo { from, next_seq, version, open: false, taken: Size::default() }
     }
 
     fn append(&mut self, port: u32) -> String {
@@ -381,34 +391,18 @@ fn begin_with(number: u32, policy: BusyPolicy, edit: fn(&mut BeginRequest)) -> I
         special: None,
     };
     edit(&mut request);
-    Input::Begin { request, port: number, stream: number }
-}
-
-/// The name of a begin, and the digest of what it asks for.
-type Name = (&'static str, u128);
-
-/// Begins a turn with a name, of which the store knew nothing after it had stored `seen` others.
-fn named(number: u32, policy: BusyPolicy, (name, digest): Name, seen: u64) -> Input<Test> {
-    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
-        unreachable!("it is a begin")
-    };
-    let asked = Asked { request: Request { key: name.to_owned(), digest }, seen };
-    request.special = Some(Box::new(Special { redo: None, request: Some(asked) }));
-    Input::Begin { request, port, stream }
-}
-
-/// Begins a turn that does an earlier one over.
-fn redoing(number: u32, policy: BusyPolicy, redo: Redo) -> Input<Test> {
-    let Input::Begin { mut request, port, stream } = begin(number, policy) else {
-        unreachable!("it is a begin")
-    };
-    request.special = Some(Box::new(Special { redo: Some(redo), request: None }));
-    Input::Begin { request, port, stream }
+    Input::Begin { request, port: number, stream: number, pass: Pass::Ask { waited: false } }
 }
 
 fn commit(generation: u64, port: u32) -> Input<Test> {
     let entries = vec![Bytes::from(format!("reply {generation}"))];
-    Input::Commit { generation: Generation::new(generation), entries, data: Vec::new(), port }
+    let reply = Replied { entries, ..Replied::default() };
+    Input::Commit { generation: Generation::new(generation), reply, port }
+}
+
+/// Counts an attempt on a handle of an outside service.
+fn attempt() -> ResumeChange {
+    ResumeChange { provider: "cli".to_owned(), action: ResumeAction::Attempt { digest: 7 } }
 }
 
 fn cancel(target: Target, seconds: u64) -> Input<Test> {

@@ -3,25 +3,25 @@
 //! What may race with each transition is decided by the lock: whichever input comes first wins, and
 //! the later one finds a turn that is open, fenced or over, and is answered so.
 
-use bytes::Bytes;
-
 use super::outbox::Pending;
-use super::{Effect, OpenTurn, Ports, SessionState, Settlement, Step, Stopping};
+use super::{
+    Effect, Gate, OpenTurn, Ports, Replied, SessionState, Settlement, Size, Step, Stopping,
+};
 use crate::clock::Now;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
-use crate::store::{DataChange, InputFate, Write};
+use crate::store::{InputFate, Write};
 
 impl<P: Ports> SessionState<P> {
     /// Ends a turn with its reply, if it still may.
     pub(super) fn commit(
         &mut self,
         generation: Generation,
-        (entries, data): (Vec<Bytes>, Vec<DataChange>),
+        Replied { entries, data, extra }: Replied,
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
             step.effects.push(Effect::Settled { port, answer });
             return;
@@ -34,6 +34,7 @@ impl<P: Ports> SessionState<P> {
             let then = Some((port, Settlement::Superseded { by: self.stream_id(by) }));
             self.settle(turn, (TurnOutcome::Superseded, InputFate::Aside), then, step.now);
         } else {
+            self.grow(Size::of(entries.iter().map(bytes::Bytes::len)));
             let first_seq = self.take_seqs(entries.len());
             self.version += 1;
             self.last_commit = Some(generation);
@@ -42,7 +43,7 @@ impl<P: Ports> SessionState<P> {
             self.touch(step.now);
             let answer = Settlement::Committed { seq: self.next_seq - 1, version: self.version };
             let (version, at) = (self.version, step.now.wall);
-            let write = Write::Commit { generation, first_seq, entries, data, version, at };
+            let write = Write::Commit { generation, first_seq, entries, data, extra, version, at };
             self.outbox.push_back(Pending::Settle {
                 write: Some(write),
                 generation,
@@ -67,7 +68,7 @@ impl<P: Ports> SessionState<P> {
         port: P::Settle,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             let answer = Ok(Settlement::Stale { reason: self.take_fenced(generation) });
             step.effects.push(Effect::Settled { port, answer });
             return;
@@ -89,7 +90,7 @@ impl<P: Ports> SessionState<P> {
         panicked: bool,
         step: &mut Step<'_, P>,
     ) {
-        let Some(turn) = self.take_turn(generation) else {
+        let Some(turn) = self.take_turn(generation, step) else {
             self.take_fenced(generation);
             return;
         };
@@ -102,10 +103,18 @@ impl<P: Ports> SessionState<P> {
         self.admit_next(step);
     }
 
-    /// Takes a turn off the open ones.
-    pub(super) fn take_turn(&mut self, generation: Generation) -> Option<OpenTurn<P>> {
+    /// Takes a turn off the open ones. Its permit goes back at once, before the next one asks for one.
+    pub(super) fn take_turn(
+        &mut self,
+        generation: Generation,
+        step: &Step<'_, P>,
+    ) -> Option<OpenTurn<P>> {
         let place = self.turns.iter().position(|turn| turn.generation == generation)?;
-        Some(self.turns.remove(place))
+        let mut turn = self.turns.remove(place);
+        if let Some(permit) = turn.permit.take() {
+            self.gate.free(permit, step.now.moment);
+        }
+        Some(turn)
     }
 
     /// Records the end of a turn that left no reply.
@@ -122,6 +131,9 @@ impl<P: Ports> SessionState<P> {
         let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
         if stays && !turn.beside {
             self.tip = self.tip.max(turn.last_seq);
+        }
+        if input == InputFate::Drop {
+            self.shrink(Size::of(turn.input_bytes));
         }
         let partial = self.partial_fate(&turn, input);
         let (next_seq, version, at) = (self.next_seq, self.version, now.wall);

@@ -50,7 +50,8 @@ pub enum StoreError {
     Owned {
         /// The file.
         path: String,
-        /// Who holds it: process id and instance, as that process wrote them.
+        /// Who holds it, as it has written itself down: the process, its
+        /// [instance](crate::Supervisor::instance) once its supervisor starts, and since when.
         holder: String,
     },
     /// The file is not one that this version can use. It was not touched.
@@ -91,6 +92,12 @@ pub enum FenceReason {
     /// The session was used since it was looked at.
     #[error("the session was used since")]
     UsedSince,
+    /// The id belongs to a life, or is a tombstone.
+    #[error("the id is taken")]
+    IdTaken,
+    /// The run is not the newest one, or was never noted.
+    #[error("the run of the process is over")]
+    RunOver,
 }
 
 impl StoreError {

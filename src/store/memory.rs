@@ -2,31 +2,37 @@
 //! the conformance suite is written against.
 
 mod aging;
+mod cell;
+mod create;
 mod extras;
 mod index;
 mod lanes;
 mod life;
+mod names;
+mod runs;
 mod transcript;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use self::aging::Aging;
+use self::cell::Cell;
 use self::index::Index;
 use self::life::Life;
+use self::runs::Runs;
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
-    BranchRecord, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
-    StoredEntry, StoredPartial, TurnRecord,
+    BranchRecord, Forget, Found, RecordFilter, RecordPage, RequestRecord, Revision, StoredEntry,
+    StoredPartial, TurnRecord,
 };
-use super::write::{Created, NewRecord, Write};
+use super::resume::ResumeRecord;
+use super::run::{CleanStop, RunsFound};
+use super::write::{Binding, Bound, Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
-use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -45,7 +51,7 @@ pub struct MemoryStore {
 /// then a life, then what ages.
 #[derive(Debug)]
 struct Shared {
-    /// Every id that is live or a tombstone.
+    /// Every id that is live or a tombstone. A life stands under each of its ids.
     lives: ShardedMap<SessionId, Entry>,
     /// What is looked up by something else than the id; held by whoever creates, deletes or lists.
     index: Mutex<Index>,
@@ -56,6 +62,12 @@ struct Shared {
     revisions: Aging,
     /// Which lives have requests, which are kept for a time.
     requests: Aging,
+    /// The runs that were noted.
+    runs: Runs,
+    /// Which lives have handles of outside services, by their last use.
+    resume_handles: Aging<String>,
+    /// Which lives have refusals of such handles, by the newest.
+    refused_handles: Aging<String>,
     /// The bound of `Index::tombstones`.
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
@@ -75,41 +87,6 @@ enum Entry {
     Gone(Tombstone),
 }
 
-/// One life behind its lock; also the way to it that needs no look-up.
-#[derive(Debug)]
-struct Cell {
-    /// The life.
-    life: Mutex<Life>,
-    /// Whether the store is closed.
-    closed: Arc<AtomicBool>,
-    /// The store, for a delete, which concerns more than the life.
-    shared: Weak<Shared>,
-}
-
-impl LifeWriter for Cell {
-    fn write(&self, write: Write) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(StoreError::Closed);
-        }
-        if lanes::refiles(&write) || matches!(write, Write::Delete { .. }) {
-            let (id, incarnation) = {
-                let life = self.life.lock();
-                (life.record.id.clone(), life.record.incarnation)
-            };
-            let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-            return shared.write(&id, incarnation, write);
-        }
-        let mut life = self.life.lock();
-        if life.over {
-            Err(StoreError::fenced(FenceReason::NoSuchLife))
-        } else if aging::ages(&write) {
-            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)
-        } else {
-            life.apply(write)
-        }
-    }
-}
-
 impl MemoryStore {
     /// An empty store that keeps a million tombstones at most.
     pub fn new() -> Self {
@@ -127,6 +104,9 @@ impl MemoryStore {
                 newest: AtomicU64::new(start),
                 revisions: Aging::default(),
                 requests: Aging::default(),
+                runs: Runs::default(),
+                resume_handles: Aging::default(),
+                refused_handles: Aging::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
                 closed: Arc::default(),
@@ -186,10 +166,7 @@ impl Store for MemoryStore {
     }
 
     fn attach(&self, id: &SessionId, incarnation: Incarnation) -> Option<Arc<dyn LifeWriter>> {
-        let cell = self.shared.lives.with(id, |entry| match entry {
-            Some(Entry::Live(cell)) => Some(cell.clone()),
-            Some(Entry::Gone(_)) | None => None,
-        })?;
+        let cell = self.shared.cell(id)?;
         let meant = cell.life.lock().record.incarnation == incarnation;
         if meant { Some(cell) } else { None }
     }
@@ -206,6 +183,22 @@ impl Store for MemoryStore {
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         self.answer(|shared| Ok(shared.index.lock().bindings.get(key).map(|(id, _)| id.clone())))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.answer(|shared| Ok(shared.bind(binding, to)))
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        self.answer(|shared| shared.keys_of(id, incarnation))
     }
 
     fn entries(
@@ -243,6 +236,13 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.answer(|shared| Ok(shared.list(&filter, after, limit)))
+    }
+
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.answer(|shared| {
+            let index = shared.index.lock();
+            Ok((index.order.len() - index.closed) as u64)
+        })
     }
 
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
@@ -287,14 +287,41 @@ impl Store for MemoryStore {
         self.read(id, incarnation, |life| life.extras.revisions())
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.read(id, incarnation, |life| life.extras.resume(provider).cloned().unwrap_or_default())
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.answer(|shared| {
             Ok(match what {
                 Forget::Tombstones(now) => shared.forget_tombstones(now, limit),
                 Forget::Revisions(at) => shared.forget_revisions(at, limit),
                 Forget::Requests(at) => shared.forget_requests(at, limit),
+                Forget::ResumeHandles(at) => shared.forget_resume_handles(at, limit),
+                Forget::RefusedHandles(at) => shared.forget_refused_handles(at, limit),
             })
         })
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.answer(|shared| Ok(shared.open_run(instance, at)))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.answer(|shared| shared.runs.close(instance, stop))
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
@@ -308,53 +335,6 @@ impl Store for MemoryStore {
 }
 
 impl Shared {
-    /// [`Store::create`], under the index so that id and key change together.
-    fn create(&self, new: NewRecord) -> Created {
-        let mut index = self.index.lock();
-        if let Some(refusal) = self.refuse_create(&index, &new) {
-            return refusal;
-        }
-        let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
-        let keys: SmallVec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
-        if let Some(binding) = new.binding {
-            index.bindings.insert(binding.key, (new.id.clone(), incarnation));
-        }
-        index.order.insert(incarnation, new.id.clone());
-        let count = new.entries.len() as u64;
-        let record = Record {
-            id: new.id.clone(),
-            incarnation,
-            key: keys.first().cloned(),
-            label: new.label,
-            created_at: new.at,
-            last_active_at: new.at,
-            generation: Generation::default(),
-            version: 0,
-            next_seq: 1,
-            entries: 0,
-            open: Vec::new(),
-            class: new.class,
-            standing: Standing::Active,
-            expiry: new.expiry,
-            pinned: false,
-            crashes: 0,
-            previous: new.previous,
-        };
-        let filed = index.lanes.enter(&record);
-        let data = new.data.into_iter().collect();
-        let mut life = Life::new(record, data, keys, filed);
-        life.push(new.entries, None, false, new.at);
-        debug_assert_eq!(life.record.entries, count);
-        let record = life.record();
-        let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
-        let before =
-            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { life, closed, shared })));
-        if let Some(Entry::Gone(tombstone)) = before {
-            index.tombstones.remove(&(tombstone.until, new.id));
-        }
-        Created::Created(record)
-    }
-
     /// [`Store::write`].
     fn write(
         &self,
@@ -364,6 +344,8 @@ impl Shared {
     ) -> Result<(), StoreError> {
         if let Write::Delete { tombstone } = write {
             self.delete(id, incarnation, tombstone)
+        } else if let Write::Rotate { to, at } = write {
+            self.rotate(id, incarnation, to, at)
         } else if lanes::refiles(&write) {
             self.refile(id, incarnation, write)
         } else {
@@ -371,20 +353,11 @@ impl Shared {
         }
     }
 
-    /// Why `new` cannot be created, if it cannot.
-    fn refuse_create(&self, index: &Index, new: &NewRecord) -> Option<Created> {
-        let by_id = self.lives.with(&new.id, |entry| match entry {
-            Some(Entry::Live(_)) => Some(Created::IdTaken),
-            Some(Entry::Gone(tombstone)) if !new.allow_reuse && tombstone.until > new.at => {
-                Some(Created::IdGone(*tombstone))
-            }
+    /// The way to the life that has `id`.
+    fn cell(&self, id: &SessionId) -> Option<Arc<Cell>> {
+        self.lives.with(id, |entry| match entry {
+            Some(Entry::Live(cell)) => Some(cell.clone()),
             Some(Entry::Gone(_)) | None => None,
-        });
-        by_id.or_else(|| {
-            let binding = new.binding.as_ref()?;
-            let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
-            (bound_to != binding.expected.as_ref())
-                .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
         })
     }
 

@@ -30,8 +30,10 @@ use crate::tombstone::Tombstone;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Which conversation.
+    /// Which conversation. Of the ids that it was given, the newest.
     pub id: SessionId,
+    /// The ids that it was told by before, oldest first; each leads to it still. Most have none.
+    pub former_ids: Vec<SessionId>,
     /// Which life of it.
     pub incarnation: Incarnation,
     /// The key under which it was created; it may be bound to another session by now.
@@ -70,6 +72,11 @@ pub struct Record {
 pub(crate) const DEFAULT_CLASS: &str = "default";
 
 impl Record {
+    /// The id under which it was created. Unlike [`id`](Self::id) it never changes.
+    pub fn first_id(&self) -> &SessionId {
+        self.former_ids.first().unwrap_or(&self.id)
+    }
+
     /// What kind of conversation it is: its class, or the platform of the key that it was created under, or
     /// `default`.
     pub fn class_name(&self) -> &str {
@@ -157,6 +164,11 @@ pub enum Forget {
     Revisions(Timestamp),
     /// Requests whose turns were begun at or before this time.
     Requests(Timestamp),
+    /// Handles of outside services that were used last at or before this time.
+    ResumeHandles(Timestamp),
+    /// All refusals of the handles of one service, if the last was made at or before this time; they are
+    /// one together.
+    RefusedHandles(Timestamp),
 }
 
 impl Forget {
@@ -166,6 +178,8 @@ impl Forget {
             Self::Tombstones(_) => "forget_tombstones",
             Self::Revisions(_) => "forget_revisions",
             Self::Requests(_) => "forget_requests",
+            Self::ResumeHandles(_) => "forget_resume_handles",
+            Self::RefusedHandles(_) => "forget_refused_handles",
         }
     }
 }
@@ -207,6 +221,7 @@ pub enum EntryMark {
 
 /// What there is under an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Found {
     /// A session.
     Live(Record),

@@ -10,7 +10,8 @@
 //!   runtime that the store was opened on, one for writes and a few for reads ([`reader`]).
 //!
 //! Statements are beside their rows: [`life`], [`entry`], [`datum`], [`turn`], [`binding`],
-//! [`tombstone`], [`partial`], [`revision`], [`request`], [`branch`], [`standing`]; [`change`] and [`query`] put them together.
+//! [`later_id`], [`tombstone`], [`partial`], [`revision`], [`request`], [`resume`], [`branch`], [`standing`], [`run`];
+//! [`change`] and [`query`] put them together.
 
 mod binding;
 mod branch;
@@ -19,8 +20,11 @@ mod check;
 mod datum;
 mod entry;
 mod failure;
+mod flusher;
 mod inspect;
+mod later_id;
 mod life;
+mod opening;
 mod options;
 mod ownership;
 mod partial;
@@ -29,8 +33,10 @@ mod queue;
 mod range;
 mod reader;
 mod request;
+mod resume;
 mod revision;
 mod row;
+mod run;
 mod schema;
 mod standing;
 mod tombstone;
@@ -38,7 +44,6 @@ mod traits;
 mod turn;
 mod writer;
 
-use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -48,18 +53,18 @@ use rusqlite::Connection;
 pub use options::{SqliteOptions, Synchronous};
 
 use self::failure::Setback;
-use self::inspect::{Finding, unusable};
+use self::flusher::Flusher;
 use self::ownership::Ownership;
 use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
+    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{Arc, AtomicU64, Mutex, Ordering, Spawner, oneshot};
 
@@ -161,7 +166,7 @@ impl SqliteStore {
     /// Starts the task that takes the queue to the disk. Not under the queue's lock: a runtime that
     /// has shut down drops the task at once.
     fn start_flusher(&self) {
-        let flusher = Flusher { shared: Arc::clone(&self.shared), through: false };
+        let flusher = Flusher::new(&self.shared);
         drop(self.shared.spawner.spawn_blocking(move || flusher.run()));
     }
 
@@ -187,10 +192,7 @@ impl fmt::Debug for SqliteStore {
 
 impl Store for SqliteStore {
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>> {
-        self.push(Operation::Create(Box::new(new)), |answer| match answer {
-            Answer::Created(created) => Some(*created),
-            Answer::Written | Answer::Forgotten(_) => None,
-        })
+        self.push(Operation::Create(Box::new(new)), Answer::created)
     }
 
     fn write(
@@ -200,10 +202,7 @@ impl Store for SqliteStore {
         write: Write,
     ) -> StoreFuture<Result<(), StoreError>> {
         let operation = Operation::Write { id: id.clone(), incarnation, write };
-        self.push(operation, |answer| match answer {
-            Answer::Written => Some(()),
-            Answer::Created(_) | Answer::Forgotten(_) => None,
-        })
+        self.push(operation, Answer::written)
     }
 
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>> {
@@ -216,6 +215,25 @@ impl Store for SqliteStore {
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.ask(format!("looking up key {key}"), move |connection| binding::find(connection, &key))
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.push(Operation::Bind { binding, to }, Answer::bound)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("reading the keys of session {id}"), move |connection| {
+            query::keys_of(connection, &id, incarnation)
+        })
     }
 
     fn entries(
@@ -263,6 +281,10 @@ impl Store for SqliteStore {
         self.ask("listing sessions".to_owned(), move |connection| {
             query::list(connection, &filter, after, limit)
         })
+    }
+
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.ask("counting sessions".to_owned(), standing::count)
     }
 
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
@@ -320,11 +342,36 @@ impl Store for SqliteStore {
         })
     }
 
-    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
-        self.push(Operation::Forget { what, limit }, |answer| match answer {
-            Answer::Forgotten(count) => Some(count),
-            Answer::Created(_) | Answer::Written => None,
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        self.ask(format!("reading handle {provider:?} of session {id}"), move |connection| {
+            query::resume(connection, &id, incarnation, &provider)
         })
+    }
+
+    fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
+        self.push(Operation::Forget { what, limit }, Answer::forgotten)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.push(Operation::OpenRun { instance, at }, Answer::opened)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.push(Operation::CloseRun { instance, stop }, Answer::written)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {
@@ -343,94 +390,6 @@ impl Store for SqliteStore {
             let closed = readers.close(shared.spawner.clone(), move || shared.let_go()).await;
             closed.unwrap_or(Ok(()))
         })
-    }
-}
-
-impl Shared {
-    /// Opens the file, on a thread that may block.
-    fn open(path: &Path, options: SqliteOptions, spawner: Spawner) -> Result<Self, StoreError> {
-        let options = options.bounded();
-        let path = inspect::resolve(path)?;
-        // Before the lock as well, so that nothing appears beside a foreign file.
-        inspect::look(&path)?;
-        let ownership = Ownership::acquire(&path)?;
-        if inspect::look(&path)? == Finding::Nothing {
-            schema::create(&path).map_err(|error| {
-                let problem = "it cannot be made; check the disk and its directory's permissions";
-                unusable(&path, problem, Some(error))
-            })?;
-        }
-        let version = inspect::examine(&path)?;
-        let (writer, readers) = connect(&path, &options, version).map_err(|error| {
-            let problem = "it cannot be opened for writing; check its permissions and the disk";
-            unusable(&path, problem, Some(error))
-        })?;
-        Ok(Self {
-            spawner,
-            queue: Queue::new(options.max_queued, options.max_batch),
-            transactions: AtomicU64::new(0),
-            readers: Arc::new(Readers::new(readers)),
-            writer: Mutex::new(Some(Owned { writer: Writer::new(writer), ownership })),
-            path,
-        })
-    }
-
-    /// Takes the log over into the file, and gives up the connection and the lock. Nothing is lost
-    /// if that fails: the log stays and is read by the next open.
-    fn let_go(&self) -> Result<(), StoreError> {
-        let Some(owned) = self.writer.lock().take() else { return Ok(()) };
-        let connection = owned.writer.into_connection();
-        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        let closed = connection.close().map_err(|(_, error)| error);
-        drop(owned.ownership);
-        let what = || format!("closing {}", self.path.display());
-        checkpoint.and(closed).map_err(|error| StoreError::unavailable(what(), error))
-    }
-}
-
-/// Opens the connections to a file that was found to be a store of `version`.
-fn connect(
-    path: &Path,
-    options: &SqliteOptions,
-    version: u32,
-) -> Result<(Connection, Vec<Connection>), Box<dyn Error + Send + Sync>> {
-    let mut writer = schema::open_writer(path, options)?;
-    schema::migrate(&mut writer, version)?;
-    let readers = (0..options.readers).map(|_| schema::open_reader(path, options));
-    Ok((writer, readers.collect::<rusqlite::Result<_>>()?))
-}
-
-/// The task that takes the queue to the disk.
-struct Flusher {
-    /// The store.
-    shared: Arc<Shared>,
-    /// Whether it saw the queue empty, so that another one may have been started since.
-    through: bool,
-}
-
-impl Flusher {
-    /// Writes batch by batch until nothing waits.
-    fn run(mut self) {
-        while let Some(batch) = self.shared.queue.take() {
-            match &mut *self.shared.writer.lock() {
-                Some(owned) => owned.writer.run(batch, &self.shared.transactions),
-                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
-            }
-        }
-        self.through = true;
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        if self.through {
-            return;
-        }
-        // It panicked, or the runtime has shut down and never ran it.
-        for job in self.shared.queue.abort() {
-            let what = format!("{}: the task that writes has ended", job.operation);
-            job.answer(Err(StoreError::Unavailable { what, source: None }));
-        }
     }
 }
 
@@ -463,7 +422,7 @@ mod tests {
         assert!(!store.shared.queue.push(Job { operation, reply }).unwrap());
         assert_eq!(batch.len(), 2);
         batch.clear();
-        drop(Flusher { shared: Arc::clone(&store.shared), through: false });
+        drop(Flusher::new(&store.shared));
         assert!(lost.await.is_err());
         assert!(matches!(left.await, Err(StoreError::OutcomeUnknown { .. })));
         assert!(matches!(waiting.await, Ok(Err(StoreError::Unavailable { .. }))));

@@ -11,6 +11,7 @@ use crate::standing::{Previous, Standing};
 use crate::tombstone::Tombstone;
 
 use super::record::{Record, TurnMarker};
+use super::resume::ResumeChange;
 
 /// A session to be created.
 #[derive(Clone, Debug)]
@@ -60,12 +61,32 @@ impl NewRecord {
 pub struct Binding {
     /// The key.
     pub key: SessionKey,
-    /// What it must be bound to for the change to happen.
+    /// What it must be bound to for the change to happen: the id under which that session was created.
     pub expected: Option<SessionId>,
+}
+
+/// What came of a [`Binding`] that was asked for by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The key is bound to what was asked for.
+    Bound,
+    /// The key is not bound to what was expected. Nothing was changed.
+    KeyMoved {
+        /// What it is bound to.
+        bound_to: Option<SessionId>,
+    },
+    /// The life that it was to be bound to is not there. Nothing was changed.
+    NoSuchLife,
+    /// No key may lead to that life, as it stands. Nothing was changed.
+    Unroutable {
+        /// How it stands.
+        standing: Standing,
+    },
 }
 
 /// What came of a [`NewRecord`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a session as a rule")]
 pub enum Created {
     /// It is there.
     Created(Record),
@@ -134,6 +155,8 @@ pub enum Write {
         entries: Vec<Bytes>,
         /// Data that change with it.
         data: Vec<DataChange>,
+        /// What only some commits do beside it, in the same transaction.
+        extra: Option<Box<CommitExtra>>,
         /// The record's version from then on.
         version: u64,
         /// When; becomes `last_active_at`.
@@ -192,13 +215,24 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
+    /// Changes what is kept of the handles of an outside service, as [`ResumeRecord::apply`] does. Not a
+    /// use. What comes of it is nothing that a store refuses.
+    ///
+    /// [`ResumeRecord::apply`]: super::ResumeRecord::apply
+    Resume {
+        /// What is to be done.
+        change: Box<ResumeChange>,
+        /// When.
+        at: Timestamp,
+    },
     /// Changes the line for people.
     Label {
         /// The new one.
         label: Option<String>,
     },
     /// Changes whether the session takes turns. Keys stay bound to it: whoever follows one sees that the
-    /// session is not to be used, and binds the key to a fresh one.
+    /// session is not to be used, and binds the key to a fresh one. One that is active from then on has its
+    /// crashes counted anew.
     ///
     /// Fenced if a turn is open, or it is not as `unused_since` says.
     Standing {
@@ -214,11 +248,22 @@ pub enum Write {
         /// What.
         patch: RecordPatch,
     },
+    /// Gives the life a further id, by which it is told from then on. It keeps everything, and every id
+    /// that it had before goes on leading to it.
+    ///
+    /// Fenced if any life has the id, this one too, or if it is a tombstone that stands at `at`; one
+    /// that does not makes room.
+    Rotate {
+        /// The new id.
+        to: SessionId,
+        /// When; becomes `last_active_at`.
+        at: Timestamp,
+    },
     /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
-    /// replies, branches and requests. Unbinds every key that still points to this
-    /// life, and leaves the tombstone.
+    /// replies, branches, requests and handles of outside services. Unbinds every key that still points to
+    /// this life, and leaves the tombstone under every id that it has had.
     Delete {
-        /// What stays under the id.
+        /// What stays under its ids.
         tombstone: Tombstone,
     },
 }
@@ -235,9 +280,11 @@ impl Write {
             Self::Append { .. } => "append",
             Self::PutData { .. } => "put_data",
             Self::TakeBack { .. } => "take_back",
+            Self::Resume { .. } => "resume",
             Self::Label { .. } => "label",
             Self::Standing { .. } => "standing",
             Self::Patch { .. } => "patch",
+            Self::Rotate { .. } => "rotate",
             Self::Delete { .. } => "delete",
         }
     }
@@ -270,6 +317,13 @@ pub struct BeginExtra {
     pub request: Option<Request>,
     /// The number of the entry that the turn stands under, for one that runs beside its siblings.
     pub parent: Option<u64>,
+}
+
+/// What only some commits do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitExtra {
+    /// What becomes of handles of outside services, in order, each as [`Write::Resume`] does it.
+    pub resume: Vec<ResumeChange>,
 }
 
 /// Which entries go out of the transcript.

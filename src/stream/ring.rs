@@ -29,6 +29,8 @@ pub(super) struct Ring {
     pub(super) told: Option<CancelReason>,
     /// Whether the turn's work is to be dropped.
     pub(super) aborted: bool,
+    /// Whether the turn's holder is not to hear of either.
+    pub(super) spared: bool,
     /// How the turn ended.
     ended: Option<TurnOutcome>,
     /// What was said to the turn while it works, and that it has not read.
@@ -77,6 +79,7 @@ impl Ring {
             marks: 0,
             told: None,
             aborted: false,
+            spared: false,
             ended: None,
             inbox: VecDeque::new(),
             draft: None,

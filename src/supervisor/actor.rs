@@ -8,7 +8,9 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::shared::Shared;
-use super::{idle, prune, watch};
+use super::{idle, prune, resume_sweep, watch};
+use crate::capacity::keeper;
+use crate::engine::Engine;
 use crate::rt::{Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
@@ -51,6 +53,8 @@ pub(super) struct SupervisorState {
     idle: JoinHandle<()>,
     /// Ends conversations whose time is over; ends with the supervisor.
     prune: JoinHandle<()>,
+    /// Tells those who wait for permits; ends with the supervisor.
+    keeper: JoinHandle<()>,
 }
 
 impl Drop for SupervisorState {
@@ -59,6 +63,7 @@ impl Drop for SupervisorState {
         self.watch.abort();
         self.idle.abort();
         self.prune.abort();
+        self.keeper.abort();
     }
 }
 
@@ -87,7 +92,9 @@ impl Actor for SupervisorActor {
         let idle = strong.engine.spawner.spawn(idle::run(strong.idle.clone(), shared.clone()));
         let every = strong.engine.config.prune.every;
         let prune = strong.engine.spawner.spawn(prune::run(every, shared.clone()));
-        Ok(SupervisorState { shared, clock, watch, idle, prune })
+        let (capacity, engine) = (strong.engine.capacity.clone(), Arc::downgrade(&strong.engine));
+        let keeper = strong.engine.spawner.spawn(keeper::run(capacity, engine));
+        Ok(SupervisorState { shared, clock, watch, idle, prune, keeper })
     }
 
     async fn handle(
@@ -130,13 +137,10 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
     shared.registry.sweep(now);
     shared.engine.shelf.sweep(now.moment);
     shared.engine.counts.tombstones(shared.registry.tombstones(), 0);
-    let kept = &shared.engine.config.kept;
-    let before = |kept_for| now.wall.minus(kept_for);
-    for what in [
-        Forget::Tombstones(now.wall),
-        Forget::Requests(before(kept.requests_for)),
-        Forget::Revisions(before(kept.revisions_for)),
-    ] {
+    shared.recount().await;
+    shared.engine.capacity.publish();
+    for what in over(&shared.engine).into_iter().chain(resume_sweep::over(&shared.engine, now.wall))
+    {
         loop {
             match shared.engine.store.forget(what, SWEEP_SLICE).await {
                 Ok(forgotten) if forgotten == SWEEP_SLICE => {}
@@ -149,6 +153,16 @@ pub(super) async fn sweep(shared: &Arc<Shared>) {
             }
         }
     }
+}
+
+/// What is kept for a time, and whose time is over by now.
+pub(super) fn over(engine: &Engine) -> [Forget; 3] {
+    let (now, kept) = (engine.now().wall, &engine.config.kept);
+    [
+        Forget::Tombstones(now),
+        Forget::Requests(now.minus(kept.requests_for)),
+        Forget::Revisions(now.minus(kept.revisions_for)),
+    ]
 }
 
 /// Stops it and every session's, each given as long as `most`; whether they ended.

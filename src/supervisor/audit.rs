@@ -8,7 +8,7 @@ use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
 use crate::session::{Session, SessionStatus};
-use crate::state::KeptBy;
+use crate::state::{KeptBy, LeaseInfo};
 
 /// Which rules between the structures are broken; none, if all is well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl AuditReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Which.
+    /// Which: the id that it is told by.
     pub id: SessionId,
     /// Which life.
     pub incarnation: Incarnation,
@@ -45,6 +45,8 @@ pub struct Inspection {
     pub idle_for: Duration,
     /// What keeps it loaded, whatever `idle.unload_after` says.
     pub kept_by: Vec<KeptBy>,
+    /// The work beside the turns for which it is kept, in the order in which it began.
+    pub leases: Vec<LeaseInfo>,
 }
 
 impl<E> Supervisor<E> {
@@ -66,6 +68,7 @@ impl<E> Supervisor<E> {
                 broken.push(format!("key {key}: leads to a slot of {} that is over", slot.id));
             }
         }
+        broken.extend(shared.engine.capacity.audit().1);
         AuditReport { broken, sessions: slots.len() }
     }
 
@@ -97,6 +100,19 @@ impl<E> Supervisor<E> {
                 counts.begins_dequeued
                     + slots.iter().map(|slot| slot.snapshot(now).waiting() as u64).sum::<u64>(),
             ),
+            balance(
+                "session_limit_current{turns} = permits of open turns",
+                self.shared.engine.capacity.audit().0 as u64,
+                slots.iter().map(|slot| slot.permits() as u64).sum::<u64>(),
+            ),
+            balance(
+                "session_leases_taken_total = released + expired + dropped + session_leases",
+                counts.leases_taken,
+                counts.leases_released
+                    + counts.leases_expired
+                    + counts.leases_dropped
+                    + self.shared.registry.leases() as u64,
+            ),
         ]
         .into_iter()
         .flatten()
@@ -108,15 +124,17 @@ impl<E> Supervisor<E> {
     pub fn inspect(&self, id: &SessionId) -> Option<Inspection> {
         let slot = self.shared.loaded(id)?;
         let session: Session<E> = self.session(slot.clone());
-        let snapshot = slot.snapshot(self.shared.engine.now());
+        let now = self.shared.engine.now();
+        let snapshot = slot.snapshot(now);
         Some(Inspection {
-            id: slot.id.clone(),
+            id: slot.tip().clone(),
             incarnation: slot.incarnation,
             key: slot.key.clone(),
             created_at: slot.created_at,
             status: session.status(),
             idle_for: snapshot.idle_for,
             kept_by: snapshot.kept_by.to_vec(),
+            leases: slot.leases(now),
         })
     }
 
@@ -133,5 +151,10 @@ impl<E> Supervisor<E> {
     /// How many sessions are loaded.
     pub fn loaded(&self) -> usize {
         self.shared.registry.live()
+    }
+
+    /// What the loaded sessions take in memory, in bytes, as it is held against `idle.max_bytes`.
+    pub fn loaded_bytes(&self) -> usize {
+        self.shared.engine.occupied.bytes()
     }
 }

@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::entry::{ChatMessage, Content};
+use crate::expiry::ExpiryRules;
 use crate::hook::PruneHook;
 use crate::id::{IdSource, RandomIds};
 use crate::metrics::Counts;
@@ -133,9 +134,10 @@ impl<E> SupervisorBuilder<E> {
 
     /// Starts the supervisor on the current tokio runtime.
     ///
-    /// First, every turn that an earlier run left open is settled as interrupted, with its input
-    /// kept; no session is loaded for it, and nothing can be begun before. What was found is told by
-    /// [`Supervisor::recovery`].
+    /// First, the run is noted in the store, which tells how the one before it ended. Then every turn that an
+    /// earlier run left open is settled as interrupted, with its input kept; a session that was in the
+    /// middle of a turn in too many crashes is suspended. No session is loaded for it, and nothing can be
+    /// begun before. What was found is told by [`Supervisor::recovery`].
     ///
     /// # Errors
     ///
@@ -155,15 +157,37 @@ impl<E> SupervisorBuilder<E> {
         let parts = Parts { store, config, clock, ids, admission, partial_entry, hook };
         let engine = Engine::new(parts, spawner)?;
         let recovery: RecoveryReport =
-            recovery::settle(&engine).await.map_err(StartError::Store)?;
-        Counts::max_live(engine.config.idle.max_live);
+            recovery::recover(&engine).await.map_err(StartError::Store)?;
+        Counts::max_live(engine.config.idle.max_live, engine.config.idle.max_bytes);
+        warn_of_no_way_out(&engine.config);
+        let stored = engine.store.count().await.map_err(StartError::Store)?;
+        engine.capacity.count_sessions(stored);
+        engine.capacity.publish_settings();
         let shared = Shared::new(engine);
         let started = Actor::spawn(None, SupervisorActor, Arc::downgrade(&shared)).await;
         let (actor, _ended) =
             started.map_err(|error| StartError::Actor { reason: error.to_string() })?;
         *shared.actor.lock() = Some(actor);
-        tracing::info!(instance = %shared.engine.instance, settled = recovery.settled.len(),
-            took = ?recovery.took, "a supervisor starts");
+        tracing::info!(instance = %shared.engine.instance, found = recovery.found,
+            crashed = recovery.last_run.is_crash(), settled = recovery.settled.len(),
+            suspended = recovery.suspended.len(), took = ?recovery.took, "a supervisor starts");
         Ok(Supervisor::new(shared, Arc::new(recovery)))
+    }
+}
+
+/// A bound under which nothing leaves by itself is seldom meant.
+fn warn_of_no_way_out(config: &Config) {
+    let never = |rules: &ExpiryRules| {
+        rules.idle.unwrap_or_default().is_zero()
+            && rules.age.unwrap_or_default().is_zero()
+            && rules.calendar.is_none()
+    };
+    let stays = config.idle.unload_after.is_zero() && never(&config.expiry);
+    if config.idle.is_bounded() && stays {
+        tracing::warn!(
+            max_live = config.idle.max_live,
+            max_bytes = config.idle.max_bytes,
+            "loaded sessions are bounded, and none leaves or expires before that: consider `idle.unload_after`"
+        );
     }
 }

@@ -1,10 +1,14 @@
 //! Why a supervisor could not do something.
 
+use std::time::Duration;
+
 use crate::config::ConfigError;
 use crate::entry::EntryError;
 use crate::expiry::CalendarError;
 use crate::id::{InstanceId, SessionId};
 use crate::key::SessionKey;
+use crate::limit::{ErrorKind, Full};
+use crate::room::{LoadError, NoRoom};
 use crate::store::StoreError;
 use crate::tombstone::Tombstone;
 
@@ -57,12 +61,26 @@ pub enum OpenError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// There are as many sessions as may be. Nothing was created.
+    #[error("a session for {key} cannot be created")]
+    Full {
+        /// The key.
+        key: SessionKey,
+        /// Which limit is reached.
+        #[source]
+        full: Full,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The id source gave an id that is in use. Nothing was created.
     #[error("the id source repeats itself: {id} is in use")]
     IdCollision {
         /// The id.
         id: SessionId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("{key} could not be opened")]
     Store {
@@ -84,6 +102,17 @@ pub enum CreateError {
     /// The supervisor shuts down and creates nothing.
     #[error("the supervisor shuts down")]
     Draining {
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// There are as many sessions as may be. Nothing was created.
+    #[error("session {id} cannot be created")]
+    Full {
+        /// The id.
+        id: SessionId,
+        /// Which limit is reached.
+        #[source]
+        full: Full,
         /// Which run of the process says so.
         instance: InstanceId,
     },
@@ -113,6 +142,9 @@ pub enum CreateError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// There is no room for it in memory. Nothing was created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not be created")]
     Store {
@@ -122,6 +154,68 @@ pub enum CreateError {
         #[source]
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// Of which kind it is: what an adapter tells its client.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Content { .. } => ErrorKind::Invalid,
+            Self::Full { .. } => ErrorKind::Full,
+            Self::Draining { .. }
+            | Self::IdCollision { .. }
+            | Self::NoRoom(_)
+            | Self::Store { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// When to come back, if that is known: 1 s where the store has no room or cannot be reached.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { full, .. } => full.retry_after,
+            Self::NoRoom(no_room) => Some(no_room.retry_after),
+            Self::Store { source, .. } => source.retry_after(),
+            Self::Content { .. } | Self::Draining { .. } | Self::IdCollision { .. } => None,
+        }
+    }
+}
+
+impl CreateError {
+    /// Of which kind it is: what an adapter tells its client.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Content(_) => ErrorKind::Invalid,
+            Self::Full { .. } => ErrorKind::Full,
+            Self::Exists { .. } => ErrorKind::Conflict,
+            Self::Gone { .. } => ErrorKind::Gone,
+            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Draining { .. } | Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// When to come back, if that is known: 1 s where the store has no room or cannot be reached.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { full, .. } => full.retry_after,
+            Self::NoRoom(no_room) => Some(no_room.retry_after),
+            Self::Store { source, .. } => source.retry_after(),
+            Self::Content(_)
+            | Self::Draining { .. }
+            | Self::Exists { .. }
+            | Self::Gone { .. }
+            | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+impl CreateError {
+    /// What it means that `id` was not loaded.
+    pub(super) fn failed(id: &SessionId) -> impl Fn(LoadError) -> Self {
+        |error| match error {
+            LoadError::NoRoom(no_room) => Self::NoRoom(no_room),
+            LoadError::Store(source) => Self::Store { id: id.clone(), source },
+        }
+    }
 }
 
 /// Why something could not be read.

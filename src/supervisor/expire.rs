@@ -85,6 +85,9 @@ impl Shared {
         if !record.open.is_empty() {
             kept_by.push(KeptBy::Turn);
         }
+        if self.registry.is_leased(&record.id, record.incarnation, now) {
+            kept_by.push(KeptBy::Leased);
+        }
         let clocks = self.engine.expiry(record).due(&self.engine.ages(record, now));
         Decision::new(clocks, kept_by)
     }
@@ -208,6 +211,7 @@ impl Shared {
                 | ChangeRefusal::Closing
                 | ChangeRefusal::Shut(_)
                 | ChangeRefusal::Due
+                | ChangeRefusal::TooLong(_)
                 | ChangeRefusal::Busy { .. }
                 | ChangeRefusal::Moved,
             ) => Ok(None),

@@ -9,14 +9,17 @@
 //! it has made room, so that it does not make room for itself.
 
 mod buckets;
+mod room;
 
 use std::time::Duration;
 
 use self::buckets::{Buckets, Chunk};
+use self::room::Coming;
+pub(super) use self::room::Room;
 use super::shared::Shared;
 use crate::clock::{Moment, Now};
 use crate::config::IdleConfig;
-use crate::rt::{self, Arc, Mutex, Notify, Weak};
+use crate::rt::{self, Arc, AtomicUsize, Mutex, Notify, Weak};
 use crate::slot::Slot;
 use crate::state::LeaveReason;
 
@@ -45,6 +48,8 @@ pub(super) struct Idle {
     entries: Mutex<Buckets<Entry>>,
     /// Notified when there is something to look at that the clock does not know of.
     wanted: Notify,
+    /// How many are about to be loaded that have asked for room.
+    coming: AtomicUsize,
     /// When sessions leave.
     config: IdleConfig,
 }
@@ -52,17 +57,27 @@ pub(super) struct Idle {
 impl Idle {
     /// Nothing is loaded.
     pub(super) const fn new(config: IdleConfig) -> Self {
-        Self { entries: Mutex::new(Buckets::new()), wanted: Notify::const_new(), config }
+        Self {
+            entries: Mutex::new(Buckets::new()),
+            wanted: Notify::const_new(),
+            coming: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// How many entries there are.
+    fn len(&self) -> usize {
+        self.entries.lock().len()
+    }
+
+    /// Somebody may have to leave.
+    pub(super) fn wake(&self) {
+        self.wanted.notify_one();
     }
 
     /// Whether sessions leave memory at all.
     fn is_on(&self) -> bool {
-        !self.config.unload_after.is_zero() || self.config.max_live > 0
-    }
-
-    /// How many may be loaded.
-    const fn most(&self) -> usize {
-        if self.config.max_live > 0 { self.config.max_live } else { usize::MAX }
+        !self.config.unload_after.is_zero() || self.config.is_bounded()
     }
 
     /// In which span of time `moment` is.
@@ -163,7 +178,7 @@ impl Shared {
             return;
         }
         let now = self.engine.now();
-        let room = self.make_room(LOOKS_PER_LOAD, now);
+        let room = self.make_room(LOOKS_PER_LOAD, self.coming(), now);
         if !room {
             self.engine.counts.exceeded();
         }
@@ -173,18 +188,30 @@ impl Shared {
         }
     }
 
+    /// Whether more are loaded than may be.
+    pub(super) fn is_crowded_now(&self) -> bool {
+        self.is_crowded(Coming::default())
+    }
+
+    /// Whether more are loaded than may be, together with those that are `coming`.
+    fn is_crowded(&self, coming: Coming) -> bool {
+        let IdleConfig { max_live, max_bytes, .. } = self.idle.config;
+        let (live, bytes) = (self.registry.live(), self.engine.occupied.bytes());
+        max_live > 0 && live + coming.sessions > max_live
+            || max_bytes > 0 && bytes + coming.bytes() > max_bytes
+    }
+
     /// Lets sessions leave while there are too many, those that have not been used for longest first; looks at
     /// `looks` entries at most. Answers whether there are not too many any more.
-    fn make_room(&self, mut looks: usize, now: Now) -> bool {
-        let most = self.idle.most();
-        while self.registry.live() > most {
+    fn make_room(&self, mut looks: usize, coming: Coming, now: Now) -> bool {
+        while self.is_crowded(coming) {
             let Some(mut taken) = self.idle.take(u64::MAX, looks).filter(|_| looks > 0) else {
                 return false;
             };
             // Used since: it belongs elsewhere, and others are before it.
             let unused_since = self.idle.end_of(taken.span);
             while looks > 0
-                && self.registry.live() > most
+                && self.is_crowded(coming)
                 && taken.look(unused_since, LeaveReason::Cap, now)
             {
                 looks -= 1;
@@ -196,7 +223,7 @@ impl Shared {
     /// After how long to look again, if nobody asks for it before; `None` if only then.
     fn next_look(&self) -> Option<Duration> {
         let now = self.engine.now().moment;
-        let crowded = self.registry.live() > self.idle.most();
+        let crowded = self.is_crowded_now();
         let due_in = || self.idle.next_due().map(|due| due.since(now).min(LONGEST_SLEEP));
         if crowded { Some(Duration::ZERO) } else { due_in() }
     }
@@ -212,7 +239,7 @@ impl Shared {
             rt::yield_now().await;
         }
         for _ in 0..LOOKS_PER_ROUND / SLICE {
-            if self.make_room(SLICE, now) {
+            if self.make_room(SLICE, self.coming(), now) {
                 break;
             }
             rt::yield_now().await;
@@ -224,7 +251,7 @@ impl Shared {
 
     /// Removes the entries of sessions that are over.
     async fn sweep_entries(&self) {
-        let (mut swept, now) = (None, self.engine.now().moment);
+        let (mut swept, now) = (None, self.engine.now());
         loop {
             let taken = self.idle.entries.lock().take_after(swept);
             let Some((span, chunks)) = taken else { return };

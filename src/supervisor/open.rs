@@ -2,20 +2,24 @@
 
 use super::Supervisor;
 use super::error::{CreateError, OpenError};
+use super::resolve::Resolved;
 use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
 use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
+use crate::handover::Handover;
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::limit::Full;
 use crate::outcome::CancelReason;
+use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::slot::{Presence, Slot};
+use crate::slot::Slot;
 use crate::standing::{Previous, RebindReason};
 use crate::state::Target;
-use crate::store::{Binding, Created, NewRecord, StoreError};
-use crate::tombstone::{GoneReason, Tombstone};
+use crate::store::{Binding, Created, Found, NewRecord, StoreError};
+use crate::tombstone::Tombstone;
 
 /// What [`Supervisor::open_with`] and [`Supervisor::reset`] answer.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ enum Attempt {
     KeyMoved,
     Taken,
     Gone(Tombstone),
+    Full(Full),
 }
 
 impl<E: Content> Supervisor<E> {
@@ -115,8 +120,7 @@ impl<E: Content> Supervisor<E> {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future has either done nothing, or has bound the key to a fresh session. Turns of
-    /// the old one may then still run and commit there.
+    /// A future that was polled once has handed it over, and dropping it takes nothing back.
     pub async fn reset(
         &self,
         key: &SessionKey,
@@ -127,29 +131,13 @@ impl<E: Content> Supervisor<E> {
             return Err(OpenError::Draining { instance: self.instance() });
         }
         let seed = self.seed(new, key)?;
-        let _flight = shared.key_flights.join(key).await;
-        loop {
-            let (old, previous) = match shared.resolve(key).await.map_err(shared.failed(key))? {
-                Resolved::Live(slot) => {
-                    let id = slot.id.clone();
-                    (Some(slot), Some(id))
-                }
-                Resolved::Nothing { bound_to, .. } => (None, bound_to),
-            };
-            let binding = Binding { key: key.clone(), expected: previous.clone() };
-            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
-            let attempt = shared.attempt_key(binding, &seed, previous.clone()).await?;
-            let Some(slot) = attempt else { continue };
-            if let Some(old) = old {
-                let at_once = std::time::Duration::ZERO;
-                // Where it is loaded by now: it may have been left and used since.
-                let now = shared.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
-                let old = now.unwrap_or(old);
-                old.cancel(Target::Everything, CancelReason::Reset, at_once);
-            }
-            let session = self.session(slot);
-            return Ok(Opened { session, created: true, previous });
-        }
+        // A caller who goes away must not leave the old session in the cache, nor its turns running.
+        let (theirs, whose) = (shared.clone(), key.clone());
+        let reset = async move { theirs.reset(&whose, &seed).await };
+        let reset = Handover::new(&shared.engine.spawner, reset).await;
+        let (slot, previous) =
+            reset.map_err(|error| shared.failed(key)(LoadError::Store(error)))??;
+        Ok(Opened { session: self.session(slot), created: true, previous })
     }
 
     /// Creates a session with a fresh id and no key.
@@ -186,8 +174,7 @@ impl<E: Content> Supervisor<E> {
             return Err(CreateError::Draining { instance: self.instance() });
         }
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
-        let (instance, failed) =
-            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
+        let (instance, failed) = (self.instance(), CreateError::failed(id));
         match shared.attempt(id, None, &seed, None).await.map_err(failed)? {
             Attempt::Created(slot) => Ok(self.session(slot)),
             Attempt::Taken | Attempt::KeyMoved => {
@@ -196,6 +183,7 @@ impl<E: Content> Supervisor<E> {
             Attempt::Gone(tombstone) => {
                 Err(CreateError::Gone { id: id.clone(), tombstone, instance })
             }
+            Attempt::Full(full) => Err(CreateError::Full { id: id.clone(), full, instance }),
         }
     }
 
@@ -210,10 +198,9 @@ impl<E: Content> Supervisor<E> {
     ///
     /// As [`create_id`](Self::create_id).
     pub async fn open_id(&self, id: &SessionId) -> Result<Session<E>, CreateError> {
-        let (instance, failed) =
-            (self.instance(), |source| CreateError::Store { id: id.clone(), source });
+        let (instance, failed) = (self.instance(), CreateError::failed(id));
         loop {
-            match self.shared.locate(id).await.map_err(failed)? {
+            match self.shared.locate_for(id, Need::Use).await.map_err(&failed)? {
                 Located::Live(slot) => return Ok(self.session(slot)),
                 Located::Gone(tombstone) => {
                     return Err(CreateError::Gone { id: id.clone(), tombstone, instance });
@@ -240,101 +227,49 @@ impl<E: Content> Supervisor<E> {
     }
 }
 
-/// What a key leads to.
-enum Resolved {
-    /// A session.
-    Live(Arc<Slot>),
-    /// None; what the store says it is bound to, a session that no key leads to, and why; and which one was
-    /// deleted on the way, as its time was over.
-    Nothing { bound_to: Option<SessionId>, reason: RebindReason, ended: Option<Previous> },
-}
-
 impl Shared {
     /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
     /// is closed, and that is no failure.
-    fn failed(&self, key: &SessionKey) -> impl Fn(StoreError) -> OpenError {
-        |source| {
-            if self.engine.is_over(&source) {
+    fn failed(&self, key: &SessionKey) -> impl Fn(LoadError) -> OpenError {
+        |error| match error {
+            LoadError::NoRoom(no_room) => OpenError::NoRoom(no_room),
+            LoadError::Store(source) if self.engine.is_over(&source) => {
                 OpenError::Draining { instance: self.engine.instance }
-            } else {
-                OpenError::Store { key: key.clone(), source }
             }
+            LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
         }
     }
 
-    /// Notes that `key` leads to `slot`, unless that is over by now. Called under the key's flight.
-    fn note(&self, key: &SessionKey, slot: &Arc<Slot>) {
-        self.keys.insert(key.clone(), slot.clone());
-        // A slot takes itself out when it is over, which it may have tried before it was in.
-        if matches!(slot.presence(), Presence::Gone(_) | Presence::Left) {
-            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
-        }
-    }
-
-    /// The loaded session that `key` is bound to, if it can be used.
-    fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
-        let now = self.engine.now();
-        self.keys.get(key).filter(|slot| slot.presence_at(now).is_routable())
-    }
-
-    /// Whether `key` is bound to a session, as far as one can know without following it.
-    pub(super) async fn is_bound(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        if self.bound(key).is_some() {
-            return Ok(true);
-        }
-        let bound = self.engine.store.bound_to(key).await;
-        bound.inspect_err(|_| self.engine.counts.store_failed("bound_to")).map(|id| id.is_some())
-    }
-
-    /// Follows `key`, through the store. Called under the key's flight.
-    async fn resolve(&self, key: &SessionKey) -> Result<Resolved, StoreError> {
-        let mut ended = None;
-        if let Some(slot) = self.keys.get(key) {
-            // Being deleted, perhaps: then its key is unbound once that is through.
-            match self.locate(&slot.id).await? {
-                Located::Live(now)
-                    if now.incarnation == slot.incarnation && now.presence().is_routable() =>
-                {
-                    self.note(key, &now);
-                    return Ok(Resolved::Live(now));
+    /// Binds a key to a fresh session; answers with that and with what the key was bound to.
+    async fn reset(
+        &self,
+        key: &SessionKey,
+        seed: &Seed,
+    ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
+        let _flight = self.key_flights.join(key).await;
+        loop {
+            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
+                Resolved::Live(slot) => {
+                    let id = slot.id.clone();
+                    (Some(slot), Some(id))
                 }
-                Located::Gone(Tombstone { reason: GoneReason::Expired(clock), .. }) => {
-                    ended = Some(Previous::new(slot.id.clone(), RebindReason::Expired(clock)));
-                }
-                Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
-            }
-        }
-        let bound = self.engine.store.bound_to(key).await;
-        let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
-        let Some(id) = bound else {
-            return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone, ended });
-        };
-        let reason = loop {
-            let slot = match self.locate(&id).await? {
-                Located::Live(slot) => slot,
-                Located::Gone(tombstone) => break Ok(RebindReason::left_by(tombstone.reason)),
-                Located::Unknown => break Ok(RebindReason::Gone),
+                Resolved::Nothing { bound_to, .. } => (None, bound_to),
             };
-            let presence = slot.presence();
-            if presence.is_routable() {
-                break Err(slot);
+            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
+            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
+            let binding = Binding { key: key.clone(), expected };
+            let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
+                continue;
+            };
+            if let Some(old) = old {
+                let at_once = std::time::Duration::ZERO;
+                // Where it is loaded by now: it may have been left and used since.
+                let now = self.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
+                let old = now.unwrap_or(old);
+                old.cancel(Target::Everything, CancelReason::Reset, at_once);
             }
-            if let Presence::Shut(standing) = presence
-                && let Some(reason) = RebindReason::of(standing)
-                && slot.owes_nothing()
-            {
-                break Ok(reason);
-            }
-            // Nobody binds a key anew for what a failing store takes back.
-            slot.all_stored().await;
-        };
-        Ok(match reason {
-            Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason, ended },
-            Err(slot) => {
-                self.note(key, &slot);
-                Resolved::Live(slot)
-            }
-        })
+            return Ok((slot, previous));
+        }
     }
 
     /// Tries to create a session with a fresh id for a key; `None` if the key moved meanwhile.
@@ -346,13 +281,33 @@ impl Shared {
         previous: Option<Previous>,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        match self.attempt(&id, Some(binding), seed, previous).await.map_err(self.failed(&key))? {
+        let attempt = self.attempt(&id, Some(binding), seed, previous).await;
+        // The store may have bound it all the same.
+        let attempt = attempt.inspect_err(|_| self.uncache(&key));
+        match attempt.map_err(self.failed(&key))? {
             Attempt::Created(slot) => {
                 self.note(&key, &slot);
                 Ok(Some(slot))
             }
             Attempt::KeyMoved => Ok(None),
             Attempt::Taken | Attempt::Gone(_) => Err(OpenError::IdCollision { id }),
+            Attempt::Full(full) => {
+                Err(OpenError::Full { key, full, instance: self.engine.instance })
+            }
+        }
+    }
+
+    /// There is no room for `id`; what else there is to be told comes first.
+    async fn refuse(
+        &self,
+        id: &SessionId,
+        seed: &Seed,
+        no_room: NoRoom,
+    ) -> Result<Attempt, LoadError> {
+        match self.read(id).await? {
+            Found::Live(_) => Ok(Attempt::Taken),
+            Found::Gone(tombstone) if !seed.allow_reuse => Ok(Attempt::Gone(tombstone)),
+            Found::Gone(_) | Found::Unknown => Err(LoadError::NoRoom(no_room)),
         }
     }
 
@@ -363,7 +318,7 @@ impl Shared {
         binding: Option<Binding>,
         seed: &Seed,
         previous: Option<Previous>,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<Attempt, LoadError> {
         // A fresh id as well: its key leads to it as soon as the store has it, and whoever follows and
         // deletes it must not be ahead of its own publication.
         let _flight = self.id_flights.join(id).await;
@@ -373,6 +328,16 @@ impl Shared {
         {
             return Ok(Attempt::Gone(tombstone));
         }
+        let capacity = &self.engine.capacity;
+        let place = match self.room().await {
+            Ok(place) => place,
+            Err(full) => return Ok(Attempt::Full(full)),
+        };
+        let bytes: usize = seed.entries.iter().map(bytes::Bytes::len).sum();
+        let room = match self.ask_for_room(Need::Use) {
+            Ok(room) => room,
+            Err(no_room) => return self.refuse(id, seed, no_room).await,
+        };
         let new = NewRecord {
             id: id.clone(),
             allow_reuse: seed.allow_reuse,
@@ -386,12 +351,18 @@ impl Shared {
             at: self.engine.now().wall,
         };
         let created = self.engine.store.create(new).await;
-        let created = created.inspect_err(|_| self.engine.counts.store_failed("create"))?;
+        let created = created.inspect_err(|error| {
+            self.engine.counts.store_failed("create");
+            if matches!(error, StoreError::OutcomeUnknown { .. }) {
+                capacity.doubt_sessions();
+            }
+        })?;
         Ok(match created {
             Created::Created(record) => {
+                place.keep();
                 self.engine.counts.created();
                 tracing::info!(session = %record.id, from = "unknown", to = "stored", "a session is created");
-                match self.publish(record, Vec::new()) {
+                match self.publish(record, (Vec::new(), bytes as u64), room) {
                     Ok(slot) => Attempt::Created(slot),
                     Err(tombstone) => Attempt::Gone(tombstone),
                 }

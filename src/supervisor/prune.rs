@@ -25,6 +25,7 @@ use crate::flight::Flight;
 use crate::hook::{Candidate, is_asked_about};
 use crate::id::{Incarnation, SessionId};
 use crate::metrics::Counts;
+use crate::room::{LoadError, Need};
 use crate::rt::{self, Arc, Weak};
 use crate::slot::Slot;
 use crate::standing::{EndReason, ExpiryClock, Standing};
@@ -32,8 +33,11 @@ use crate::state::KeptBy;
 use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
 use crate::tombstone::GoneReason;
 
-/// How many sessions are ended without letting others in.
-const SLICE: usize = 64;
+/// How many sessions are read together.
+const SLICE: usize = 128;
+
+/// How many are ended together, which is what whoever writes meanwhile waits for.
+const BATCH: usize = 16;
 
 impl<E> Supervisor<E> {
     /// Ends the conversations whose time is over, now instead of at the next pass; with `dry_run`, it only
@@ -150,9 +154,11 @@ impl Shared {
                     report.failed(|| line);
                 }
             }
-            let slice = Slice { records: page.records, looked_at, closed, dry_run };
-            report.add(self.prune_slice(slice).await);
-            rt::yield_now().await;
+            for batch in page.records.chunks(BATCH) {
+                let slice = Slice { records: batch.to_vec(), looked_at, closed, dry_run };
+                report.add(self.prune_slice(slice).await);
+                rt::yield_now().await;
+            }
             after = page.next;
             if after.is_none() || self.engine.is_draining() {
                 return;
@@ -211,6 +217,7 @@ impl Shared {
             match answer.await {
                 Ok(()) => {
                     self.engine.counts.expired(clock);
+                    self.engine.capacity.count_session(false);
                     let (from, to) = ("active", "archived");
                     tracing::info!(session = %record.id, from, to, reason = %clock, "a session expires");
                     self.rites.forget(record.incarnation);
@@ -253,7 +260,7 @@ impl Shared {
             self.prune_loaded(&slot, record, report).await;
             return None;
         }
-        let flight = self.id_flights.try_join(&record.id);
+        let flight = self.id_flights.try_join(record.first_id());
         // Whoever loads it finds out that its time is over.
         let Some(flight) = flight.filter(|_| self.loaded(&record.id).is_none()) else {
             report.kept(&record.id, vec![KeptBy::Starting]);
@@ -334,6 +341,7 @@ impl Shared {
                 Ok(deleted) => report.deleted += usize::from(deleted),
                 Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
             }
+            rt::yield_now().await;
         }
     }
 
@@ -358,7 +366,7 @@ impl Shared {
         // Not `find`, if it is loaded: a delete that has failed is to be tried again.
         let slot = match self.loaded(&record.id) {
             Some(slot) => slot,
-            None => match self.find(&record.id).await? {
+            None => match self.find(&record.id, Need::Look).await.map_err(LoadError::into_store)? {
                 Located::Live(slot) => slot,
                 Located::Gone(_) | Located::Unknown => return Ok(false),
             },

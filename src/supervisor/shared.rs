@@ -8,15 +8,17 @@ use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
 use super::expire::Rites;
-use super::idle::Idle;
+use super::idle::{Idle, Room};
+use super::shutdown::Ending;
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::flight::Flights;
-use crate::id::{Incarnation, SessionId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::registry::{Place, Published, Registry};
+use crate::room::{LoadError, Need};
 use crate::rt::{Arc, Mutex, Notify, ShardedMap, Weak};
-use crate::slot::house::{House, Reloaded};
+use crate::slot::house::{Claim, DrainStep, House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, StoreError};
@@ -29,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     /// What is live.
     pub(crate) registry: Registry,
-    /// The loaded sessions that keys are bound to; what is not here, the store knows. Changed only
+    /// The loaded sessions that keys are bound to, several to one perhaps; what is not here, the store knows. Changed only
     /// under the key's flight, and by a slot that takes itself out.
     pub(crate) keys: ShardedMap<SessionKey, Arc<Slot>>,
     /// Who opens or resets a key.
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     pub(super) rites: Rites,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
+    /// What those share who shut it down.
+    pub(super) ending: Ending,
     /// Itself, for the slots.
     myself: Weak<Self>,
 }
@@ -78,6 +82,7 @@ impl Shared {
             asking: Flights::new(),
             rites: Rites::new(),
             stirred: Notify::new(),
+            ending: Ending::new(),
             myself: myself.clone(),
         })
     }
@@ -92,8 +97,17 @@ impl Shared {
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
+        self.locate_for(id, Need::Look).await.map_err(LoadError::into_store)
+    }
+
+    /// [`Self::locate`], for what it is needed for.
+    pub(crate) async fn locate_for(
+        &self,
+        id: &SessionId,
+        need: Need,
+    ) -> Result<Located, LoadError> {
         loop {
-            match self.find(id).await? {
+            match self.find(id, need).await? {
                 Located::Live(slot) if slot.presence_at(self.engine.now()) == Presence::Due => {
                     self.expire(&slot).await?;
                 }
@@ -104,7 +118,7 @@ impl Shared {
 
     /// As [`locate`](Self::locate), whether its time is over or not: for whoever finds that out by himself, or
     /// wants to be rid of it.
-    pub(super) async fn find(&self, id: &SessionId) -> Result<Located, StoreError> {
+    pub(super) async fn find(&self, id: &SessionId, need: Need) -> Result<Located, LoadError> {
         loop {
             match self.presence(id) {
                 Some((slot, Presence::Live | Presence::Shut(_) | Presence::Due)) => {
@@ -121,14 +135,14 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            if let Some(located) = self.load(id).await? {
+            if let Some(located) = self.load(id, need).await? {
                 return Ok(located);
             }
         }
     }
 
     /// The slot under `id`, if there is one.
-    fn presence(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
+    pub(super) fn presence(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
         match self.registry.get(id)? {
             Place::Live(slot) => {
                 let presence = slot.presence();
@@ -170,50 +184,67 @@ impl Shared {
     }
 
     /// Asks the store for `id`, one at a time; `None` if something is there by now.
-    async fn load(&self, id: &SessionId) -> Result<Option<Located>, StoreError> {
-        let _flight = self.id_flights.join(id).await;
-        if self.presence(id).is_some() || self.grave(id).is_some() {
-            return Ok(None);
-        }
-        let found = self.engine.store.look_up(id, self.engine.now().wall).await;
-        match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
-            Found::Live(mut record) => {
-                record.generation = self.engine.numbers.go_on(record.generation);
-                let said = self.engine.said(&record).await;
-                let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
-                Ok(match self.publish(record, said) {
-                    Ok(slot) => Some(Located::Live(slot)),
-                    Err(tombstone) => Some(self.gone(tombstone)),
-                })
-            }
-            Found::Gone(tombstone) => Ok(Some(self.gone(tombstone))),
-            Found::Unknown => Ok(Some(Located::Unknown)),
+    ///
+    /// A session is loaded under the flight of its first id, whichever of its ids it is asked for by.
+    async fn load(&self, id: &SessionId, need: Need) -> Result<Option<Located>, LoadError> {
+        let mut flown = id.clone();
+        loop {
+            let first = {
+                let _flight = self.id_flights.join(&flown).await;
+                if self.presence(id).is_some() || self.grave(id).is_some() {
+                    return Ok(None);
+                }
+                let found = self.read(id).await;
+                match found.inspect_err(|_| self.engine.counts.store_failed("look_up"))? {
+                    Found::Live(record) if *record.first_id() == flown => {
+                        return self.take_in(record, need).await.map(Some);
+                    }
+                    Found::Live(record) => record.first_id().clone(),
+                    Found::Gone(tombstone) => return Ok(Some(self.gone(tombstone))),
+                    Found::Unknown => return Ok(Some(Located::Unknown)),
+                }
+            };
+            flown = first;
         }
     }
 
+    /// Makes a session live as its record says. Called under the flight of its first id.
+    async fn take_in(&self, mut record: Record, need: Need) -> Result<Located, LoadError> {
+        record.generation = self.engine.numbers.go_on(record.generation);
+        let said = self.engine.said(&record).await;
+        let said = said.inspect_err(|_| self.engine.counts.store_failed("partial"))?;
+        let bytes = self.engine.transcript_bytes(&record).await;
+        let bytes = bytes.inspect_err(|_| self.engine.counts.store_failed("entries"))?;
+        let room = self.ask_for_room(need).map_err(LoadError::NoRoom)?;
+        Ok(match self.publish(record, (said, bytes), room) {
+            Ok(slot) => Located::Live(slot),
+            Err(tombstone) => self.gone(tombstone),
+        })
+    }
+
     /// Makes a session live, with what is kept of the replies that its record calls open. Called under the
-    /// flight of its id.
-    pub(crate) fn publish(&self, record: Record, said: Vec<Bytes>) -> Result<Arc<Slot>, Tombstone> {
+    /// flight of its first id.
+    pub(super) fn publish(
+        &self,
+        record: Record,
+        loaded: (Vec<Bytes>, u64),
+        room: Option<Room>,
+    ) -> Result<Arc<Slot>, Tombstone> {
         let repairs = record.open.len();
         let house: Weak<dyn House> = self.myself.clone();
-        let slot = Slot::new(record, said, self.engine.clone(), house);
+        let slot = Slot::new(record, loaded, self.engine.clone(), house);
         match self.registry.publish(&slot) {
             Published::New => {
+                drop(room); // It is counted as loaded from here on.
                 self.engine.counts.loaded();
-                tracing::debug!(session = %slot.id, repairs, from = "stored", to = "live", "a session is loaded");
+                self.registry.bequeath(&slot);
+                tracing::debug!(session = %slot.tip(), repairs, from = "stored", to = "live", "a session is loaded");
                 slot.start();
                 self.note_loaded(&slot);
                 Ok(slot)
             }
             Published::Existing(slot) => Ok(slot),
             Published::Gone(tombstone) => Err(tombstone),
-        }
-    }
-
-    /// Takes a slot's key off the loaded ones.
-    fn forget_key(&self, slot: &Arc<Slot>) {
-        if let Some(key) = &slot.key {
-            self.keys.remove_if(key, |there| Arc::ptr_eq(there, slot));
         }
     }
 }
@@ -224,12 +255,16 @@ impl House for Shared {
         let keep_for = self.engine.config.tombstones.keep_for;
         let evicted = self.registry.bury(slot, tombstone, keep_for, self.engine.now());
         self.engine.counts.tombstones(self.registry.tombstones(), evicted);
-        self.forget_key(slot);
+        self.forget_keys(slot);
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.registry.remove(slot);
-        self.forget_key(slot);
+        self.forget_keys(slot);
+    }
+
+    fn rotated(&self, slot: &Arc<Slot>, to: &SessionId) {
+        self.registry.share(slot, to);
     }
 
     fn expire<'a>(
@@ -243,12 +278,22 @@ impl House for Shared {
         self.rites.forget(slot.incarnation);
     }
 
+    fn grown(&self) {
+        if self.is_crowded_now() {
+            self.idle.wake();
+        }
+    }
+
     fn watch(&self, slot: &Arc<Slot>) {
         self.watch.add(Arc::downgrade(slot));
     }
 
     fn stirred(&self) {
         self.stirred.notify_waiters();
+    }
+
+    fn drains(&self, slot: &Slot, turn: StreamId, step: DrainStep) {
+        self.ending.note(slot, turn, step);
     }
 
     fn tombstone(&self, id: &SessionId, incarnation: Incarnation) -> Option<Tombstone> {
@@ -259,14 +304,21 @@ impl House for Shared {
         Self::loaded(self, id).filter(|slot| slot.incarnation == incarnation)
     }
 
+    fn left(&self, id: &SessionId, incarnation: Incarnation) -> Vec<Arc<Slot>> {
+        let mut left = self.registry.testators(id);
+        left.retain(|slot| slot.incarnation == incarnation);
+        left
+    }
+
     fn reload<'a>(
         &'a self,
         id: &'a SessionId,
         incarnation: Incarnation,
-    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, StoreError>> + Send + 'a>> {
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                return Ok(match self.find(id).await? {
+                return Ok(match self.find(id, need).await? {
                     Located::Live(slot) if slot.incarnation == incarnation => {
                         // In this very moment it may have been left again.
                         let Some(stay) = Stay::take(&slot) else { continue };
@@ -277,6 +329,13 @@ impl House for Shared {
                 });
             }
         })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> Pin<Box<dyn Future<Output = Result<Claim<'a>, StoreError>> + Send + 'a>> {
+        Box::pin(self.claim(id))
     }
 
     fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {

@@ -24,7 +24,8 @@ impl Shared {
         if record.open.is_empty() || self.dead(&record).is_empty() {
             return Ok(Found::Live(record));
         }
-        let id = record.id.clone();
+        // The first, under whose flight it would be loaded.
+        let id = record.first_id().clone();
         let _flight = self.id_flights.join(&id).await;
         // First who is dead, then what the store says: whoever ended in good order has told it by then.
         let dead = self.dead(&record);
@@ -95,7 +96,7 @@ impl Shared {
 
     /// The slot that holds the life that `record` is of, if that is loaded.
     fn in_use(&self, record: &Record) -> Option<Arc<Slot>> {
-        let slot = self.loaded(&record.id)?;
+        let slot = self.loaded(record.first_id())?;
         let holds = slot.incarnation == record.incarnation && slot.presence() != Presence::Left;
         holds.then_some(slot)
     }

@@ -75,6 +75,7 @@ pub(super) fn look(shared: &Arc<Shared>) {
     let (rule, now) = (rule(&shared.engine.config), shared.engine.now());
     let slots = std::mem::take(&mut *shared.watch.slots.lock());
     let mut round = Round { watch: &shared.watch, ahead: slots, kept: Vec::new() };
+    shared.engine.capacity.publish();
     while let Some(slot) = round.ahead.last() {
         // Off the list only afterwards: if this panics, the next look finds it again.
         let again = slot.upgrade().is_some_and(|slot| slot.look(rule, now));

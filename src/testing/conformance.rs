@@ -10,12 +10,16 @@ mod delete;
 mod differential;
 mod extras;
 mod handover;
+mod keys;
 mod lanes;
 mod listing;
 mod partials;
 mod requests;
+mod resume;
 mod revisions;
 mod rig;
+mod rotation;
+mod runs;
 mod settle;
 mod snapshot;
 mod steering;
@@ -134,10 +138,14 @@ fn all() -> impl Iterator<Item = &'static Check> {
         partials::CHECKS,
         revisions::CHECKS,
         requests::CHECKS,
+        resume::CHECKS,
         content::CHECKS,
         delete::CHECKS,
+        keys::CHECKS,
+        rotation::CHECKS,
         listing::CHECKS,
         lanes::CHECKS,
+        runs::CHECKS,
         handover::CHECKS,
     ];
     parts.into_iter().flatten()

@@ -14,13 +14,13 @@ use bytes::Bytes;
 pub use self::call::StoreCall;
 use self::script::Script;
 use crate::clock::Timestamp;
-use crate::id::{Generation, Incarnation, SessionId};
+use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord, RecordFilter,
-    RecordPage, RequestRecord, Revision, Store, StoreError, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
+    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
+    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -242,6 +242,23 @@ impl Store for FaultyStore {
         self.pass(StoreCall::BoundTo, move |inner| inner.bound_to(&key))
     }
 
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.pass(StoreCall::Bind, move |inner| inner.bind(binding, to))
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        let id = id.clone();
+        self.pass(StoreCall::KeysOf, move |inner| inner.keys_of(&id, incarnation))
+    }
+
     fn entries(
         &self,
         id: &SessionId,
@@ -280,6 +297,10 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> StoreFuture<Result<RecordPage, StoreError>> {
         self.pass(StoreCall::List, move |inner| inner.list(filter, after, limit))
+    }
+
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.pass(StoreCall::Count, <dyn Store>::count)
     }
 
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
@@ -329,8 +350,35 @@ impl Store for FaultyStore {
         self.pass(StoreCall::Revisions, move |inner| inner.revisions(&id, incarnation))
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        let (id, provider) = (id.clone(), provider.to_owned());
+        let ask = move |inner: &dyn Store| inner.resume(&id, incarnation, &provider);
+        self.pass(StoreCall::ReadResume, ask)
+    }
+
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.pass(StoreCall::forgets(what), move |inner| inner.forget(what, limit))
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.pass(StoreCall::OpenRun, move |inner| inner.open_run(instance, at))
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.pass(StoreCall::CloseRun, move |inner| inner.close_run(instance, stop))
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

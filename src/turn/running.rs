@@ -13,6 +13,7 @@ use crate::outcome::CancelReason;
 use crate::rt::{Arc, JoinHandle};
 use crate::slot::Slot;
 use crate::stream::{Stream, Subscription};
+use crate::tasks::Tasks;
 
 /// The work of a turn, as it runs. Await it for what the work returned; drop it to let it run on.
 #[must_use = "dropping it detaches from the turn; say so with `drop`"]
@@ -62,14 +63,16 @@ impl<T: Send + 'static> Running<T> {
         let (stream, slot) = (turn.stream(), turn.hold.slot.clone());
         let (chunks, span) = (turn.hold.stream.clone(), turn.span());
         let orders = chunks.clone();
-        let tracked = slot.engine.tasks.track_future(async move {
+        let tracked = Tasks::track(&slot, stream, chunks.clone());
+        let task = async move {
+            let _tracked = tracked;
             tokio::select! {
                 biased;
                 output = async { work(turn).await } => Ok(output),
                 reason = orders.wait_aborted() => Err(reason),
             }
-        });
-        let task = slot.engine.spawner.spawn(tracked.instrument(span));
+        };
+        let task = slot.engine.spawner.spawn(task.instrument(span));
         Self { task, stream, chunks, slot, cancels: false }
     }
 }

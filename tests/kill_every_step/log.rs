@@ -134,7 +134,7 @@ impl Log {
             ["partial", of, last] if known == Known::Stored => {
                 self.turn(of).kept = last.parse().unwrap();
             }
-            ["create", _] | ["partial", ..] => {}
+            ["create" | "patch", _] | ["partial", ..] => {}
             ["end", of, outcome, _] => {
                 let turn = self.turn(of);
                 let ended = matches!(turn.end, Some((_, Known::Stored)));

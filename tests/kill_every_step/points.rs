@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, BranchRecord, Created, DuePage, DueQuery, Forget, Found, Lane, NewRecord,
-    RequestRecord, Revision, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    BeginExtra, Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found,
+    Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::{
-    ChatMessage, Generation, Incarnation, RecordFilter, RecordPage, SessionId, SessionKey,
-    SqliteStore, Store, StoreError, StreamId, Timestamp,
+    ChatMessage, Generation, Incarnation, InstanceId, RecordFilter, RecordPage, SessionId,
+    SessionKey, SqliteStore, Store, StoreError, StreamId, Timestamp,
 };
 
 /// Tells the parent; one write, on a line of its own whatever the test harness has printed.
@@ -118,6 +119,7 @@ fn describe(incarnation: Incarnation, write: &Write) -> String {
         Write::TakeBack { from, .. } => {
             format!("back {} {} {}", incarnation.get(), from.version, from.from)
         }
+        Write::Patch { .. } => format!("patch {}", incarnation.get()),
         other => panic!("no scenario has a {}", other.name()),
     }
 }
@@ -142,6 +144,22 @@ impl Store for MortalStore {
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         self.inner.bound_to(key)
+    }
+
+    fn bind(
+        &self,
+        binding: Binding,
+        to: Option<(SessionId, Incarnation)>,
+    ) -> StoreFuture<Result<Bound, StoreError>> {
+        self.inner.bind(binding, to)
+    }
+
+    fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> StoreFuture<Result<Vec<SessionKey>, StoreError>> {
+        self.inner.keys_of(id, incarnation)
     }
 
     fn entries(
@@ -181,6 +199,10 @@ impl Store for MortalStore {
         self.inner.list(filter, after, limit)
     }
 
+    fn count(&self) -> StoreFuture<Result<u64, StoreError>> {
+        self.inner.count()
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.inner.lanes()
     }
@@ -207,6 +229,15 @@ impl Store for MortalStore {
         self.inner.request(id, incarnation, key)
     }
 
+    fn resume(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        provider: &str,
+    ) -> StoreFuture<Result<ResumeRecord, StoreError>> {
+        self.inner.resume(id, incarnation, provider)
+    }
+
     fn branches(
         &self,
         id: &SessionId,
@@ -225,6 +256,22 @@ impl Store for MortalStore {
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.inner.forget(what, limit)
+    }
+
+    fn open_run(
+        &self,
+        instance: InstanceId,
+        at: Timestamp,
+    ) -> StoreFuture<Result<RunsFound, StoreError>> {
+        self.inner.open_run(instance, at)
+    }
+
+    fn close_run(
+        &self,
+        instance: InstanceId,
+        stop: CleanStop,
+    ) -> StoreFuture<Result<(), StoreError>> {
+        self.inner.close_run(instance, stop)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

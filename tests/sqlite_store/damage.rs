@@ -6,14 +6,14 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    EntryMark, FenceReason, Forget, NewRecord, PartialFate, RecordFilter, SqliteOptions,
-    SqliteStore, Store, StoreError, Write,
+    Created, EntryMark, FenceReason, Forget, Found, NewRecord, PartialFate, RecordFilter,
+    SqliteOptions, SqliteStore, Store, StoreError, Write,
 };
 
 use crate::extras::two_with_extras;
 use crate::{
-    append, at, begin, bound, commit, created, id, key, live, new_record, open, piece, say, settle,
-    take_back,
+    append, at, attempt, begin, bound, commit, created, id, key, live, new_record, open, piece,
+    resume, say, settle, take_back,
 };
 
 /// Runs SQL on the file behind the store's back.
@@ -22,16 +22,18 @@ pub(crate) fn tamper(path: &Path, sql: &str) {
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "sessions",
     "entries",
     "data",
     "turns",
     "bindings",
+    "later_ids",
     "tombstones",
     "partials",
     "revisions",
     "requests",
+    "resume",
     "branches",
 ];
 
@@ -171,6 +173,57 @@ async fn damage_in_the_other_tables_is_told_by_name() {
     }
 }
 
+// A13: a former id is not taken for nobody's because its row is damaged
+#[tokio::test]
+async fn a_damaged_id_is_told_whatever_id_is_asked_for_and_the_session_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    for (life, to) in [(&a, "c"), (&a, "d"), (&b, "e")] {
+        let rotate = Write::Rotate { to: id(to), at: at(1) };
+        store.write(&life.id, life.incarnation, rotate).await.unwrap();
+    }
+    tamper(&path, "UPDATE later_ids SET place = 7 WHERE id = 'c'");
+    for name in ["a", "c", "d"] {
+        let StoreError::Damaged { what } = store.look_up(&id(name), at(1)).await.unwrap_err()
+        else {
+            panic!("{name}")
+        };
+        assert!(what.contains("`later_ids`"), "{name}: {what}");
+    }
+    for new in [new_record("c"), new_record("d")] {
+        assert!(matches!(store.create(new).await, Ok(Created::IdTaken)));
+    }
+    let page = store.list(RecordFilter::default(), None, 9).await.unwrap();
+    assert_eq!((page.records.len(), page.damaged.len()), (1, 1));
+    assert_eq!(page.records[0].former_ids, [id("b")]);
+    let problems = store.check().await.unwrap().join("\n");
+    assert!(
+        problems.contains("`later_ids` row c, ") && problems.contains("lack one"),
+        "{problems}"
+    );
+    for (change, line) in [
+        (
+            "UPDATE later_ids SET id = 'b' WHERE id = 'c'",
+            "`later_ids` row b is the first id of a life",
+        ),
+        ("UPDATE later_ids SET id = 'c' WHERE id = 'b'", "`later_ids` row c, "),
+        ("UPDATE later_ids SET incarnation = 99 WHERE id = 'e'", "`later_ids` has rows of life 99"),
+        ("DELETE FROM later_ids WHERE id = 'e'", "lack one"),
+    ] {
+        tamper(&path, change);
+        let problems = store.check().await.unwrap().join("\n");
+        assert!(problems.contains(line), "{line}: {problems}");
+    }
+    // A delete leaves no id behind that could be taken for nobody's.
+    store.write(&a.id, a.incarnation, crate::delete(a.incarnation)).await.unwrap();
+    for name in ["a", "c", "d"] {
+        assert!(matches!(store.look_up(&id(name), at(1)).await, Ok(Found::Gone(_))), "{name}");
+    }
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_damaged_tombstone_is_told_and_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -244,6 +297,7 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
                 drop(store.entries(id, life, 0, 99).await);
                 drop(store.partial(id, life, Generation::new(3)).await);
                 drop(store.request(id, life, "ask").await);
+                drop(store.resume(id, life, "cli").await);
                 drop(store.branches(id, life).await);
                 drop(store.revisions(id, life).await);
                 for write in [
@@ -251,12 +305,15 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
                     say(4, piece(1, "x")),
                     settle(4, record.next_seq + 1, PartialFate::Drop),
                     take_back(1, record.version + 10),
+                    resume("cli", attempt("new")),
                 ] {
                     drop(store.write(id, life, write).await);
                 }
             }
         }
-        for what in [Forget::Revisions, Forget::Requests] {
+        for what in
+            [Forget::Revisions, Forget::Requests, Forget::ResumeHandles, Forget::RefusedHandles]
+        {
             drop(store.forget(what(at(1_000)), 9).await);
         }
         store.check().await.unwrap();

@@ -1,12 +1,13 @@
 //! The store answers as the reference does: both are told the same random operations.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    BeginExtra, Binding, Created, DataChange, Forget, Found, InputFate, MemoryStore, NewRecord,
-    PartialFate, PartialPiece, Record, RecordFilter, RecordPatch, Request, SqliteStore, Store,
-    StoreError, TakeBack, TurnMarker, Write,
+    BeginExtra, Binding, CommitExtra, Created, DataChange, Forget, Found, InputFate, MemoryStore,
+    NewRecord, PartialFate, PartialPiece, Record, RecordFilter, RecordPatch, Request, ResumeAction,
+    ResumeChange, SqliteStore, Store, StoreError, TakeBack, TurnMarker, Write, resume_digest,
 };
 use session_supervisor::{
     EndReason, Generation, GoneReason, Incarnation, InstanceId, SessionId, Standing, SuspendReason,
@@ -124,6 +125,8 @@ impl Pair {
             assert_eq!(ours, told(self.memory.partial(id, *life, turn).await));
             let ours = told(self.sqlite.request(id, sqlite, "r1").await);
             assert_eq!(ours, told(self.memory.request(id, *life, "r1").await));
+            let ours = told(self.sqlite.resume(id, sqlite, "h1").await);
+            assert_eq!(ours, told(self.memory.resume(id, *life, "h1").await));
             let ours = told(self.sqlite.branches(id, sqlite).await);
             assert_eq!(ours, told(self.memory.branches(id, *life).await));
             let ours = told(self.sqlite.revisions(id, sqlite).await);
@@ -131,7 +134,9 @@ impl Pair {
         }
         self.compare_lists(random).await;
         let limit = usize::try_from(random.below(3)).unwrap();
-        for what in [Forget::Revisions, Forget::Requests] {
+        for what in
+            [Forget::Revisions, Forget::Requests, Forget::ResumeHandles, Forget::RefusedHandles]
+        {
             // Rarely all of it.
             let what = what(at(random.below(40)));
             let ours = self.sqlite.forget(what, limit).await.unwrap();
@@ -184,6 +189,7 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
             first_seq: next,
             entries: random.payloads(3),
             data: changes(random),
+            extra: random.chance(30).then(|| Box::new(commit_extra(random))),
             version,
             at,
         },
@@ -208,7 +214,8 @@ fn random_write(random: &mut Random, record: &Record) -> Write {
             unused_since: random.chance(30).then(|| random.time()),
             used_at: random.chance(30).then_some(at),
         },
-        90..93 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
+        90..92 => Write::Resume { change: Box::new(resume(random)), at },
+        92..93 => Write::Label { label: random.chance(50).then(|| "line".to_owned()) },
         _ => Write::Delete {
             tombstone: Tombstone {
                 incarnation: record.incarnation,
@@ -233,6 +240,25 @@ fn patch(random: &mut Random) -> RecordPatch {
     patch.crashes = random.chance(50).then(|| u32::try_from(random.below(3)).unwrap());
     patch.touched_at = random.chance(50).then(|| random.time());
     patch
+}
+
+fn commit_extra(random: &mut Random) -> CommitExtra {
+    CommitExtra { resume: (0..random.below(3)).map(|_| resume(random)).collect() }
+}
+
+/// Something to be done with a handle, of which there are few.
+fn resume(random: &mut Random) -> ResumeChange {
+    let value = format!("v{}", random.below(3));
+    let digest = resume_digest(&value);
+    let action = match random.below(8) {
+        0..3 => ResumeAction::Keep { value, refuse_for: Duration::from_secs(random.below(60)) },
+        3 => ResumeAction::Worked { digest },
+        4 => ResumeAction::Attempt { digest },
+        5 => ResumeAction::Absolve { digest },
+        6 => ResumeAction::Drop { digest, unused_since: random.time() },
+        _ => ResumeAction::Refuse { digest },
+    };
+    ResumeChange { provider: format!("h{}", random.below(2)), action }
 }
 
 fn take_back(random: &mut Random, record: &Record) -> TakeBack {

@@ -8,10 +8,14 @@ use session_supervisor::store::{
 };
 
 use crate::damage::{dump, tamper, two_sessions};
-use crate::{append, asked, at, begin, begin_with, commit, live, piece, say, settle, take_back};
+use crate::{
+    append, asked, at, attempt, begin, begin_with, commit, keep, live, piece, refuse, resume, say,
+    settle, take_back,
+};
 
 /// A store of two sessions `a` and `b`, each with an interrupted turn 3 that has said `one two three ` and
-/// stands under a parent, a request `ask`, entry 4 taken back, and turn 4 open.
+/// stands under a parent, a request `ask`, entry 4 taken back, turn 4 open, and a handle `one` of `cli`, where
+/// `dead` is refused.
 pub(crate) async fn two_with_extras(path: &Path) -> SqliteStore {
     let store = two_sessions(path).await;
     for name in ["a", "b"] {
@@ -25,6 +29,8 @@ pub(crate) async fn two_with_extras(path: &Path) -> SqliteStore {
             settle(3, 5, PartialFate::Keep { last }),
             take_back(4, 9),
             begin(4, None),
+            resume("cli", refuse("dead")),
+            resume("cli", keep("one")),
         ];
         for write in writes {
             store.write(&record.id, record.incarnation, write).await.unwrap();
@@ -86,6 +92,63 @@ async fn a_damaged_request_is_told_stays_and_is_replaced_by_its_repetition() {
     let found = store.request(&a.id, a.incarnation, "ask").await.unwrap().unwrap();
     assert_eq!((found.generation, found.digest), (Generation::new(5), 77));
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_handle_is_told_stays_and_is_replaced_by_the_next() {
+    for column in [
+        "provider = 'api'",
+        "value = 'two'",
+        "value = NULL",
+        "stored_at = 9",
+        "used_at = 9",
+        "attempts = 1",
+        "refused = NULL",
+        "refused = x'00'",
+        "refused_at = 9",
+        "crc = crc + 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = two_with_extras(&path).await;
+        let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+        let life = a.incarnation.get();
+        tamper(&path, &format!("UPDATE resume SET {column} WHERE incarnation = {life}"));
+        let provider = if column.starts_with("provider") { "api" } else { "cli" };
+        let what = damaged(store.resume(&a.id, a.incarnation, provider).await);
+        assert!(what.contains("`resume`") && what.contains(provider), "{column}: {what}");
+        let other = store.resume(&b.id, b.incarnation, "cli").await.unwrap();
+        assert_eq!((other.handle.unwrap().value.as_str(), other.refused.len()), ("one", 1));
+        // What is not to be kept does not take its place.
+        let before = dump(&path);
+        store.write(&a.id, a.incarnation, resume(provider, attempt("one"))).await.unwrap();
+        assert_eq!(dump(&path), before, "{column}");
+        for what in [Forget::ResumeHandles(at(1_000)), Forget::RefusedHandles(at(1_000))] {
+            assert_eq!(store.forget(what, 9).await.unwrap(), 1, "{column}");
+        }
+        let problems = store.check().await.unwrap();
+        assert_eq!(problems, [format!("`resume` row {life}, {provider} is damaged")], "{column}");
+        store.write(&a.id, a.incarnation, resume(provider, keep("new"))).await.unwrap();
+        let found = store.resume(&a.id, a.incarnation, provider).await.unwrap();
+        assert_eq!((found.handle.unwrap().value.as_str(), found.refused.len()), ("new", 0));
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    }
+}
+
+/// No row is left of a service of which nothing is kept.
+#[tokio::test]
+async fn a_handle_that_goes_leaves_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let rows = || dump(&path).iter().filter(|row| row.starts_with("resume ")).count();
+    let a = live(&store, "a").await;
+    store.write(&a.id, a.incarnation, resume("api", attempt("one"))).await.unwrap();
+    assert_eq!(rows(), 2);
+    assert_eq!(store.forget(Forget::RefusedHandles(at(1_000)), 9).await.unwrap(), 2);
+    assert_eq!(rows(), 2);
+    assert_eq!(store.forget(Forget::ResumeHandles(at(1_000)), 9).await.unwrap(), 2);
+    assert_eq!(rows(), 0);
 }
 
 #[tokio::test]
@@ -154,6 +217,7 @@ async fn a_check_tells_what_is_kept_for_nobody() {
         format!("`partials` has rows of life {b}, which is not there"),
         format!("`revisions` has rows of life {b}, which is not there"),
         format!("`requests` has rows of life {b}, which is not there"),
+        format!("`resume` has rows of life {b}, which is not there"),
         format!("`branches` has rows of life {b}, which is not there"),
         format!("`partials` of life {a} are of a turn that has committed its reply"),
         format!("`revisions` of life {a} go beyond its last entry"),
@@ -169,7 +233,7 @@ async fn a_plain_turn_makes_no_statement_for_what_only_some_have() {
     let path = folder.path().join("s.db");
     let store = two_sessions(&path).await;
     let connection = rusqlite::Connection::open(&path).unwrap();
-    for table in ["partials", "revisions", "requests", "branches"] {
+    for table in ["partials", "revisions", "requests", "resume", "branches"] {
         connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
     let a = live(&store, "a").await;

@@ -46,6 +46,8 @@ pub enum Kind {
 pub struct Stage {
     /// The store, and the faults that it is to have.
     pub store: FaultyStore,
+    /// Which kind of store that is.
+    pub kind: Kind,
     /// What is behind it.
     behind: Arc<dyn Store>,
     /// Where its file is.
@@ -64,7 +66,7 @@ impl Stage {
             let behind = session_supervisor::SqliteStore::open(file, options).await.unwrap();
             let behind: Arc<dyn Store> = Arc::new(behind);
             let store = FaultyStore::new(behind.clone());
-            return Self { store, behind, folder: Some(folder) };
+            return Self { store, kind, behind, folder: Some(folder) };
         }
         let behind: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let store = match kind {
@@ -73,6 +75,7 @@ impl Stage {
         };
         Self {
             store,
+            kind,
             behind,
             #[cfg(feature = "sqlite")]
             folder: None,
@@ -89,10 +92,12 @@ impl Stage {
             let file = folder.path().join("turns.db");
             let behind = session_supervisor::SqliteStore::open(file, options).await.unwrap();
             let behind: Arc<dyn Store> = Arc::new(behind);
-            return Self { store: FaultyStore::new(behind.clone()), behind, folder: Some(folder) };
+            let (store, kind) = (FaultyStore::new(behind.clone()), self.kind);
+            return Self { store, kind, behind, folder: Some(folder) };
         }
         Self {
             store: FaultyStore::new(self.behind.clone()),
+            kind: self.kind,
             behind: self.behind,
             #[cfg(feature = "sqlite")]
             folder: None,

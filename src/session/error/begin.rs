@@ -8,8 +8,10 @@ use crate::engine::Engine;
 use crate::entry::EntryError;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
+use crate::limit::{Full, Limit, Shortage, TooLong};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
+use crate::room::NoRoom;
 use crate::slot::Slot;
 use crate::standing::{EndReason, Standing};
 use crate::state::BeginRefusal;
@@ -111,6 +113,32 @@ pub enum BeginError {
         expected: u64,
         /// What it is.
         version: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// The conversation would be longer than it may be. Nothing was stored.
+    #[error("session {id} is full")]
+    TooLong {
+        /// Which session.
+        id: SessionId,
+        /// How long it would be, and what to do.
+        #[source]
+        too_long: TooLong,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// There is no permit for the turn, or no room for another one that waits. Nothing was stored.
+    #[error("there is no room for another turn")]
+    Full {
+        /// Which limit is reached, and when to come back.
+        #[source]
+        full: Full,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// The supervisor is paused, and was for as long as a begin waits. Nothing was stored.
+    #[error("the supervisor is paused")]
+    Paused {
         /// Which run of the process says so.
         instance: InstanceId,
     },
@@ -224,6 +252,9 @@ pub enum BeginError {
         #[source]
         source: StoreError,
     },
+    /// It is not in memory, and there is no room for it. Nothing was begun or created.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// The store failed.
     #[error("session {id} could not begin a turn")]
     Store {
@@ -246,6 +277,10 @@ impl BeginError {
     /// Counts it and logs it: an input that nobody will answer leaves a trace.
     pub(crate) fn note(&self, engine: &Engine) {
         engine.counts.refused(self.name());
+        // Who refuses a session has counted that.
+        if let Some(limit) = self.limit().filter(|limit| *limit != Limit::Sessions) {
+            engine.capacity.rejected(limit);
+        }
         let source = std::error::Error::source(self).map(tracing::field::display);
         tracing::debug!(reason = self.name(), refusal = %self, source, "a begin is refused");
     }
@@ -274,32 +309,6 @@ impl BeginError {
         Self::Denied { denial, instance: engine.instance }
     }
 
-    /// Its name in metrics; stable.
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Input(_) => "input",
-            Self::Denied { .. } => "denied",
-            Self::Gone { .. } => "gone",
-            Self::Closing { .. } => "closing",
-            Self::Inactive { .. } => "inactive",
-            Self::Draining { .. } => "draining",
-            Self::Busy { .. } => "busy",
-            Self::QueueFull { .. } => "queue_full",
-            Self::TimedOut { .. } => "timed_out",
-            Self::Conflict { .. } => "conflict",
-            Self::Repeated { .. } => "repeated",
-            Self::KeyReused { .. } => "key_reused",
-            Self::Steered { .. } => "steered",
-            Self::TooManyBranches { .. } => "too_many_branches",
-            Self::TooDeep { .. } => "too_deep",
-            Self::NoInput { .. } => "no_input",
-            Self::Cancelled { .. } => "cancelled",
-            Self::Unknown { .. } | Self::Unbound { .. } => "unknown",
-            Self::IdCollision { .. } => "id_collision",
-            Self::Open { .. } | Self::Store { .. } => "store",
-        }
-    }
-
     /// What a refusal means to the caller; `None` if the session is to be asked again, after it was loaded
     /// or looked at.
     pub(in crate::session) fn from_refusal(
@@ -308,7 +317,7 @@ impl BeginError {
         waited: Duration,
         options: &BeginOptions,
     ) -> Option<Self> {
-        let (id, instance) = (slot.id.clone(), slot.engine.instance);
+        let (id, instance) = (slot.tip().clone(), slot.engine.instance);
         Some(match refusal {
             BeginRefusal::Left(_)
             | BeginRefusal::Moved
@@ -334,6 +343,9 @@ impl BeginError {
             BeginRefusal::QueueFull { holder, queued } => {
                 Self::QueueFull { id, holder, queued, instance }
             }
+            BeginRefusal::Short(Shortage::Full(full)) => Self::Full { full, instance },
+            BeginRefusal::Short(Shortage::Paused) => Self::Paused { instance },
+            BeginRefusal::TooLong(too_long) => Self::TooLong { id, too_long, instance },
             BeginRefusal::TimedOut { holder } => Self::TimedOut { id, waited, holder, instance },
             BeginRefusal::Conflict { version } => {
                 let expected = options.expect_version.unwrap_or(version);

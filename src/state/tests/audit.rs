@@ -34,7 +34,7 @@ fn each_rule_that_is_broken_is_named() {
     finds(parallel(), "two exclusive turns", |rig| {
         rig.state.turns.iter_mut().for_each(|turn| turn.parallel = None);
     });
-    finds(queued(), "no turn to drain it", |rig| rig.state.turns.clear());
+    finds(queued(), "neither a turn nor a permit to drain it", |rig| rig.state.turns.clear());
     finds(Rig::running(), "newer than the newest", |rig| {
         rig.state.generation = Generation::default();
     });
@@ -129,7 +129,14 @@ fn each_rule_of_a_closing_session_that_is_broken_is_named() {
         rig.state.outbox = Outbox::default();
     });
     finds(closing(), "behind a delete", |rig| {
-        let settle = Pending::Change { write: None, port: 9, version: 1, last_seq: 1, used: true };
+        let settle = Pending::Change {
+            write: None,
+            port: 9,
+            version: 1,
+            last_seq: 1,
+            used: true,
+            rotated: None,
+        };
         rig.state.outbox.push_back(settle);
     });
     finds(closing(), "waits for a delete that has failed", |rig| {

@@ -180,7 +180,9 @@ fn the_slot_the_store_and_every_caller_get_the_same_tombstone() {
     let mut effects = Effects::new();
     rig.state.apply(Input::Stored { result: Ok(()) }, at(131), &mut effects);
     // The slot first, so that whoever is told finds the tombstone.
-    assert!(matches!(effects[0], Effect::Bury { tombstone } if tombstone == expected));
+    assert!(
+        matches!(effects[0], Effect::Bury { tombstone, counted: true } if tombstone == expected)
+    );
     let told = |effect: &Effect<super::Test>, wanted| matches!(effect, Effect::Deleted { answer: Ok(deletion), .. } if *deletion == wanted);
     assert!(told(&effects[1], Deletion::Deleted(expected)));
     assert!(told(&effects[2], Deletion::AlreadyGone(expected)));

@@ -64,6 +64,18 @@ enum Step {
     Flush,
     /// The session is loaded again, if it was left.
     Reload,
+    /// Something happens in the line for permits.
+    Permit(u8),
+    /// Somebody is there.
+    Touch,
+    /// The store is to know when it was used last.
+    Save,
+    /// A lease is taken, renewed or given back.
+    Lease {
+        op: u8,
+        which: u8,
+        seconds: u8,
+    },
     /// It leaves memory, if nothing has happened for so long.
     Unload {
         unused_for: Duration,
@@ -135,21 +147,25 @@ fn step(bits: u32, faults: bool) -> Step {
         98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
         106 => Step::CancelAll { grace },
         107..110 => Step::Change(usize::from(a % 3)),
-        110..113 => Step::Change(usize::from(a % 16 + 1)),
+        110..113 => Step::Change(usize::from(a % 17 + 1)),
         113..117 => Step::Find(Find::Clear(u64::from(a % 12))),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
-        119..123 => Step::Alarm,
-        123..128 => Step::Look(rule(a, b)),
+        119..122 => Step::Alarm,
+        122 => Step::Save,
+        123..126 => Step::Look(rule(a, b)),
+        126 | 127 => Step::Touch,
         128..147 => Step::Find(Find::Say { turn, chunks: usize::from(b % 4) }),
         147..151 => Step::Find(Find::Keep(turn)),
         151..161 => Step::Find(Find::Take(turn)),
         161..164 => Step::Beat { turn, work: work(b) },
         164..172 => Step::Advance(Duration::from_millis(u64::from(a) * 12)),
-        172..195 => Step::Send(fault(a, faults)),
-        195..222 => Step::Answer,
+        172..193 => Step::Send(fault(a, faults)),
+        193..198 => Step::Lease { op: a, which: b, seconds: c },
+        198..222 => Step::Answer,
         222..244 => Step::Flush,
-        244..249 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
+        244..247 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
+        247..253 => Step::Permit(a),
         _ => Step::Reload,
     }
 }
@@ -230,8 +246,13 @@ fn cases() -> u32 {
     ProptestConfig::default().cases.max(8_000)
 }
 
-fn run(partials: PartialPolicy, steps: Vec<Step>) {
-    let mut driver = Driver::new(partials);
+/// How many permits there are, if they are counted.
+fn permits() -> impl Strategy<Value = Option<usize>> {
+    prop::sample::select(vec![None, None, Some(1), Some(2)])
+}
+
+fn run(partials: PartialPolicy, permits: Option<usize>, steps: Vec<Step>) {
+    let mut driver = Driver::new(partials, permits);
     for step in steps {
         driver.step(step);
     }
@@ -246,22 +267,24 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    // B1, B6, B8, B9, B10, B15, C1, C5, C8, C9, C10, C11, D6, D9, D10, E3, E4, E5, G11, J6, M4
+    // B1, B6, B8, B9, B10, B15, C1, C5, C8, C9, C10, C11, D6, D9, D10, E3, E4, E5, G11, J6, K1, K4, M4
     #[test]
     fn with_a_store_that_works_every_history_is_one_that_the_model_allows(
         partials in partials(),
+        permits in permits(),
         steps in steps(false),
     ) {
-        run(partials, steps);
+        run(partials, permits, steps);
     }
 
     // The same, and C6, E6, G10, G12
     #[test]
     fn with_a_store_that_fails_nothing_acknowledged_is_lost(
         partials in partials(),
+        permits in permits(),
         steps in steps(true),
     ) {
-        run(partials, steps);
+        run(partials, permits, steps);
     }
 
     // D8, D9, D10: long lives, of which the histories above have few.
@@ -269,6 +292,6 @@ proptest! {
     fn what_is_found_stuck_is_what_its_whole_history_says(
         steps in any::<[u8; 2]>().prop_flat_map(|[which, seconds]| watched(rule(which, seconds))),
     ) {
-        run(PartialPolicy::Beside, steps);
+        run(PartialPolicy::Beside, None, steps);
     }
 }

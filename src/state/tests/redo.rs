@@ -125,11 +125,11 @@ fn a_store_that_fails_takes_back_nothing_and_says_so() {
 fn a_wrong_version_is_told_before_what_has_moved() {
     let mut rig = answered();
     let redo = Redo { next_seq: 99, ..rig.redo(1) };
-    let super::Input::Begin { mut request, port, stream } = redoing(2, QUEUE, redo) else {
+    let super::Input::Begin { mut request, port, stream, pass } = redoing(2, QUEUE, redo) else {
         panic!()
     };
     request.expect_version = Some(55);
-    let begin = super::Input::Begin { request, port, stream };
+    let begin = super::Input::Begin { request, port, stream, pass };
     assert_eq!(rig.apply(begin), "refused(b2 conflict v1)");
 }
 

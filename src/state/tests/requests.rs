@@ -129,8 +129,10 @@ fn a_session_that_closes_says_so_to_those_who_repeat() {
     let mut rig = starting();
     rig.delete(1);
     assert_eq!(rig.begin_named(2, BusyPolicy::Reject, NAME), "refused(b2 closing)");
-    let Input::Begin { mut request, port, stream } = named(3, QUEUE, NAME, 0) else { panic!() };
+    let Input::Begin { mut request, port, stream, pass } = named(3, QUEUE, NAME, 0) else {
+        panic!()
+    };
     request.draining = true;
     let mut rig = starting();
-    assert_eq!(rig.apply(Input::Begin { request, port, stream }), "refused(b3 draining)");
+    assert_eq!(rig.apply(Input::Begin { request, port, stream, pass }), "refused(b3 draining)");
 }

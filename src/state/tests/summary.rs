@@ -4,8 +4,8 @@
 //! delete, `#1` the number of an entry, `v1` a version.
 
 use super::super::{
-    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaveReason, OpenTurn, Pending,
-    Phase, SessionState, Settlement, Stall,
+    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaseAnswer, LeaveReason,
+    OpenTurn, Pending, Phase, SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;
@@ -32,6 +32,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Ok(answer) => format!("settled(s{port} {})", settlement(answer)),
             Err(it) => format!("settled(s{port} {})", error(it)),
         },
+        Effect::Rotated { to } => format!("rotated({to})"),
         Effect::Changed { port, answer } => match answer {
             Ok(changed) => format!("changed(c{port} v{} #{})", changed.version, changed.last_seq),
             Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
@@ -40,6 +41,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Err(ChangeRefusal::Shut(it)) => format!("changed(c{port} {})", it.as_str()),
             Err(ChangeRefusal::Due) => format!("changed(c{port} due)"),
             Err(ChangeRefusal::Busy { .. }) => format!("changed(c{port} busy)"),
+            Err(ChangeRefusal::TooLong(_)) => format!("changed(c{port} too long)"),
             Err(ChangeRefusal::Moved) => format!("changed(c{port} moved)"),
             Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
         },
@@ -58,7 +60,7 @@ fn effect(effect: &Effect<Test>) -> String {
                 (names, true) => format!("cancelled({names:?} already)"),
             }
         }
-        Effect::Waiting { holder } => format!("waits({})", self::holder(holder)),
+        Effect::Waiting { .. } => "waits".to_owned(),
         Effect::Steerable { stream } => format!("steerable(~{stream})"),
         Effect::Steered { port, generation, seq, .. } => {
             format!("steered(b{port} t{} #{seq})", generation.get())
@@ -77,6 +79,19 @@ fn effect(effect: &Effect<Test>) -> String {
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
         Effect::Stands { standing, .. } => format!("stands({})", standing.as_str()),
+        Effect::Leased { answer } => match answer {
+            LeaseAnswer::Stands(until) => format!("leased({})", until.as_millis() / 1_000),
+            LeaseAnswer::Released => "leased(released)".to_owned(),
+            LeaseAnswer::Over => "leased(over)".to_owned(),
+            LeaseAnswer::TooMany => "leased(too many)".to_owned(),
+            LeaseAnswer::Due => "leased(due)".to_owned(),
+            LeaseAnswer::Shut(standing) => format!("leased({})", standing.as_str()),
+            LeaseAnswer::Left => "leased(left)".to_owned(),
+            LeaseAnswer::Closing => "leased(closing)".to_owned(),
+            LeaseAnswer::Gone(_) => "leased(gone)".to_owned(),
+        },
+        Effect::LeaseTaken { lease } => format!("taken(l{})", lease.number),
+        Effect::LeaseEnded { lease, end } => format!("{}(l{})", end.as_str(), lease.number),
         Effect::Bury { .. } => "bury".to_owned(),
         Effect::Leave { reason } => {
             let told = *reason != LeaveReason::StoreFailed;
@@ -93,6 +108,8 @@ fn refusal(refusal: &BeginRefusal) -> String {
         BeginRefusal::Shut(it) => it.as_str().to_owned(),
         BeginRefusal::Due(_) => "due".to_owned(),
         BeginRefusal::Draining => "draining".to_owned(),
+        BeginRefusal::Short(_) => "short".to_owned(),
+        BeginRefusal::TooLong(_) => "too long".to_owned(),
         BeginRefusal::Busy { holder, queued } => format!("busy {} q{queued}", self::holder(holder)),
         BeginRefusal::QueueFull { holder, queued } => {
             format!("full {} q{queued}", self::holder(holder))
@@ -146,8 +163,9 @@ fn error(error: &StoreError) -> &'static str {
 }
 
 /// A state: its phase, `t1s t1r t1c t1a` for a turn that starts, runs, was told to end or aborted (`p`
-/// for a parallel one, `b` for a branch), `q2` for a waiting begin, `e3` for one
-/// that repeats another, `!1` for a fenced turn whose holder has not reported,
+/// for a parallel one, `b` for a branch), `q2` for a waiting begin, `q2?` if it waits for a permit, `e3` for one
+/// that repeats another, `!1` for a fenced turn whose holder has not reported, `l1` for a lease, `u` if it
+/// was used and the store is not told of it by anything else,
 /// and behind a bar the writes, the one with the store starred.
 pub(super) fn state(state: &SessionState<Test>) -> String {
     let mut words = Vec::new();
@@ -163,9 +181,13 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
         Phase::Left => words.push("left".to_owned()),
     }
     words.extend(state.turns.iter().map(turn));
-    words.extend(state.queue.iter().map(|queued| format!("q{}", queued.port)));
+    let asks = |place: usize| if place == 0 && state.asking.is_some() { "?" } else { "" };
+    let queue = state.queue.iter().enumerate();
+    words.extend(queue.map(|(place, queued)| format!("q{}{}", queued.port, asks(place))));
     words.extend(state.echoes.iter().map(|echo| format!("e{}", echo.port)));
     words.extend(state.fenced.iter().map(|(generation, _)| format!("!{}", generation.get())));
+    words.extend(state.leases(Moment::default()).map(|lease| format!("l{}", lease.number)));
+    words.extend(state.unsaved.then(|| "u".to_owned()));
     if !state.outbox.is_empty() {
         words.push("|".to_owned());
         words.extend(state.outbox.iter().map(pending));
@@ -207,6 +229,9 @@ fn pending(pending: &Pending<Test>) -> String {
         }
         Pending::Steer { write, generation, .. } => (format!("steer{}", generation.get()), write),
         Pending::Change { write, .. } => ("change".to_owned(), write),
+        Pending::Use { write, then_leave } => {
+            (if then_leave.is_some() { "use-leave" } else { "use" }.to_owned(), write)
+        }
         Pending::Delete { write } => ("delete".to_owned(), write),
     };
     match write {
@@ -240,7 +265,9 @@ fn details(write: &Write) -> String {
         Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
         Write::PutData { version, .. } => format!(":data-v{version}"),
         Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
+        Write::Resume { .. } => ":handle".to_owned(),
         Write::Label { .. } => ":label".to_owned(),
+        Write::Rotate { to, .. } => format!(":rotate>{to}"),
         Write::Standing { standing, .. } => format!(":{}", standing.as_str()),
         Write::Patch { .. } => ":patch".to_owned(),
         Write::Delete { .. } => String::new(),

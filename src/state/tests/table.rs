@@ -3,6 +3,8 @@
 //! A row names inputs, the effects that are expected of each, and the state behind them. The rows
 //! were written from the design; [`every_pair_has_exactly_one_row`] sees that none is missing.
 
+mod capacity;
+mod leased;
 mod live;
 mod over;
 mod phases;
@@ -15,18 +17,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::leases::{inherit, release, renew, take};
 use super::{
-    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, QUEUE,
-    Redo, Rig, START, STEER, StallRule, Target, Test, at, begin, begin_with, cancel, commit,
-    delete, grace, interrupt, leave, named, no_such_life, outcome_unknown, redoing, say,
-    unavailable,
+    BRANCH, BusyPolicy, Change, Generation, Grace, Input, InputFate, Name, PARALLEL, Phase, Place,
+    QUEUE, Redo, Rig, START, STEER, Size, StallRule, Target, Test, at, attempt, begin, begin_with,
+    cancel, commit, delete, gate, grace, interrupt, leave, named, no_such_life, outcome_unknown,
+    redoing, say, unavailable,
 };
+use crate::id::SessionId;
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
 use crate::store::DataChange;
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 56] = [
+const INPUTS: [&str; 66] = [
     "reject",
     "queue",
     "queue-full",
@@ -49,6 +53,8 @@ const INPUTS: [&str; 56] = [
     "append",
     "data",
     "label",
+    "handle",
+    "rotate",
     "delete",
     "await-delete",
     "alarm-early",
@@ -58,6 +64,11 @@ const INPUTS: [&str; 56] = [
     "look-act",
     "unload",
     "unload-used",
+    "lease",
+    "renew",
+    "release",
+    "inherit",
+    "save",
     "steer",
     "branch",
     "named",
@@ -83,13 +94,16 @@ const INPUTS: [&str; 56] = [
     "unavailable",
     "unknown",
     "no-such-life",
+    "granted",
+    "granted-late",
+    "not-granted",
 ];
 
 /// A phase: its name, how one gets there, and its rows.
 type Row = (&'static str, fn() -> Rig, &'static str);
 
 /// Every phase.
-const PHASES: [Row; 30] = [
+const PHASES: [Row; 35] = [
     ("idle", phases::idle, live::IDLE),
     ("starting", phases::starting, live::STARTING),
     ("running", Rig::running, live::RUNNING),
@@ -111,6 +125,8 @@ const PHASES: [Row; 30] = [
     ("a named turn", phases::named_running, special::NAMED),
     ("an echo of a begin with the store", phases::echo_starting, special::ECHO_STARTING),
     ("an echo of a waiting begin", phases::echo_queued, special::ECHO_QUEUED),
+    ("a begin waits for a permit", phases::asking, capacity::ASKING),
+    ("a parallel begin waits for a permit", phases::asking_beside, capacity::ASKING_BESIDE),
     ("a branch runs", phases::branch, special::BRANCH),
     ("branches at their limit", phases::branches, special::BRANCHES),
     ("a piece with the store", phases::piece, special::PIECE),
@@ -119,6 +135,9 @@ const PHASES: [Row; 30] = [
     ("archived", phases::archived, shut::ARCHIVED),
     ("ended", phases::ended, shut::ENDED),
     ("due", phases::due, shut::DUE),
+    ("leased", phases::leased, leased::LEASED),
+    ("touched", phases::touched, leased::TOUCHED),
+    ("its last use with the store", phases::leaving, leased::LEAVING),
     ("a delete with the store", phases::closing, over::CLOSING),
     ("a delete that failed", phases::closing_failed, over::CLOSING_FAILED),
     ("a delete behind another write", phases::closing_behind, over::CLOSING_BEHIND),
@@ -148,7 +167,8 @@ fn apply(rig: &mut Rig, name: &str) -> String {
 const NAME: Name = ("a name", 1);
 
 /// What is to be taken back of a session with one entry that nobody has answered.
-const ONE_ENTRY: Redo = Redo { from: 1, next_seq: 2, version: 0, open: false };
+const ONE_ENTRY: Redo =
+    Redo { from: 1, next_seq: 2, version: 0, open: false, taken: Size { entries: 0, bytes: 0 } };
 
 /// A turn is stuck that has been silent for two seconds.
 fn after_two_seconds(act: Option<Grace>) -> StallRule {
@@ -188,6 +208,8 @@ fn input(name: &str) -> Input<Test> {
         "append" => change(Change::Append(vec![Bytes::from_static(b"appended")])),
         "data" => change(Change::Data(vec![DataChange { name: "mood".into(), value: None }])),
         "label" => change(Change::Label(None)),
+        "handle" => change(Change::Resume(Box::new(attempt()))),
+        "rotate" => change(Change::Rotate(Box::new(SessionId::new("further").unwrap()))),
         "delete" => delete(9),
         "await-delete" => Input::AwaitDelete { port: 9 },
         "alarm-early" | "alarm-abort" | "alarm-late" => Input::Alarm,
@@ -195,6 +217,11 @@ fn input(name: &str) -> Input<Test> {
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "unload" => unload(START + 1),
         "unload-used" => unload(START - 1),
+        "lease" => Input::Lease { op: take(8, 10, 2) },
+        "renew" => Input::Lease { op: renew(9, 10) },
+        "release" => Input::Lease { op: release(9) },
+        "inherit" => inherit(5, 30),
+        "save" => Input::Save,
         "steer" => begin(9, STEER),
         "branch" => begin(9, BRANCH),
         "named" => named(9, QUEUE, NAME, 0),
@@ -213,7 +240,31 @@ fn input(name: &str) -> Input<Test> {
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
         "no-such-life" => Input::Stored { result: Err(no_such_life()) },
+        "granted" | "granted-late" | "not-granted" => permit(name),
         other => change(standing(other)),
+    }
+}
+
+/// What comes from the line for permits that is called `name`.
+fn permit(name: &str) -> Input<Test> {
+    match name {
+        "granted" => {
+            // Whoever waits is granted a permit that comes free by it.
+            gate::add_one();
+            match gate::grant() {
+                Some((place, permit)) => Input::Granted { place, permit },
+                None => permit("granted-late"),
+            }
+        }
+        "granted-late" => {
+            gate::add_one();
+            let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
+            Input::Granted { place: Place(777), permit }
+        }
+        _ => {
+            let place = gate::expire().unwrap_or(Place(777));
+            Input::NotGranted { place, shortage: gate::short() }
+        }
     }
 }
 
@@ -295,9 +346,14 @@ fn every_kind_of_input_and_of_phase_is_in_the_table() {
         Input::Take { .. } => 13,
         Input::Keep { .. } => 14,
         Input::Clear { .. } => 15,
+        Input::Granted { .. } => 16,
+        Input::NotGranted { .. } => 17,
+        Input::Lease { .. } => 18,
+        Input::Inherit { .. } => 19,
+        Input::Save => 20,
     };
     let kinds: BTreeSet<u8> = INPUTS.iter().map(kind).collect();
-    assert_eq!(kinds, (0..=15).collect());
+    assert_eq!(kinds, (0..=20).collect());
 
     let phase = |(_, reach, _): &Row| match reach().state.phase() {
         Phase::Live => 0,

@@ -1,11 +1,13 @@
-//! What most lives have none of: partial replies, branches, requests and revisions.
+//! What most lives have none of: partial replies, branches, requests, revisions and handles of outside
+//! services.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::store::{
-    BranchRecord, PartialPiece, Request, RequestRecord, Revision, StoredEntry, StoredPartial,
+    BranchRecord, PartialPiece, Request, RequestRecord, ResumeChange, ResumeRecord, Revision,
+    StoredEntry, StoredPartial,
 };
 
 /// What most lives have none of, which costs them one word.
@@ -25,6 +27,8 @@ struct Kept {
     branches: Vec<BranchRecord>,
     /// What was taken back, oldest first.
     revisions: Vec<Revision>,
+    /// What is kept of the handles of outside services, by their names; nothing that is empty.
+    resume: HashMap<String, ResumeRecord>,
 }
 
 /// What a turn has said.
@@ -132,6 +136,44 @@ impl Extras {
         let Some(key) = kept.asked.remove(&generation) else { return false };
         kept.requests.remove(&key);
         true
+    }
+
+    /// What is kept of the handles of an outside service.
+    pub(super) fn resume(&self, provider: &str) -> Option<&ResumeRecord> {
+        self.0.as_ref()?.resume.get(provider)
+    }
+
+    /// Changes what is kept of the handles of an outside service.
+    pub(super) fn change_resume(&mut self, change: &ResumeChange, at: Timestamp) {
+        self.with_resume(&change.provider, |record| record.apply(&change.action, at));
+    }
+
+    /// What is kept of the handles of all outside services.
+    pub(super) fn all_resume(&self) -> impl Iterator<Item = (&String, &ResumeRecord)> {
+        self.0.iter().flat_map(|kept| &kept.resume)
+    }
+
+    /// Drops the handle of an outside service that was used last at or before `at`; answers whether there
+    /// was such.
+    pub(super) fn forget_resume_handle(&mut self, provider: &str, at: Timestamp) -> bool {
+        self.with_resume(provider, |record| record.forget_handle(at))
+    }
+
+    /// Drops the refusals of the handles of an outside service, the last of which was made at or before
+    /// `at`; answers whether there were such.
+    pub(super) fn forget_refused_handles(&mut self, provider: &str, at: Timestamp) -> bool {
+        self.with_resume(provider, |record| record.forget_refused(at))
+    }
+
+    /// Changes what is kept of an outside service; what is empty then is not kept.
+    fn with_resume<T>(&mut self, provider: &str, change: impl FnOnce(&mut ResumeRecord) -> T) -> T {
+        let all = self.0.as_mut().map(|kept| &mut kept.resume);
+        let mut record = all.and_then(|all| all.remove(provider)).unwrap_or_default();
+        let answer = change(&mut record);
+        if !record.is_empty() {
+            self.kept_mut().resume.insert(provider.to_owned(), record);
+        }
+        answer
     }
 
     /// What a turn has said.

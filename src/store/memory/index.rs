@@ -20,7 +20,7 @@ const LIST_SLICE: usize = 1_024;
 /// The other ways in.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// What each key is bound to.
+    /// What each key is bound to, by the id under which that was created.
     pub(super) bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
     /// The live sessions, in order of creation.
     pub(super) order: BTreeMap<Incarnation, SessionId>,
@@ -28,6 +28,8 @@ pub(super) struct Index {
     pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
     /// Those whose time may be over.
     pub(super) lanes: Lanes,
+    /// How many of the live sessions are archived or have ended.
+    pub(super) closed: usize,
 }
 
 impl Shared {
@@ -39,10 +41,13 @@ impl Shared {
         tombstone: Tombstone,
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
-        let (keys, filed) = self.with_life(id, incarnation, |life| {
+        let (keys, ids, filed, closed) = self.with_life(id, incarnation, |life| {
             life.over = true;
-            Ok((std::mem::take(&mut life.keys), life.filed.take()))
+            self.unnote_resume(life);
+            let closed = !life.record.standing.is_routable();
+            Ok((std::mem::take(&mut life.keys), life.ids(), life.filed.take(), closed))
         })?;
+        index.closed -= usize::from(closed);
         for key in keys {
             if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
                 index.bindings.remove(&key);
@@ -50,8 +55,10 @@ impl Shared {
         }
         index.lanes.leave(filed, incarnation);
         index.order.remove(&incarnation);
-        self.lives.insert(id.clone(), Entry::Gone(tombstone));
-        index.tombstones.insert((tombstone.until, id.clone()));
+        for id in ids {
+            self.lives.insert(id.clone(), Entry::Gone(tombstone));
+            index.tombstones.insert((tombstone.until, id));
+        }
         while index.tombstones.len() > self.max_tombstones {
             self.drop_first_to_end(&mut index);
             self.evicted.fetch_add(1, Ordering::Relaxed);

@@ -84,7 +84,10 @@ impl Shared {
     ) -> Result<(), StoreError> {
         let mut index = self.index.lock();
         self.with_life(id, incarnation, |life| {
-            life.apply(write)?;
+            index.closed -= usize::from(!life.record.standing.is_routable());
+            let applied = life.apply(write);
+            index.closed += usize::from(!life.record.standing.is_routable());
+            applied?;
             index.file(life);
             Ok(())
         })

@@ -9,7 +9,7 @@ use super::extras::Extras;
 use super::lanes::Filed;
 use super::transcript::Transcript;
 use crate::clock::Timestamp;
-use crate::id::Generation;
+use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::standing::Standing;
@@ -72,6 +72,11 @@ impl Life {
         Record { open, ..self.record.clone() }
     }
 
+    /// Every id that it has had, oldest first.
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.record.former_ids.iter().chain([&self.record.id]).cloned().collect()
+    }
+
     /// How a turn ended, if it did.
     pub(super) fn turn(&self, generation: Generation) -> Option<TurnRecord> {
         let open = self.is_open(generation);
@@ -98,7 +103,7 @@ impl Life {
                 self.check_piece(generation, &piece)?;
                 self.extras.said(generation, &piece);
             }
-            Write::Commit { generation, first_seq, entries, data, version, at } => {
+            Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
                 self.check_next(first_seq)?;
                 self.close(generation)?;
                 self.extras.forget_partial(generation);
@@ -108,6 +113,9 @@ impl Life {
                 }
                 self.push(entries, Some(generation), false, at);
                 self.change(data);
+                for change in extra.iter().flat_map(|extra| &extra.resume) {
+                    self.extras.change_resume(change, at);
+                }
                 self.touch(version, at);
                 self.record.crashes = 0;
             }
@@ -129,13 +137,16 @@ impl Life {
                 self.change(changes);
                 self.touch(version, at);
             }
+            Write::Resume { change, at } => self.extras.change_resume(&change, at),
             Write::Label { label } => self.record.label = label,
             Write::Standing { standing, unused_since, used_at } => {
                 self.stand(standing, unused_since)?;
                 self.record.last_active_at = used_at.unwrap_or(self.record.last_active_at);
             }
             Write::Patch { patch } => self.patch(patch),
-            Write::Delete { .. } => unreachable!("a delete goes through the index"),
+            Write::Delete { .. } | Write::Rotate { .. } => {
+                unreachable!("what concerns ids goes through the index")
+            }
         }
         Ok(())
     }
@@ -355,6 +366,9 @@ impl Life {
             return Err(StoreError::fenced(FenceReason::TurnOpen));
         }
         self.record.standing = standing;
+        if standing.is_active() {
+            self.record.crashes = 0;
+        }
         Ok(())
     }
 

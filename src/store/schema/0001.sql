@@ -23,6 +23,7 @@ CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_platform ON sessions (platform);
 CREATE INDEX sessions_by_rest ON sessions (lane, lane_at) WHERE lane IS NOT NULL;
 CREATE INDEX sessions_by_age ON sessions (lane, created_at) WHERE lane IS NOT NULL;
+CREATE INDEX sessions_in_no_lane ON sessions (incarnation) WHERE lane IS NULL;
 CREATE INDEX sessions_replying ON sessions (incarnation) WHERE open IS NOT NULL;
 
 -- In order of arrival: a batch for many sessions fills one page, not a page of each.
@@ -62,6 +63,16 @@ CREATE TABLE bindings (
     crc         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bindings_by_life ON bindings (incarnation);
+
+-- The ids that a life was given after the one in `sessions`; the one with the highest place is the one
+-- that it is told by.
+CREATE TABLE later_ids (
+    id          TEXT NOT NULL PRIMARY KEY,
+    incarnation INTEGER NOT NULL,
+    place       INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX later_ids_by_place ON later_ids (incarnation, place);
 
 CREATE TABLE tombstones (
     id          TEXT NOT NULL PRIMARY KEY,
@@ -107,6 +118,35 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE UNIQUE INDEX requests_by_key ON requests (incarnation, key);
 CREATE INDEX requests_by_at ON requests (at, incarnation);
+
+-- The runs of the process, the newest last. One that has no mark was not ended in good order.
+CREATE TABLE runs (
+    number      INTEGER PRIMARY KEY,
+    instance    BLOB NOT NULL,                     -- 16 bytes, big endian
+    started_at  INTEGER NOT NULL,
+    stopped_at  INTEGER,
+    finished    INTEGER NOT NULL,                  -- how the turns ended that ran then
+    cancelled   INTEGER NOT NULL,
+    aborted     INTEGER NOT NULL,
+    fenced      INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
+) STRICT;
+-- What is kept of the handles of one outside service. Without a handle, its columns are null.
+CREATE TABLE resume (
+    incarnation INTEGER NOT NULL,
+    provider    TEXT NOT NULL,
+    value       TEXT,
+    stored_at   INTEGER,
+    used_at     INTEGER,
+    attempts    INTEGER,
+    refused     BLOB,                              -- refused values, 24 bytes each (see `resume.rs`)
+    refused_at  INTEGER,                           -- of the newest
+    crc         INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX resume_by_provider ON resume (incarnation, provider);
+CREATE INDEX resume_by_use ON resume (used_at, incarnation, provider) WHERE used_at IS NOT NULL;
+CREATE INDEX resume_by_refusal ON resume (refused_at, incarnation, provider)
+    WHERE refused_at IS NOT NULL;
 
 CREATE TABLE branches (
     incarnation INTEGER NOT NULL,

@@ -3,22 +3,23 @@
 use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
+use super::life::Life;
 use super::row::{self, Table, number, text};
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
+use crate::store::{Binding, Bound, FenceReason, StoreError};
 
-/// Binds `key` to a life of `id`, whatever it was bound to.
+/// Binds `key` to a life that was created as `id`, whatever it was bound to.
 pub(super) fn put(
     connection: &Connection,
     key: &SessionKey,
-    id: &SessionId,
+    id: &str,
     incarnation: Incarnation,
 ) -> rusqlite::Result<()> {
     let mut upsert = connection.prepare_cached(
         "INSERT OR REPLACE INTO bindings (key, id, incarnation, crc) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    let id = id.to_string();
-    let columns = [text(key.as_str()), text(&id), number(incarnation.get())];
+    let columns = [text(key.as_str()), text(id), number(incarnation.get())];
     upsert.execute(row::seal(Table::Bindings, columns)).map(drop)
 }
 
@@ -35,6 +36,59 @@ pub(super) fn find(
         Some(id) => Ok(Some(id)),
         None => Err(Setback::Refused(Table::Bindings.damaged(key))),
     }
+}
+
+/// [`Store::bind`](crate::store::Store::bind).
+pub(super) fn change(
+    connection: &Connection,
+    binding: &Binding,
+    to: Option<&(SessionId, Incarnation)>,
+) -> Result<Bound, Setback> {
+    let bound_to = find(connection, &binding.key)?;
+    if bound_to != binding.expected {
+        return Ok(Bound::KeyMoved { bound_to });
+    }
+    let Some((id, incarnation)) = to else {
+        remove(connection, &binding.key)?;
+        return Ok(Bound::Bound);
+    };
+    let life = match Life::load(connection, id, *incarnation) {
+        Err(Setback::Refused(StoreError::Fenced { reason: FenceReason::NoSuchLife })) => {
+            return Ok(Bound::NoSuchLife);
+        }
+        life => life?,
+    };
+    let standing = life.traits()?.standing;
+    if !standing.is_routable() {
+        return Ok(Bound::Unroutable { standing });
+    }
+    put(connection, &binding.key, &life.id, *incarnation)?;
+    Ok(Bound::Bound)
+}
+
+/// Every key that points to the life `incarnation`, in the order of their text; refused if a row of
+/// them is damaged.
+pub(super) fn of_life(
+    connection: &Connection,
+    incarnation: Incarnation,
+) -> Result<Vec<SessionKey>, Setback> {
+    let mut select = connection.prepare_cached(
+        "SELECT key, id, incarnation, crc FROM bindings WHERE incarnation = ?1 ORDER BY key",
+    )?;
+    let mut rows = select.query([incarnation.get().cast_signed()])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row::read(Table::Bindings, row, |row| row::get_text(row, 0)?.parse().ok());
+        let which = || row::get_text(row, 0).unwrap_or("of an unreadable key").to_owned();
+        keys.push(key.ok_or_else(|| Setback::Refused(Table::Bindings.damaged(which())))?);
+    }
+    Ok(keys)
+}
+
+/// Unbinds `key`.
+fn remove(connection: &Connection, key: &SessionKey) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM bindings WHERE key = ?1")?;
+    delete.execute([key.as_str()]).map(drop)
 }
 
 /// Unbinds every key that points to the life `incarnation`.

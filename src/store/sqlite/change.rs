@@ -10,13 +10,15 @@ use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
 use super::revision::{self, Interval};
-use super::{binding, branch, datum, entry, partial, request, standing, tombstone, turn};
+use super::{
+    binding, branch, datum, entry, later_id, partial, request, resume, standing, tombstone, turn,
+};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    BeginExtra, BranchRecord, Created, DataChange, EntryMark, FenceReason, InputFate, NewRecord,
-    PartialFate, PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    BeginExtra, BranchRecord, Created, EntryMark, FenceReason, InputFate, NewRecord, PartialFate,
+    PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
 
@@ -36,7 +38,7 @@ pub(super) fn create(connection: &Connection, new: &NewRecord) -> Result<Created
         datum::put(connection, life.incarnation, name, value)?;
     }
     if let Some(binding) = &new.binding {
-        binding::put(connection, &binding.key, &new.id, life.incarnation)?;
+        binding::put(connection, &binding.key, &life.id, life.incarnation)?;
     }
     Ok(Created::Created(life.into_record().expect("it was made of an id and a key")))
 }
@@ -46,8 +48,7 @@ fn refuse(
     connection: &Connection,
     new: &NewRecord,
 ) -> Result<Result<Option<Tombstone>, Created>, Setback> {
-    let mut select = connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?;
-    if select.exists([new.id.to_string()])? {
+    if later_id::is_taken(connection, &new.id)? {
         return Ok(Err(Created::IdTaken));
     }
     let buried = tombstone::find(connection, &new.id)?;
@@ -96,12 +97,13 @@ pub(super) fn apply(
         Write::Partial { generation, piece } => {
             keep_piece(connection, &mut life, *generation, piece)?;
         }
-        Write::Commit { generation, first_seq, entries, data, version, at } => {
+        Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
             check_next(&life, *first_seq)?;
             let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
             drop_partial(connection, &life, &ended)?;
             push(connection, &mut life, entries, (Some(*generation), false), *at)?;
-            put_data(connection, &life, data)?;
+            datum::change(connection, incarnation, data)?;
+            resume::commit(connection, incarnation, extra.as_deref(), *at)?;
             touch(&mut life, *version, *at);
             life.forgive_crashes()?;
         }
@@ -122,20 +124,22 @@ pub(super) fn apply(
             touch(&mut life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
-            put_data(connection, &life, changes)?;
+            datum::change(connection, incarnation, changes)?;
             touch(&mut life, *version, *at);
         }
         Write::TakeBack { from, at } => {
             take_back(connection, &mut life, *from, *at)?;
             life.active_at = *at;
         }
+        Write::Resume { change, at } => return resume::put(connection, incarnation, change, *at),
         Write::Label { label } => life.label.clone_from(label),
         Write::Standing { standing, unused_since, used_at } => {
             standing::change(&mut life, *standing, *unused_since)?;
             life.active_at = used_at.unwrap_or(life.active_at);
         }
         Write::Patch { patch } => standing::patch(&mut life, patch)?,
-        Write::Delete { tombstone } => return delete(connection, id, incarnation, tombstone),
+        Write::Rotate { to, at } => later_id::rotate(connection, &mut life, to, *at)?,
+        Write::Delete { tombstone } => return delete(connection, &life, tombstone),
     }
     Ok(life.update(connection)?)
 }
@@ -227,12 +231,8 @@ fn keep_piece(
 }
 
 /// [`Write::Delete`]. Takes damaged rows with it: what somebody deletes is to be gone.
-fn delete(
-    connection: &Connection,
-    id: &SessionId,
-    incarnation: Incarnation,
-    tombstone: &Tombstone,
-) -> Result<(), Setback> {
+fn delete(connection: &Connection, life: &Life, tombstone: &Tombstone) -> Result<(), Setback> {
+    let incarnation = life.incarnation;
     for statement in [
         "DELETE FROM sessions WHERE incarnation = ?1",
         "DELETE FROM entries WHERE incarnation = ?1",
@@ -241,12 +241,16 @@ fn delete(
         "DELETE FROM partials WHERE incarnation = ?1",
         "DELETE FROM revisions WHERE incarnation = ?1",
         "DELETE FROM requests WHERE incarnation = ?1",
+        "DELETE FROM resume WHERE incarnation = ?1",
         "DELETE FROM branches WHERE incarnation = ?1",
     ] {
         connection.prepare_cached(statement)?.execute([incarnation.get().cast_signed()])?;
     }
     binding::remove_all(connection, incarnation)?;
-    Ok(tombstone::insert(connection, id, tombstone)?)
+    for id in later_id::remove_all(connection, incarnation)? {
+        tombstone::insert(connection, &id.to_string(), tombstone)?;
+    }
+    Ok(tombstone::insert(connection, &life.id, tombstone)?)
 }
 
 /// Whether `seq` is the number that the next entry gets.
@@ -410,17 +414,6 @@ fn drop_partial(connection: &Connection, life: &Life, ended: &OpenTurn) -> rusql
         return Ok(());
     }
     partial::remove(connection, life.incarnation, ended.marker.generation)
-}
-
-/// Changes data.
-fn put_data(connection: &Connection, life: &Life, changes: &[DataChange]) -> rusqlite::Result<()> {
-    for DataChange { name, value } in changes {
-        match value {
-            Some(value) => datum::put(connection, life.incarnation, name, value)?,
-            None => datum::remove(connection, life.incarnation, name)?,
-        }
-    }
-    Ok(())
 }
 
 /// Takes over the counters of a write.

@@ -4,13 +4,16 @@ use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table};
-use super::{binding, branch, datum, entry, partial, query, request, revision, tombstone, turn};
+use super::{
+    binding, branch, datum, entry, later_id, partial, query, request, resume, revision, run,
+    tombstone, turn,
+};
 
 /// How many problems are told; a file with more of them needs a backup, not a longer list.
 const MAX_PROBLEMS: usize = 1_000;
 
 /// Rows that contradict each other: a line, and the statement that finds those it is about.
-const CONTRADICTIONS: [(&str, &str); 15] = [
+const CONTRADICTIONS: [(&str, &str); 20] = [
     (
         "`sessions` row % counts other entries than there are",
         "SELECT id FROM sessions AS s WHERE entries <> \
@@ -31,6 +34,23 @@ const CONTRADICTIONS: [(&str, &str); 15] = [
         "`bindings` row % points to a life that is not there",
         "SELECT key FROM bindings AS b WHERE NOT EXISTS \
          (SELECT 1 FROM sessions AS s WHERE s.incarnation = b.incarnation AND s.id = b.id)",
+    ),
+    (
+        "`later_ids` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM later_ids \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`later_ids` row % is a tombstone as well",
+        "SELECT id FROM later_ids WHERE id IN (SELECT id FROM tombstones)",
+    ),
+    (
+        "`later_ids` row % is the first id of a life as well",
+        "SELECT id FROM later_ids WHERE id IN (SELECT id FROM sessions)",
+    ),
+    (
+        "`later_ids` of life % lack one",
+        "SELECT incarnation FROM later_ids GROUP BY incarnation HAVING max(place) <> count(*)",
     ),
     (
         "`entries` has rows of life %, which is not there",
@@ -60,6 +80,11 @@ const CONTRADICTIONS: [(&str, &str); 15] = [
     (
         "`requests` has rows of life %, which is not there",
         "SELECT DISTINCT incarnation FROM requests \
+         WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
+    ),
+    (
+        "`resume` has rows of life %, which is not there",
+        "SELECT DISTINCT incarnation FROM resume \
          WHERE incarnation NOT IN (SELECT incarnation FROM sessions)",
     ),
     (
@@ -164,11 +189,14 @@ fn is_intact(table: Table, row: &Row<'_>) -> bool {
         Table::Data => datum::read(row).is_some(),
         Table::Turns => turn::read(row).is_some(),
         Table::Bindings => binding::read(row).is_some(),
+        Table::LaterIds => later_id::read(row).is_some(),
         Table::Tombstones => tombstone::read(row).is_some(),
         Table::Partials => partial::read(row).is_some(),
         Table::Revisions => revision::read(row).is_some(),
         Table::Requests => request::read(row).is_some(),
+        Table::Resume => resume::read(row).is_some(),
         Table::Branches => branch::read(row).is_some(),
+        Table::Runs => run::read(row).is_some(),
     }
 }
 

@@ -6,6 +6,22 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row::{self, Table, number, text};
 use crate::id::Incarnation;
+use crate::store::DataChange;
+
+/// Makes changes, in order.
+pub(super) fn change(
+    connection: &Connection,
+    incarnation: Incarnation,
+    changes: &[DataChange],
+) -> rusqlite::Result<()> {
+    for DataChange { name, value } in changes {
+        match value {
+            Some(value) => put(connection, incarnation, name, value)?,
+            None => remove(connection, incarnation, name)?,
+        }
+    }
+    Ok(())
+}
 
 /// Writes the datum `name`, or replaces it. A damaged one is replaced whole, which repairs it.
 pub(super) fn put(
@@ -23,11 +39,7 @@ pub(super) fn put(
 }
 
 /// Removes the datum `name`, if it is there.
-pub(super) fn remove(
-    connection: &Connection,
-    incarnation: Incarnation,
-    name: &str,
-) -> rusqlite::Result<()> {
+fn remove(connection: &Connection, incarnation: Incarnation, name: &str) -> rusqlite::Result<()> {
     let mut delete =
         connection.prepare_cached("DELETE FROM data WHERE incarnation = ?1 AND name = ?2")?;
     delete.execute(params![incarnation.get().cast_signed(), name]).map(drop)

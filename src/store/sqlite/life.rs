@@ -4,6 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row};
 
 use super::failure::Setback;
+use super::later_id;
 use super::row::{self, Table, number, optional_text, text};
 use super::traits::Traits;
 use crate::clock::Timestamp;
@@ -19,8 +20,8 @@ const OPEN_TURN_BYTES: usize = 56;
 pub(super) struct Life {
     /// Which life.
     pub(super) incarnation: Incarnation,
-    /// Whose.
-    id: String,
+    /// Whose: the id under which it was created.
+    pub(super) id: String,
     /// The key under which it was created.
     key: Option<String>,
     /// The line for people.
@@ -85,7 +86,7 @@ impl Life {
         }
     }
 
-    /// The life `incarnation` of `id`; refused if there is no such life or its row is damaged.
+    /// The life `incarnation`, if it has had `id`; refused if there is no such life or its row is damaged.
     pub(super) fn load(
         connection: &Connection,
         id: &SessionId,
@@ -101,7 +102,7 @@ impl Life {
             let which = format_args!("{id} (life {})", incarnation.get());
             Setback::Refused(Table::Sessions.damaged(which))
         })?;
-        if life.id == id.to_string() {
+        if life.id == id.to_string() || later_id::find(connection, id)? == Some(incarnation) {
             Ok(life)
         } else {
             Err(Setback::fenced(FenceReason::NoSuchLife))
@@ -218,12 +219,14 @@ impl Life {
         row::seal(Table::Sessions, columns)
     }
 
-    /// What the library makes of it; `None` if its id, its key or its traits are none, which is damage.
+    /// What the library makes of it, without its later ids; `None` if its first id, its key or its traits are
+    /// none, which is damage.
     pub(super) fn into_record(self) -> Option<Record> {
         let Traits { class, standing, expiry, pinned, crashes, previous } =
             Traits::decode(self.traits.as_deref())?;
         Some(Record {
             id: SessionId::new(&self.id).ok()?,
+            former_ids: Vec::new(),
             incarnation: self.incarnation,
             key: match self.key {
                 Some(key) => Some(key.parse::<SessionKey>().ok()?),

@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::InstanceId;
 use crate::rt;
 use crate::store::StoreError;
@@ -21,6 +22,8 @@ const MAX_HOLDER_BYTES: u64 = 256;
 pub(super) struct Ownership {
     /// The locked file.
     file: File,
+    /// Since when it is.
+    since: Timestamp,
 }
 
 impl Ownership {
@@ -51,18 +54,26 @@ impl Ownership {
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        let owner = Self { file };
-        owner.sign().map_err(unusable)?;
+        let owner = Self { file, since: SystemClock::new().now().wall };
+        owner.write(None).map_err(unusable)?;
         Ok(owner)
     }
 
+    /// Writes which run of the process holds the lock, now that it is known.
+    pub(super) fn sign(&self, instance: InstanceId) {
+        if let Err(error) = self.write(Some(instance)) {
+            tracing::warn!(%error, "the lock file does not name its holder");
+        }
+    }
+
     /// Writes who holds the lock.
-    fn sign(&self) -> std::io::Result<()> {
-        let instance = InstanceId::from_random(rt::random_u128());
+    fn write(&self, instance: Option<InstanceId>) -> std::io::Result<()> {
+        let instance = instance.map_or_else(String::new, |it| format!(", instance {it}"));
+        let holder = format!("process {}{instance}, since {}\n", std::process::id(), self.since);
         let mut file = &self.file;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(format!("process {}, instance {instance}\n", std::process::id()).as_bytes())
+        file.write_all(holder.as_bytes())
     }
 }
 

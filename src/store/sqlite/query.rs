@@ -12,12 +12,13 @@ use super::life::Life;
 use super::range::Range;
 use super::revision;
 use super::row::{self, Table};
-use super::{branch, datum, entry, partial, request, tombstone, turn};
+use super::{binding, branch, datum, entry, later_id, partial, request, resume, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
+use crate::key::SessionKey;
 use crate::store::{
-    BranchRecord, FenceReason, Found, Record, RecordFilter, RecordPage, RequestRecord, Revision,
-    StoreError, StoredEntry, StoredPartial, TurnRecord,
+    BranchRecord, FenceReason, Found, Record, RecordFilter, RecordPage, RequestRecord,
+    ResumeRecord, Revision, StoreError, StoredEntry, StoredPartial, TurnRecord,
 };
 
 /// [`Store::look_up`](crate::store::Store::look_up).
@@ -27,16 +28,19 @@ pub(super) fn look_up(
     now: Timestamp,
 ) -> Result<Found, Setback> {
     let snapshot = connection.unchecked_transaction()?;
+    let damaged = || Setback::Refused(Table::Sessions.damaged(id));
     let mut select = snapshot.prepare_cached(
         "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
          next_seq, entries, open, traits, crc FROM sessions WHERE id = ?1",
     )?;
-    let mut rows = select.query([id.to_string()])?;
-    if let Some(row) = rows.next()? {
-        return match record(row) {
-            Some(record) => Ok(Found::Live(record)),
-            None => Err(Setback::Refused(Table::Sessions.damaged(id))),
-        };
+    if let Some(row) = select.query([id.to_string()])?.next()? {
+        let record = record(row).ok_or_else(damaged)?;
+        return Ok(Found::Live(later_id::complete(&snapshot, record)?));
+    }
+    if let Some(incarnation) = later_id::find(&snapshot, id)? {
+        let life = Life::load(&snapshot, id, incarnation)?;
+        let record = life.into_record().ok_or_else(damaged)?;
+        return Ok(Found::Live(later_id::complete(&snapshot, record)?));
     }
     let tombstone = tombstone::find(&snapshot, id)?;
     Ok(tombstone.filter(|found| found.until > now).map_or(Found::Unknown, Found::Gone))
@@ -56,6 +60,17 @@ pub(super) fn entries(
     let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
     let left = Range { from, to: u64::MAX }.without(taken_back.iter().map(|it| it.range));
     Ok(entry::list(&snapshot, incarnation, &left, limit)?)
+}
+
+/// [`Store::keys_of`](crate::store::Store::keys_of).
+pub(super) fn keys_of(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+) -> Result<Vec<SessionKey>, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    binding::of_life(&snapshot, incarnation)
 }
 
 /// [`Store::datum`](crate::store::Store::datum).
@@ -117,6 +132,21 @@ pub(super) fn request(
     })
 }
 
+/// [`Store::resume`](crate::store::Store::resume).
+pub(super) fn resume(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    provider: &str,
+) -> Result<ResumeRecord, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    check_life(&snapshot, id, incarnation)?;
+    let found = intact(resume::find(&snapshot, incarnation, provider)?, || {
+        Table::Resume.damaged(format_args!("{provider:?} of {id} (life {})", incarnation.get()))
+    });
+    Ok(found?.unwrap_or_default())
+}
+
 /// [`Store::branches`](crate::store::Store::branches).
 pub(super) fn branches(
     connection: &Connection,
@@ -150,13 +180,14 @@ pub(super) fn list(
     limit: usize,
 ) -> Result<RecordPage, Setback> {
     let (sql, parameters) = listing(filter, after);
-    let mut select = connection.prepare_cached(&sql)?;
+    let snapshot = connection.unchecked_transaction()?;
+    let mut select = snapshot.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(parameters))?;
     let mut page = RecordPage::default();
     let mut last = None;
     while let Some(row) = rows.next()? {
         let incarnation = row::get_number(row, 0).map(Incarnation::new);
-        let record = record(row);
+        let record = whole_record(&snapshot, row)?;
         if record.as_ref().is_some_and(|record| !filter.matches(record)) {
             continue;
         }
@@ -205,7 +236,19 @@ fn listing(filter: &RecordFilter, after: Option<Incarnation>) -> (String, Vec<Va
     (sql, parameters)
 }
 
-/// The record in a row of `sessions`; `None` if it is damaged.
+/// The record in a row of `sessions`, with its later ids; `None` if it is damaged, or one of theirs is.
+pub(super) fn whole_record(
+    connection: &Connection,
+    row: &Row<'_>,
+) -> Result<Option<Record>, Setback> {
+    match record(row).map(|record| later_id::complete(connection, record)) {
+        Some(Err(Setback::Sql(error))) => Err(Setback::Sql(error)),
+        Some(record) => Ok(record.ok()),
+        None => Ok(None),
+    }
+}
+
+/// The record in a row of `sessions`, without its later ids; `None` if it is damaged.
 pub(super) fn record(row: &Row<'_>) -> Option<Record> {
     Life::read(row).and_then(Life::into_record)
 }

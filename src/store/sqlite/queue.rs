@@ -9,9 +9,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::id::{Incarnation, SessionId};
+use crate::clock::Timestamp;
+use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::rt::{Mutex, oneshot};
-use crate::store::{Created, Forget, NewRecord, StoreError, Write};
+use crate::store::{
+    Binding, Bound, CleanStop, Created, Forget, NewRecord, RunsFound, StoreError, Write,
+};
 
 /// A write that was handed over.
 #[derive(Debug)]
@@ -44,6 +47,27 @@ pub(super) enum Operation {
         /// What.
         write: Write,
     },
+    /// Binds a key to a life or to nothing; answered with [`Answer::Bound`].
+    Bind {
+        /// Which key.
+        binding: Binding,
+        /// What to.
+        to: Option<(SessionId, Incarnation)>,
+    },
+    /// Notes a run of the process; answered with [`Answer::Opened`].
+    OpenRun {
+        /// Which.
+        instance: InstanceId,
+        /// When it starts.
+        at: Timestamp,
+    },
+    /// Marks a run of the process; answered with [`Answer::Written`].
+    CloseRun {
+        /// Which.
+        instance: InstanceId,
+        /// The mark.
+        stop: CleanStop,
+    },
     /// Removes what is kept for a time only; answered with [`Answer::Forgotten`].
     Forget {
         /// What, and how old.
@@ -53,15 +77,27 @@ pub(super) enum Operation {
     },
 }
 
+impl Operation {
+    /// Which run of the process it notes, if it does.
+    pub(super) fn opens(&self) -> Option<InstanceId> {
+        if let Self::OpenRun { instance, .. } = self { Some(*instance) } else { None }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create(new) => write!(f, "the creation of session {}", new.id),
             Self::Write { id, .. } => write!(f, "a write to session {id}"),
+            Self::Bind { binding, .. } => write!(f, "the binding of {}", binding.key),
+            Self::OpenRun { .. } => f.write_str("the note of a run"),
+            Self::CloseRun { .. } => f.write_str("the mark of a clean stop"),
             Self::Forget { what, .. } => f.write_str(match what {
                 Forget::Tombstones(_) => "the removal of old tombstones",
                 Forget::Revisions(_) => "the removal of old revisions",
                 Forget::Requests(_) => "the removal of old requests",
+                Forget::ResumeHandles(_) => "the removal of old resume handles",
+                Forget::RefusedHandles(_) => "the removal of old refusals of resume handles",
             }),
         }
     }
@@ -72,10 +108,41 @@ impl fmt::Display for Operation {
 pub(super) enum Answer {
     /// Of [`Operation::Create`].
     Created(Box<Created>),
-    /// Of [`Operation::Write`].
+    /// Of [`Operation::Write`] and [`Operation::CloseRun`].
     Written,
+    /// Of [`Operation::Bind`].
+    Bound(Bound),
+    /// Of [`Operation::OpenRun`].
+    Opened(Box<RunsFound>),
     /// Of [`Operation::Forget`].
     Forgotten(usize),
+}
+
+impl Answer {
+    /// Of [`Operation::Create`].
+    pub(super) fn created(self) -> Option<Created> {
+        if let Self::Created(created) = self { Some(*created) } else { None }
+    }
+
+    /// Of [`Operation::Write`] and [`Operation::CloseRun`].
+    pub(super) fn written(self) -> Option<()> {
+        if let Self::Written = self { Some(()) } else { None }
+    }
+
+    /// Of [`Operation::Bind`].
+    pub(super) fn bound(self) -> Option<Bound> {
+        if let Self::Bound(bound) = self { Some(bound) } else { None }
+    }
+
+    /// Of [`Operation::OpenRun`].
+    pub(super) fn opened(self) -> Option<RunsFound> {
+        if let Self::Opened(found) = self { Some(*found) } else { None }
+    }
+
+    /// Of [`Operation::Forget`].
+    pub(super) fn forgotten(self) -> Option<usize> {
+        if let Self::Forgotten(count) = self { Some(count) } else { None }
+    }
 }
 
 /// The writes that wait.

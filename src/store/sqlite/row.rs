@@ -24,6 +24,8 @@ pub(super) enum Table {
     Turns,
     /// One row a bound key.
     Bindings,
+    /// One row an id that a life was given after its first.
+    LaterIds,
     /// One row a deleted id.
     Tombstones,
     /// One row a piece of what a turn has said.
@@ -32,23 +34,30 @@ pub(super) enum Table {
     Revisions,
     /// One row a begin that was asked for under a name.
     Requests,
+    /// One row an outside service of whose handles something is kept.
+    Resume,
     /// One row a turn beside its siblings.
     Branches,
+    /// One row a run of the process.
+    Runs,
 }
 
 impl Table {
     /// Every table, in the order in which a check goes through them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Sessions,
         Self::Entries,
         Self::Data,
         Self::Turns,
         Self::Bindings,
+        Self::LaterIds,
         Self::Tombstones,
         Self::Partials,
         Self::Revisions,
         Self::Requests,
+        Self::Resume,
         Self::Branches,
+        Self::Runs,
     ];
 
     /// Its name in the schema.
@@ -59,11 +68,14 @@ impl Table {
             Self::Data => "data",
             Self::Turns => "turns",
             Self::Bindings => "bindings",
+            Self::LaterIds => "later_ids",
             Self::Tombstones => "tombstones",
             Self::Partials => "partials",
             Self::Revisions => "revisions",
             Self::Requests => "requests",
+            Self::Resume => "resume",
             Self::Branches => "branches",
+            Self::Runs => "runs",
         }
     }
 
@@ -78,11 +90,18 @@ impl Table {
             Self::Data => "incarnation, name, value, crc",
             Self::Turns => "incarnation, generation, outcome, settled_at, crc",
             Self::Bindings => "key, id, incarnation, crc",
+            Self::LaterIds => "id, incarnation, place, crc",
             Self::Tombstones => "id, incarnation, reason, at, until, crc",
             Self::Partials => "incarnation, generation, first, chunks, text, crc",
             Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
             Self::Requests => "incarnation, key, generation, digest, at, crc",
+            Self::Resume => {
+                "incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc"
+            }
             Self::Branches => "incarnation, generation, parent, crc",
+            Self::Runs => {
+                "number, instance, started_at, stopped_at, finished, cancelled, aborted, fenced, crc"
+            }
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) fn change(
     if !life.open.is_empty() {
         return Err(Setback::fenced(FenceReason::TurnOpen));
     }
-    life.set_traits(&Traits { standing, ..traits });
+    let crashes = if standing.is_active() { 0 } else { traits.crashes };
+    life.set_traits(&Traits { standing, crashes, ..traits });
     Ok(())
 }
 
@@ -47,6 +48,24 @@ pub(super) fn patch(life: &mut Life, patch: &RecordPatch) -> Result<(), Setback>
     }
     life.active_at = touched_at.map_or(life.active_at, |at| at.max(life.active_at));
     Ok(())
+}
+
+/// [`Store::count`](crate::store::Store::count). Those that are closed stand in a lane, unless they are pinned,
+/// as few are.
+pub(super) fn count(connection: &Connection) -> Result<u64, Setback> {
+    let snapshot = connection.unchecked_transaction()?;
+    let count = |sql: &str| snapshot.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let all = count("SELECT count(*) FROM sessions")?;
+    let closed = count("SELECT count(*) FROM sessions WHERE lane >= 'c' AND lane < 'd'")?;
+    let columns = Table::Sessions.columns();
+    let mut select =
+        snapshot.prepare_cached(&format!("SELECT {columns} FROM sessions WHERE lane IS NULL"))?;
+    let (mut rows, mut pinned) = (select.query([])?, 0);
+    while let Some(row) = rows.next()? {
+        let record = query::record(row);
+        pinned += i64::from(record.is_some_and(|record| !record.standing.is_routable()));
+    }
+    Ok((all - closed - pinned).max(0).cast_unsigned())
 }
 
 /// [`Store::lanes`](crate::store::Store::lanes): from one to the next, past all that stand in it.
@@ -107,7 +126,7 @@ pub(super) fn due(
         }
         count += 1;
         let life = Incarnation::new(row::get_number(row, 0).unwrap_or_default());
-        let record = query::record(row);
+        let record = query::whole_record(connection, row)?;
         let bucket = match record.as_ref().and_then(Record::lane) {
             Some((_, bucket)) => bucket,
             None => filed_at(connection, life)?,

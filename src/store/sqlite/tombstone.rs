@@ -11,16 +11,15 @@ use crate::tombstone::{GoneReason, Tombstone};
 /// Writes the tombstone of `id`.
 pub(super) fn insert(
     connection: &Connection,
-    id: &SessionId,
+    id: &str,
     tombstone: &Tombstone,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO tombstones (id, incarnation, reason, at, until, crc) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let id = id.to_string();
     let columns = [
-        text(&id),
+        text(id),
         number(tombstone.incarnation.get()),
         text(tombstone.reason.as_str()),
         number(tombstone.at.as_millis()),

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::{request, revision, tombstone};
+use super::{binding, request, resume, revision, run, tombstone};
 use crate::rt::{AtomicU64, Ordering};
 use crate::store::{Forget, StoreError};
 
@@ -114,10 +114,21 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
         Operation::Write { id, incarnation, write } => {
             change::apply(connection, id, *incarnation, write).map(|()| Answer::Written)
         }
+        Operation::Bind { binding, to } => {
+            binding::change(connection, binding, to.as_ref()).map(Answer::Bound)
+        }
+        Operation::OpenRun { instance, at } => {
+            run::open(connection, *instance, *at).map(|found| Answer::Opened(Box::new(found)))
+        }
+        Operation::CloseRun { instance, stop } => {
+            run::close(connection, *instance, *stop).map(|()| Answer::Written)
+        }
         Operation::Forget { what, limit } => Ok(Answer::Forgotten(match what {
             Forget::Tombstones(now) => tombstone::forget(connection, *now, *limit)?,
             Forget::Revisions(at) => revision::forget(connection, *at, *limit)?,
             Forget::Requests(at) => request::forget(connection, *at, *limit)?,
+            Forget::ResumeHandles(at) => resume::forget_handles(connection, *at, *limit)?,
+            Forget::RefusedHandles(at) => resume::forget_refused(connection, *at, *limit)?,
         })),
     }
 }
@@ -164,7 +175,10 @@ mod tests {
             writer.run(jobs, &transactions);
             let answers = answers.iter_mut().map(|answer| match answer.try_recv().unwrap() {
                 Ok(Answer::Created(created)) => matches!(*created, Created::Created(_)),
-                Ok(Answer::Written | Answer::Forgotten(_)) | Err(_) => false,
+                Ok(
+                    Answer::Written | Answer::Bound(_) | Answer::Opened(_) | Answer::Forgotten(_),
+                )
+                | Err(_) => false,
             });
             (answers.collect::<Vec<_>>(), transactions.swap(0, Ordering::Relaxed))
         };

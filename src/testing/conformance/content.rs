@@ -131,6 +131,7 @@ async fn payloads_are_any_bytes(rig: Rig) -> Verdict {
         first_seq: 8,
         entries: payloads.clone(),
         data: vec![DataChange { name: "three".to_owned(), value: Some(odd.clone()) }],
+        extra: None,
         version: 2,
         at: at(2),
     };

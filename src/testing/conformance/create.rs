@@ -42,6 +42,7 @@ async fn a_created_session_reads_back_with_every_field(rig: Rig) -> Verdict {
     let record = rig.create(full()).await?;
     let expected = Record {
         id: id("a"),
+        former_ids: Vec::new(),
         incarnation: record.incarnation,
         key: Some(key("a")),
         label: Some("a line for people".to_owned()),
@@ -115,6 +116,7 @@ pub(super) async fn reads_are_fenced(rig: &Rig, life: &Record) -> Verdict {
     let partial = rig.store().partial(id, incarnation, Generation::new(1)).await;
     refused_for("partial", &partial, &gone)?;
     refused_for("request", &rig.store().request(id, incarnation, "ask").await, &gone)?;
+    refused_for("resume", &rig.store().resume(id, incarnation, "cli").await, &gone)?;
     refused_for("branches", &rig.store().branches(id, incarnation).await, &gone)?;
     refused_for("revisions", &rig.store().revisions(id, incarnation).await, &gone)
 }
@@ -203,6 +205,7 @@ async fn a_reused_id_begins_a_higher_life_without_the_old_content(rig: Rig) -> V
 fn empty_record(name: &str) -> Record {
     Record {
         id: id(name),
+        former_ids: Vec::new(),
         incarnation: crate::id::Incarnation::new(0),
         key: None,
         label: None,

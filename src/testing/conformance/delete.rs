@@ -2,10 +2,12 @@
 
 use super::create::reads_are_fenced;
 use super::extras::{asked, begin_with, piece, said, say, settle_said, steer, take_back};
+use super::resume::{keeps, refuses, resume};
 use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
     new_bound, put, put_one, same, settle, tombstone,
 };
+use super::rotation::rotate;
 use super::snapshot::Content;
 use crate::clock::Timestamp;
 use crate::outcome::TurnOutcome;
@@ -58,12 +60,14 @@ async fn a_delete_takes_what_was_kept_beside_the_transcript(rig: Rig) -> Verdict
     let kept = settle_said(2, 5, PartialFate::Keep { last: Some(piece(1, "half")) });
     rig.done(&life, [begin_with(2, 4, extra("ask")), kept, take_back(2, 8, 200)]).await?;
     rig.done(&life, [begin_with(3, 5, extra("other")), say(3, 1, "open")]).await?;
+    rig.done(&life, [resume("cli", refuses("x"), 9), resume("cli", keeps("y"), 9)]).await?;
     rig.done(&life, [delete(&life, at(1_000))]).await?;
     reads_are_fenced(&rig, &life).await?;
     rig.healthy().await?;
     let young = rig.create(new_again("a")).await?;
     let snapshot = rig.snapshot().await?;
-    for what in [Forget::Revisions, Forget::Requests] {
+    for what in [Forget::Revisions, Forget::Requests, Forget::ResumeHandles, Forget::RefusedHandles]
+    {
         same("forgotten", &rig.forget(what(at(1_000)), 10).await?, &0)?;
     }
     rig.done(&young, [begin(1, 1), begin(2, 2), begin(3, 3), say(3, 1, "new")]).await?;
@@ -109,7 +113,7 @@ async fn a_second_delete_is_fenced_and_the_first_tombstone_stands(rig: Rig) -> V
 }
 
 /// One write of each kind, right in everything but the life.
-fn every_write(life: &Record) -> [Write; 11] {
+fn every_write(life: &Record) -> [Write; 13] {
     [
         begin(2, 4),
         begin_with(2, 4, asked("ask", 5)),
@@ -120,7 +124,9 @@ fn every_write(life: &Record) -> [Write; 11] {
         settle(1, 4, TurnOutcome::Failed, InputFate::Drop),
         append(4, &["late"]),
         put(vec![put_one("one", "late")]),
+        resume("cli", keeps("late"), 90),
         Write::Label { label: Some("late".to_owned()) },
+        rotate("f", 90),
         delete(life, at(9_000)),
     ]
 }

@@ -16,7 +16,9 @@ use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
 use crate::rt::Arc;
-use crate::store::{Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write};
+use crate::store::{
+    Binding, Created, Found, MemoryStore, Record, RecordPage, Store, StoreError, Write,
+};
 use crate::tombstone::Tombstone;
 
 /// After how many steps everything that can be read is compared.
@@ -118,6 +120,11 @@ impl Game {
         // Mostly a recent life: the older ones are over.
         let back = if self.random.one_in(6) { lives } else { lives.min(8) };
         let life = lives - 1 - self.random.index(back);
+        if self.random.one_in(20) {
+            let chat = self.random.name();
+            let bound_to = self.model.rig.bound_to(&super::rig::key(chat)).await?;
+            return Ok(Step::bind(&mut self.random, chat, bound_to, life));
+        }
         if self.random.one_in(4) {
             return Ok(Step::read(&mut self.random, self.now, life));
         }
@@ -167,6 +174,8 @@ impl Side {
                 told(store.look_up(&id, now).await.map(|found| self.neutral_found(found)))
             }
             Step::BoundTo(key) => told(store.bound_to(&key).await),
+            Step::Bind { binding, to } => self.bind(binding, to).await,
+            Step::KeysOf(life) => self.keys_of(self.life(life)).await,
             Step::Entries { life, after, limit } => {
                 let life = self.life(life);
                 told(store.entries(&life.id, life.incarnation, after, limit).await)
@@ -192,6 +201,7 @@ impl Side {
                 let life = self.life(life);
                 told(store.request(&life.id, life.incarnation, key).await)
             }
+            Step::Resume { life, provider } => self.resume(self.life(life), provider).await,
             Step::Branches(life) => {
                 let life = self.life(life);
                 told(store.branches(&life.id, life.incarnation).await)
@@ -202,6 +212,23 @@ impl Side {
             }
             Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
+    }
+
+    /// What is kept of a service, in words.
+    async fn resume(&self, life: &Record, provider: &str) -> String {
+        told(self.rig.store().resume(&life.id, life.incarnation, provider).await)
+    }
+
+    /// Binds a key to a life or to nothing.
+    async fn bind(&self, binding: Binding, to: Option<usize>) -> String {
+        let to = to.map(|life| self.life(life));
+        let to = to.map(|life| (life.id.clone(), life.incarnation));
+        told(self.rig.store().bind(binding, to).await)
+    }
+
+    /// The keys of a life.
+    async fn keys_of(&self, life: &Record) -> String {
+        told(self.rig.store().keys_of(&life.id, life.incarnation).await)
     }
 
     /// Gives a life that was made its number.

@@ -4,11 +4,12 @@ use super::rig::{
     Check, Rig, Verdict, append, at, at_once, begin, bytes, checks, commit, delete, id, key, new,
     new_bound, put, put_one, refused_for, same, settle, told,
 };
-use crate::id::Generation;
+use crate::id::{Generation, InstanceId};
 use crate::outcome::TurnOutcome;
 use crate::rt::Arc;
 use crate::store::{
-    Created, FenceReason, Forget, Found, InputFate, NewRecord, RecordFilter, StoreError, Write,
+    CleanStop, Created, DrainCounts, FenceReason, Forget, Found, InputFate, NewRecord,
+    RecordFilter, StoreError, Write,
 };
 
 /// The checks of this file.
@@ -220,11 +221,22 @@ async fn a_closed_store_refuses_everything(rig: Rig) -> Verdict {
     let turn = Generation::new(1);
     closed("partial", &store.partial(id, incarnation, turn).await)?;
     closed("request", &store.request(id, incarnation, "x").await)?;
+    closed("resume", &store.resume(id, incarnation, "cli").await)?;
     closed("branches", &store.branches(id, incarnation).await)?;
     closed("revisions", &store.revisions(id, incarnation).await)?;
-    for what in [Forget::Tombstones, Forget::Revisions, Forget::Requests] {
+    for what in [
+        Forget::Tombstones,
+        Forget::Revisions,
+        Forget::Requests,
+        Forget::ResumeHandles,
+        Forget::RefusedHandles,
+    ] {
         closed("forget", &store.forget(what(at(0)), 10).await)?;
     }
+    let instance = InstanceId::from_random(1);
+    let stop = CleanStop { at: at(1), turns: DrainCounts::default() };
+    closed("open a run", &store.open_run(instance, at(1)).await)?;
+    closed("close a run", &store.close_run(instance, stop).await)?;
     closed("check", &store.check().await)?;
     told("close once more", store.close().await)
 }

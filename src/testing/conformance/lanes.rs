@@ -28,6 +28,7 @@ pub(super) const CHECKS: &[Check] = checks![
     each_session_stands_in_its_lane,
     a_session_that_is_used_again_is_not_due,
     due_pages_of_any_size_show_each_session_once,
+    those_that_are_not_closed_are_counted,
 ];
 
 /// Suspended ten seconds after time zero.
@@ -157,6 +158,27 @@ async fn a_class_and_rules_of_its_own_are_kept(rig: Rig) -> Verdict {
     same("what was before", &written.previous, &previous)?;
     same("the class", &written.class, &class)?;
     same("the rules", &written.expiry, &expiry)
+}
+
+async fn those_that_are_not_closed_are_counted(rig: Rig) -> Verdict {
+    let count = async || told("a count", rig.store().count().await);
+    same("no sessions", &count().await?, &0)?;
+    let lives = stage(&rig).await?;
+    let filter = RecordFilter::default().routable(true);
+    let page = told("a listing", rig.store().list(filter, None, 100).await)?;
+    let routable = page.records.len() as u64;
+    same("those that are routable", &count().await?, &routable)?;
+    let Some(first) = lives.first() else { return Ok(()) };
+    let pinned = RecordPatch { pinned: Some(true), ..RecordPatch::default() };
+    rig.done(first, [patched(pinned)]).await?;
+    same("with a pinned one", &count().await?, &routable)?;
+    rig.done(first, [stand(archived(60_000))]).await?;
+    same("without one that is pinned and archived", &count().await?, &(routable - 1))?;
+    rig.done(first, [delete(first, at(90_000))]).await?;
+    same("after its delete", &count().await?, &(routable - 1))?;
+    let Some(other) = lives.get(2) else { return Ok(()) };
+    rig.done(other, [delete(other, at(90_000))]).await?;
+    same("after another delete", &count().await?, &(routable - 2))
 }
 
 /// Sessions of all kinds, at times an hour apart.

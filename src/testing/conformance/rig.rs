@@ -330,6 +330,7 @@ pub(super) fn commit(generation: u64, first_seq: u64) -> Write {
         first_seq,
         entries: vec![bytes("out")],
         data: vec![put_one("one", "committed")],
+        extra: None,
         version: 7,
         at: at(100),
     }

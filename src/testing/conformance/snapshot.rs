@@ -7,8 +7,8 @@ use crate::clock::Timestamp;
 use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::store::{
-    BranchRecord, Found, Record, RecordFilter, RequestRecord, Revision, StoredEntry, StoredPartial,
-    TurnRecord,
+    BranchRecord, Found, Record, RecordFilter, RequestRecord, ResumeRecord, Revision, StoredEntry,
+    StoredPartial, TurnRecord,
 };
 
 /// The names that ids and chats of the checks are taken from.
@@ -20,7 +20,10 @@ pub(super) const DATA: [&str; 3] = ["one", "two", "three"];
 /// The names under which the checks ask for begins.
 pub(super) const REQUESTS: [&str; 3] = ["ask", "again", "other"];
 
-/// All that can be read of the names in [`NAMES`], [`DATA`] and [`REQUESTS`], and all records.
+/// The names of outside services that the checks use.
+pub(super) const SERVICES: [&str; 2] = ["cli", "api"];
+
+/// All that can be read of the names in [`NAMES`], [`DATA`], [`REQUESTS`] and [`SERVICES`], and all records.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
     /// The listed sessions and their content.
@@ -36,6 +39,8 @@ pub(super) struct Snapshot {
 pub(super) struct Content {
     /// Its record, as it is listed.
     pub(super) record: Record,
+    /// The keys that are bound to it.
+    pub(super) keys: Vec<SessionKey>,
     /// Its transcript.
     pub(super) entries: Vec<StoredEntry>,
     /// Its data, by [`DATA`].
@@ -46,6 +51,8 @@ pub(super) struct Content {
     pub(super) partials: Vec<Option<StoredPartial>>,
     /// What came of requests, by [`REQUESTS`].
     pub(super) requests: Vec<Option<RequestRecord>>,
+    /// What is kept of handles, by [`SERVICES`].
+    pub(super) resume: Vec<ResumeRecord>,
     /// Its turns beside siblings.
     pub(super) branches: Vec<BranchRecord>,
     /// What was taken back.
@@ -95,8 +102,24 @@ impl Content {
         for key in REQUESTS {
             requests.push(rig.request(&record, key).await?);
         }
+        let mut resume = Vec::with_capacity(SERVICES.len());
+        for provider in SERVICES {
+            resume.push(rig.resume(&record, provider).await?);
+        }
         let (branches, revisions) = (rig.branches(&record).await?, rig.revisions(&record).await?);
-        Ok(Self { record, entries, data, turns, partials, requests, branches, revisions })
+        let keys = rig.keys_of(&record).await?;
+        Ok(Self {
+            record,
+            keys,
+            entries,
+            data,
+            turns,
+            partials,
+            requests,
+            resume,
+            branches,
+            revisions,
+        })
     }
 }
 

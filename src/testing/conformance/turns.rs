@@ -115,6 +115,7 @@ async fn a_commit_changes_everything_together(rig: Rig) -> Verdict {
         first_seq: 3,
         entries: vec![bytes("think"), bytes("say")],
         data: vec![removed, put_one("three", "new")],
+        extra: None,
         version: 42,
         at: at(20),
     };
@@ -160,6 +161,7 @@ async fn a_commit_may_be_empty(rig: Rig) -> Verdict {
         first_seq,
         entries: Vec::new(),
         data: Vec::new(),
+        extra: None,
         version: 1,
         at: at(20),
     };

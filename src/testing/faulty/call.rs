@@ -24,18 +24,26 @@ pub enum StoreCall {
     PutData,
     /// [`Write::TakeBack`].
     TakeBack,
+    /// [`Write::Resume`].
+    Resume,
     /// [`Write::Label`].
     Label,
     /// [`Write::Standing`].
     Standing,
     /// [`Write::Patch`].
     Patch,
+    /// [`Write::Rotate`].
+    Rotate,
     /// [`Write::Delete`].
     Delete,
+    /// [`Store::bind`](crate::store::Store::bind).
+    Bind,
     /// [`Store::look_up`](crate::store::Store::look_up).
     LookUp,
     /// [`Store::bound_to`](crate::store::Store::bound_to).
     BoundTo,
+    /// [`Store::keys_of`](crate::store::Store::keys_of).
+    KeysOf,
     /// [`Store::entries`](crate::store::Store::entries).
     Entries,
     /// [`Store::datum`](crate::store::Store::datum).
@@ -44,6 +52,8 @@ pub enum StoreCall {
     Turn,
     /// [`Store::list`](crate::store::Store::list).
     List,
+    /// [`Store::count`](crate::store::Store::count).
+    Count,
     /// [`Store::lanes`](crate::store::Store::lanes).
     Lanes,
     /// [`Store::due`](crate::store::Store::due).
@@ -56,12 +66,22 @@ pub enum StoreCall {
     Branches,
     /// [`Store::revisions`](crate::store::Store::revisions).
     Revisions,
+    /// [`Store::resume`](crate::store::Store::resume).
+    ReadResume,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Tombstones`].
     ForgetTombstones,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Revisions`].
     ForgetRevisions,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::Requests`].
     ForgetRequests,
+    /// [`Store::open_run`](crate::store::Store::open_run).
+    OpenRun,
+    /// [`Store::close_run`](crate::store::Store::close_run).
+    CloseRun,
+    /// [`Store::forget`](crate::store::Store::forget) of [`Forget::ResumeHandles`].
+    ForgetResumeHandles,
+    /// [`Store::forget`](crate::store::Store::forget) of [`Forget::RefusedHandles`].
+    ForgetRefusedHandles,
     /// [`Store::check`](crate::store::Store::check).
     Check,
     /// [`Store::close`](crate::store::Store::close).
@@ -80,9 +100,11 @@ impl StoreCall {
             Write::Append { .. } => Self::Append,
             Write::PutData { .. } => Self::PutData,
             Write::TakeBack { .. } => Self::TakeBack,
+            Write::Resume { .. } => Self::Resume,
             Write::Label { .. } => Self::Label,
             Write::Standing { .. } => Self::Standing,
             Write::Patch { .. } => Self::Patch,
+            Write::Rotate { .. } => Self::Rotate,
             Write::Delete { .. } => Self::Delete,
         }
     }
@@ -93,6 +115,8 @@ impl StoreCall {
             Forget::Tombstones(_) => Self::ForgetTombstones,
             Forget::Revisions(_) => Self::ForgetRevisions,
             Forget::Requests(_) => Self::ForgetRequests,
+            Forget::ResumeHandles(_) => Self::ForgetResumeHandles,
+            Forget::RefusedHandles(_) => Self::ForgetRefusedHandles,
         }
     }
 
@@ -109,9 +133,12 @@ impl StoreCall {
                 | Self::Append
                 | Self::PutData
                 | Self::TakeBack
+                | Self::Resume
                 | Self::Label
                 | Self::Standing
                 | Self::Patch
+                | Self::Rotate
+                | Self::Bind
                 | Self::Delete
         )
     }

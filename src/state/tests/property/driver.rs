@@ -1,6 +1,8 @@
 //! The shell, played: with a real store and a clock set by hand.
 
 mod finding;
+mod leasing;
+mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,19 +10,21 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::finding::Last;
+use super::super::gate::{self, TestGate, TestPermit};
 use super::super::{
     ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
-    InputFate, Moment, PULSES, PartialPolicy, Phase, SAID, SessionId, SessionState, Settings,
-    Special, StoreError, Target, Test, Ticket, Timestamp, Write, beat, commit, outcome_unknown,
-    settings, unavailable,
+    InputFate, Moment, PULSES, PartialPolicy, Phase, Replied, SAID, SessionId, SessionState,
+    Settings, Special, StoreError, Target, Test, Ticket, Timestamp, Write, attempt, beat, commit,
+    outcome_unknown, settings, unavailable,
 };
 use super::model::Model;
 use super::{Fault, Step};
 use crate::clock::Now;
+use crate::limit::Place;
 use crate::policy::Grace;
 use crate::pulse::WorkPhase;
 use crate::standing::SuspendReason;
-use crate::state::{Effect, LeaveReason, Patch, Pending, Verb};
+use crate::state::{Effect, LeaveReason, Length, Pass, Patch, Pending, Size, Verb};
 use crate::store::{
     BranchRecord, Created, DataChange, FenceReason, Found, MemoryStore, NewRecord, Record, Store,
     StoredEntry,
@@ -50,16 +54,19 @@ pub(super) struct Driver {
     asked: BTreeMap<u8, u64>,
     /// What was found out about the last turns.
     found: Option<Last>,
-    /// When a turn was opened or ended last, or a change was told.
+    /// When a turn was opened or ended last, a change was told, somebody was there, or a lease began or ended.
     last_work: Option<Duration>,
     /// The changes that count as use, by port.
     uses: BTreeSet<u32>,
     /// Whether a delete happened whose outcome was not known.
     deleted_unknown: bool,
+    /// The permits that are on their way to who waited for them.
+    granted: Vec<(Place, TestPermit)>,
 }
 
 impl Driver {
-    pub(super) fn new(partials: PartialPolicy) -> Self {
+    pub(super) fn new(partials: PartialPolicy, permits: Option<usize>) -> Self {
+        gate::permits(permits);
         PULSES.take();
         SAID.take();
         let store = MemoryStore::new();
@@ -67,7 +74,7 @@ impl Driver {
         let created = store.create(new).now().expect("at once").expect("no faults");
         let Created::Created(created) = created else { panic!("a fresh id") };
         Self {
-            state: SessionState::load(&created, Vec::new(), settings(2, partials)),
+            state: SessionState::load(&created, Vec::new(), settings(2, partials), TestGate),
             model: Model::new(&created, &[], partials, &[]),
             store,
             record: created,
@@ -81,6 +88,7 @@ impl Driver {
             last_work: None,
             uses: BTreeSet::new(),
             deleted_unknown: false,
+            granted: Vec::new(),
         }
     }
 
@@ -105,6 +113,7 @@ impl Driver {
         };
         let mut effects = Effects::new();
         let now = self.now();
+        let alarm = matches!(input, Input::Alarm);
         self.model.before(&input, written, now.moment);
         self.state.apply(input, now, &mut effects);
         assert_eq!(self.state.audit(), Vec::<String>::new());
@@ -114,6 +123,7 @@ impl Driver {
             if changes || matches!(effect, Effect::Opened { .. } | Effect::End { .. }) {
                 self.last_work = Some(self.clock);
             }
+            self.last_work = self.last_work.max(self.lease_work(&effect));
             if let Effect::Begun { generation, .. } = effect {
                 self.held.push(generation);
             }
@@ -124,7 +134,16 @@ impl Driver {
                 self.model.effect(effect);
             }
         }
-        self.model.after(&self.state.phase);
+        self.model.after(&self.state.phase, self.state.asking.is_some());
+        let held = self.state.permits() + self.granted.len();
+        assert_eq!(gate::counted().0, held, "a permit is out that nobody has");
+        let leases: Vec<_> = self.state.leases(now.moment).map(|lease| lease.number).collect();
+        let ends = match &self.state.phase {
+            Phase::Live | Phase::Left => false,
+            Phase::Shut(standing) => !standing.is_routable(),
+            Phase::Closing(_) | Phase::Gone(_) => true,
+        };
+        self.model.leases(&leases, ends, alarm);
         if !was_live {
             assert!(self.state.outbox.len() <= unwritten + deletes, "written behind a delete");
             assert_eq!(self.state.echoes.len(), self.model.echoing());
@@ -185,8 +204,12 @@ impl Driver {
                     self.send(Fault::None);
                 }
             }
+            Step::Touch => self.touch(),
+            Step::Save => self.apply(Input::Save),
+            Step::Lease { op, which, seconds } => self.lease(op, which, seconds),
             Step::Reload => self.reload(),
             Step::Unload { unused_for } => self.unload(unused_for),
+            Step::Permit(which) => self.permit(which),
         }
     }
 
@@ -207,7 +230,7 @@ impl Driver {
             abort_after: ABORT_AFTER,
             special,
         };
-        self.apply(Input::Begin { request, port, stream: port });
+        self.apply(Input::Begin { request, port, stream: port, pass: Pass::Ask { waited: false } });
     }
 
     fn commit(&mut self, turn: usize, entries: usize) {
@@ -215,7 +238,8 @@ impl Driver {
         let port = self.port();
         let entry = |number| Bytes::from(format!("reply {port}.{number}"));
         let entries = (0..entries).map(entry).collect();
-        self.apply(Input::Commit { generation, entries, data: Vec::new(), port });
+        let reply = Replied { entries, ..Replied::default() };
+        self.apply(Input::Commit { generation, reply, port });
     }
 
     /// One of the open turns makes progress.
@@ -239,9 +263,15 @@ impl Driver {
             16 => Change::Patch(Patch::Pinned(true)),
             0 => Change::Append(vec![Bytes::from(format!("note {port}"))]),
             1 => Change::Data(vec![DataChange { name: "mood".into(), value: None }]),
-            _ => Change::Label(Some(format!("label {port}"))),
+            17 => Change::Resume(Box::new(attempt())),
+            2 => Change::Label(Some(format!("label {port}"))),
+            _ => Change::Rotate(Box::new(SessionId::new(&format!("further-{port}")).unwrap())),
         };
-        if !matches!(change, Change::Stand(_) | Change::Patch(_)) {
+        let quiet = matches!(
+            change,
+            Change::Stand(_) | Change::Patch(_) | Change::Label(_) | Change::Resume(_)
+        );
+        if !quiet {
             self.uses.insert(port);
         }
         self.apply(Input::Change { change, port });
@@ -311,11 +341,13 @@ impl Driver {
         }
         assert!(self.held.is_empty() && self.in_flight.is_none(), "somebody was not done");
         assert!(self.last_work.is_none_or(|at| at + unused_for <= self.clock), "it was used since");
+        assert!(self.model.is_free(), "a lease keeps it");
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
         let Found::Live(record) = found.expect("no faults") else { panic!("nothing deleted it") };
         let known = self.state.snapshot(self.now());
         assert_eq!((record.version, record.generation), (known.version, known.generation));
         assert_eq!(record.next_seq, self.state.next_seq);
+        assert_eq!(record.last_active_at, known.last_active_at);
         assert!(record.open.is_empty());
     }
 
@@ -337,10 +369,15 @@ impl Driver {
         let entries = matches!(self.partials, PartialPolicy::Entry);
         let for_state = if entries { said.clone() } else { Vec::new() };
         // From when on it is idle.
-        let settings = Settings { at: self.now(), ..settings(3, self.partials) };
-        self.state = SessionState::load(&record, for_state, settings);
+        let length = Length { size: self.size(), max: Size::default() };
+        let settings = Settings { at: self.now(), length, ..settings(3, self.partials) };
+        let leases = self.state.bequeath();
+        self.state = SessionState::load(&record, for_state, settings, TestGate);
         self.model.reload(&record, &self.entries(), self.partials, &said);
         self.model.stood(&self.branches());
+        if let Some(leases) = leases {
+            self.apply(Input::Inherit { leases });
+        }
         // Whoever asked before asks again.
         self.asked.clear();
     }
@@ -348,6 +385,11 @@ impl Driver {
     fn branches(&self) -> Vec<BranchRecord> {
         let (id, life) = (&self.record.id, self.record.incarnation);
         self.store.branches(id, life).now().expect("at once").expect("no faults")
+    }
+
+    /// How long the conversation is that is stored.
+    fn size(&self) -> Size {
+        Size::of(self.entries().iter().map(|entry| entry.payload.len()))
     }
 
     fn entries(&self) -> Vec<StoredEntry> {
@@ -367,12 +409,18 @@ impl Driver {
             assert!(rounds < 1_000, "it never comes to rest: {:?}", self.state);
             self.send(Fault::None);
             self.answer();
+            self.permit(0);
+            self.permit(3);
             if let Some(generation) = self.take_held(0) {
                 self.apply(Input::Drop { generation, panicked: false });
             }
         }
+        while !self.granted.is_empty() {
+            self.permit(3);
+        }
         assert!(!self.state.has_holders());
         self.model.settled();
+        assert_eq!(gate::counted().0, 0, "a permit was not given back");
     }
 
     /// What is stored is what the model says.
@@ -385,6 +433,8 @@ impl Driver {
             (Phase::Live | Phase::Shut(_), Found::Live(record)) => {
                 assert_eq!(record.standing, self.state.standing());
                 self.model.compare(&record, &self.entries(), &self.branches());
+                assert_eq!(record.entries, self.size().entries);
+                assert_eq!(self.state.length.size, self.size());
                 self.model.keeps_partials(|turn| self.partial(turn));
                 if matches!(self.state.phase, Phase::Live) {
                     self.takes_back_at_rest();

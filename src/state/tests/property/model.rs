@@ -2,7 +2,9 @@
 
 mod admission;
 mod branches;
+mod changes;
 mod effects;
+mod leases;
 mod names;
 mod partials;
 mod stalls;
@@ -14,15 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use self::branches::Stands;
+use self::leases::Leases;
 use self::names::{Echo, Name};
 use self::partials::Said;
 use self::stalls::Watch;
 use self::standing::Stand;
 use super::super::{
-    BeginRequest, BusyPolicy, Change, Generation, Input, InputFate, Moment, PartialPolicy, Record,
-    Redo, Test, Write,
+    BeginRequest, BusyPolicy, Generation, Input, InputFate, Moment, PartialPolicy, Record, Redo,
+    Test, Write,
 };
-use crate::id::{Incarnation, StreamId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::pulse::Pulse;
 use crate::state::{Budget, Changed, Settlement};
@@ -157,8 +160,12 @@ pub(super) struct Model {
     seen: Vec<u64>,
     /// The turns that are to be cleared.
     clearing: BTreeSet<Generation>,
+    /// The leases that stand.
+    leases: Leases,
     /// What those who change something have to be told.
     changes: BTreeMap<u32, Changed>,
+    /// The further ids that are on their way, by who gives them.
+    rotations: BTreeMap<u32, SessionId>,
     /// What those who commit or append have written.
     written: BTreeMap<u32, Vec<(u64, Bytes)>>,
 }
@@ -218,7 +225,9 @@ impl Model {
             owed: BTreeSet::new(),
             settles: BTreeMap::new(),
             watch: Watch::default(),
+            leases: Leases::default(),
             changes: BTreeMap::new(),
+            rotations: BTreeMap::new(),
             written: BTreeMap::new(),
         };
         model.interrupted(record, said);
@@ -235,7 +244,8 @@ impl Model {
     ) {
         let acknowledged = std::mem::take(&mut self.acknowledged);
         let noted = self.stands.noted;
-        *self = Self { acknowledged, ..Self::new(record, entries, partials, said) };
+        let leases = std::mem::take(&mut self.leases);
+        *self = Self { acknowledged, leases, ..Self::new(record, entries, partials, said) };
         self.stands.noted = noted;
         self.keeps_what_was_acknowledged();
     }
@@ -253,6 +263,16 @@ impl Model {
         self.queue.get(which % self.queue.len().max(1)).map(|begin| begin.port)
     }
 
+    /// What stands of leases, after an input; whether that was an alarm.
+    pub(super) fn leases(&self, standing: &[u64], ends: bool, alarm: bool) {
+        self.leases.after(standing, ends, alarm);
+    }
+
+    /// Whether no lease stands.
+    pub(super) fn is_free(&self) -> bool {
+        self.leases.are_none()
+    }
+
     /// The turns that were told to end and have not.
     pub(super) fn told(&self) -> Vec<Generation> {
         self.open.iter().filter(|it| it.told.is_some()).map(|it| it.generation).collect()
@@ -266,33 +286,16 @@ impl Model {
         assert!(self.echoes.is_empty(), "nobody answered {:?}", self.echoes);
     }
 
-    /// A write goes to the store.
-    pub(super) fn writes(&self, write: &Write) {
-        if let Write::Commit { generation, .. } = write {
-            assert!(self.commits.contains(generation), "a commit that was refused is written");
-            assert!(!self.fenced.contains_key(generation), "a fenced turn commits");
-        }
-        if let Write::Settle { generation, .. } = write {
-            // One that is to be cleared may be begun behind that.
-            let open = self.open.iter().any(|turn| turn.generation == *generation && turn.given);
-            assert!(!open, "a turn that runs is settled");
-        }
-    }
-
     /// Takes in an input before its effects are seen; `written` is what the store answers for.
     pub(super) fn before(&mut self, input: &Input<Test>, written: Option<&Write>, now: Moment) {
         self.step_begins();
+        self.leases.step_begins(now, self.over || !self.is_routable());
         let begins = self.stored(input, written);
         match input {
-            Input::Begin { request, port, .. } => {
+            Input::Begin { request, port, .. } => self.asked(request, *port),
+            Input::Commit { generation, reply, port } => {
                 self.owed.insert(*port);
-                let begin = Begin::of(request, *port);
-                let verdict = self.verdict(&begin, request.draining);
-                self.newcomer = Some((begin, verdict));
-            }
-            Input::Commit { generation, entries, port, .. } => {
-                self.owed.insert(*port);
-                let answer = self.commit(*generation, entries, *port);
+                let answer = self.commit(*generation, &reply.entries, *port);
                 self.settles.insert(*port, answer);
             }
             Input::Fail { generation, fate, port } => {
@@ -337,7 +340,15 @@ impl Model {
                 self.settles.insert(*port, Settlement::Failed);
             }
             Input::LeaveQueue { ticket } => self.leaving = u32::try_from(ticket.0).ok(),
-            Input::Cancel { .. } | Input::Alarm | Input::Keep { .. } | Input::Unload { .. } => {}
+            Input::Lease { op } => self.leases.asked(op),
+            Input::Cancel { .. }
+            | Input::Alarm
+            | Input::Keep { .. }
+            | Input::Unload { .. }
+            | Input::Granted { .. }
+            | Input::NotGranted { .. }
+            | Input::Inherit { .. }
+            | Input::Save => {}
         }
     }
 
@@ -367,31 +378,6 @@ impl Model {
     fn stale(&self, generation: Generation) -> Settlement {
         let reason = self.fenced.get(&generation).copied();
         Settlement::Stale { reason: reason.unwrap_or(CancelReason::StoreFailed) }
-    }
-
-    fn change(&mut self, change: &Change, port: u32) {
-        if self.over {
-            return;
-        }
-        match change {
-            Change::Stand(verb) => return self.asks_to_stand(*verb, port),
-            Change::Label(_) | Change::Patch(_) => {}
-            _ if !self.is_active() => return,
-            Change::Append(entries) => {
-                self.notes();
-                self.version += 1;
-                self.write(entries, None, port);
-            }
-            Change::Data(_) => self.version += 1,
-            Change::TakeBack(redo) => {
-                if !self.takes_back(*redo) {
-                    return;
-                }
-                self.take_back(*redo);
-            }
-        }
-        let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
-        self.changes.insert(port, changed);
     }
 
     /// Adds lines to the transcript, which `port` will be told of.

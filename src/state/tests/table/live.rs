@@ -13,6 +13,8 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | change:append#1v1
 data: => live | change:data-v1
 label: => live | change:label
+handle: => live | change:handle
+rotate: => live | change:rotate>further
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -33,6 +35,11 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived | change:archived
 end: stands(ended) => ended | change:ended
 pin: => live | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u
+renew release: leased(over)
+inherit: alarm(130) => live l5
+save:
 ";
 
 /// The slot is taken and the begin is with the store. Nobody has the turn yet, so its ends can only
@@ -57,6 +64,8 @@ cancel-77: cancelled(none)
 append: => live t1s | *begin1 change:append#2v1
 data: => live t1s | *begin1 change:data-v1
 label: => live t1s | *begin1 change:label
+handle: => live t1s | *begin1 change:handle
+rotate: => live t1s | *begin1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 ok: begun(b1 t1 ~1) => live t1r
@@ -79,6 +88,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s | *begin1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1s l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1s l5 | *begin1
+save:
 ";
 
 /// Turn 1 runs and everything is written.
@@ -102,6 +116,8 @@ cancel-77: cancelled(none)
 append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
 label: => live t1r | change:label
+handle: => live t1r | change:handle
+rotate: => live t1r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -123,6 +139,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5
+save:
 ";
 
 /// Turn 1 was stopped at 100 and has until 105. The first reason stands.
@@ -142,6 +163,8 @@ cancel-77: cancelled(none)
 append: => live t1c | change:append#2v1
 data: => live t1c | change:data-v1
 label: => live t1c | change:label
+handle: => live t1c | change:handle
+rotate: => live t1c | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
@@ -163,6 +186,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1c | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1c l5
+save:
 ";
 
 /// The same before its begin is stored: it has no holder that could be fenced, and its caller is
@@ -183,6 +211,8 @@ cancel-77: cancelled(none)
 append: => live t1c | *begin1 change:append#2v1
 data: => live t1c | *begin1 change:data-v1
 label: => live t1c | *begin1 change:label
+handle: => live t1c | *begin1 change:handle
+rotate: => live t1c | *begin1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live | *begin1 settle1:cancelled_stopped/keep
@@ -206,4 +236,9 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1c | *begin1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1c l5 | *begin1
+save:
 ";

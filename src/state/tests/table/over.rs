@@ -9,7 +9,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing d1 | *delete
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing d1 | *delete
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle rotate: changed(c9 closing)
 delete await-delete: => closing d1 d9 !1 | *delete
 ok no-such-life: bury deleted(d1 deleted) => gone !1
 unavailable: deleted(d1 unavailable) => closing failed !1
@@ -21,6 +21,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store did not delete it: it stays closed, and the next delete tries again. Waiting for a
@@ -32,7 +37,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing failed
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing failed
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle rotate: changed(c9 closing)
 delete: => closing d9 !1 | delete
 await-delete: deleted(d9 unavailable)
 ok unavailable unknown no-such-life:
@@ -43,6 +48,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Turn 1 was starting when the session was deleted: it never had a holder.
@@ -51,7 +61,7 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version:
 leave-queue alarm-early alarm-abort alarm-late drop panic:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 closing)
+append data label handle rotate: changed(c9 closing)
 delete await-delete: => closing d1 d9 | *begin1 delete
 ok: refused(b1 closing) => closing d1 | delete
 unavailable: refused(b1 unavailable) deleted(d1 unavailable) => closing failed
@@ -64,6 +74,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 closing)
+granted granted-late not-granted:
+lease: leased(closing)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Deleted while turn 1 ran, whose holder has not reported.
@@ -74,7 +89,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => gone
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => gone
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 gone)
+append data label handle rotate: changed(c9 gone)
 delete await-delete: deleted(d9 already)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
@@ -84,6 +99,11 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 gone)
+granted granted-late not-granted:
+lease: leased(gone)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// The store failed while turn 1 ran, whose holder has not reported.
@@ -94,7 +114,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale store_failed) => left
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => left
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label: changed(c9 left)
+append data label handle rotate: changed(c9 left)
 delete await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
@@ -104,4 +124,9 @@ leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
 suspend resume archive restore end expire pin: changed(c9 left)
+granted granted-late not-granted:
+lease: leased(left)
+renew release: leased(over)
+inherit: alarm(130) => left !1 l5
+save:
 ";

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::leases::take;
 use super::super::{
-    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, interrupt, record, unavailable,
+    BRANCH, BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, START, STEER, at, gate, interrupt, record,
+    unavailable,
 };
 use super::NAME;
 use crate::standing::SuspendReason;
@@ -113,6 +115,23 @@ pub(super) fn echo_queued() -> Rig {
     rig
 }
 
+pub(super) fn asking() -> Rig {
+    let mut rig = Rig::new();
+    gate::permits(Some(0));
+    rig.begin(1, BusyPolicy::Reject);
+    rig.begin(2, QUEUE);
+    rig
+}
+
+pub(super) fn asking_beside() -> Rig {
+    let mut rig = Rig::new();
+    gate::permits(Some(1));
+    rig.begin(1, PARALLEL);
+    rig.begin(2, PARALLEL);
+    rig.flush();
+    rig
+}
+
 pub(super) fn branch() -> Rig {
     let mut rig = Rig::new();
     rig.begin(1, BRANCH);
@@ -140,6 +159,24 @@ pub(super) fn last_piece() -> Rig {
     let mut rig = piece();
     rig.say(1, "three");
     rig.drop_turn(1);
+    rig
+}
+
+pub(super) fn leased() -> Rig {
+    let mut rig = Rig::new();
+    rig.lease(take(9, 4, 2));
+    rig
+}
+
+pub(super) fn touched() -> Rig {
+    let mut rig = Rig::new();
+    rig.state.note_use(at(START));
+    rig
+}
+
+pub(super) fn leaving() -> Rig {
+    let mut rig = touched();
+    rig.apply(super::input("unload"));
     rig
 }
 

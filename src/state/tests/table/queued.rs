@@ -23,6 +23,8 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 can
 append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
+handle: => live t1r q2 | change:handle
+rotate: => live t1r q2 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -42,6 +44,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 l5
+save:
 ";
 
 /// Turn 1 runs, was told at 100 to make room by 105, and the begin 2 waits for it.
@@ -64,6 +71,8 @@ cancel-all: cancelled([1] already) refused(b2 cancelled stopped) => live t1c
 append: => live t1c q2 | change:append#2v1
 data: => live t1c q2 | change:data-v1
 label: => live t1c q2 | change:label
+handle: => live t1c q2 | change:handle
+rotate: => live t1c q2 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -83,6 +92,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1c q2 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1c q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1c q2 l5
+save:
 ";
 
 /// Turns 1 and 2 run beside each other; the newest is named as the holder.
@@ -108,6 +122,8 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2
 append: => live p1r p2r | change:append#3v1
 data: => live p1r p2r | change:data-v1
 label: => live p1r p2r | change:label
+handle: => live p1r p2r | change:handle
+rotate: => live p1r p2r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -129,6 +145,11 @@ resume restore expire: changed(c9 v0 #2)
 archive: stands(archived) fence(~1 archived) fence(~2 archived) => archived !1 !2 | settle1:cancelled_archived/keep settle2:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) fence(~2 ended) => ended !1 !2 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep change:ended
 pin: => live p1r p2r | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live p1r p2r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live p1r p2r l5
+save:
 ";
 
 /// Turn 1 was stopped and fenced, and its holder has not reported; turn 2 runs. What comes from
@@ -151,6 +172,8 @@ cancel-all: alarm(105) alarm(107) tell(~2 stopped) cancelled([2]) => live t2c !1
 append: => live t2r !1 | change:append#3v1
 data: => live t2r !1 | change:data-v1
 label: => live t2r !1 | change:label
+handle: => live t2r !1 | change:handle
+rotate: => live t2r !1 | change:rotate>further
 delete: fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -171,6 +194,11 @@ resume restore expire: changed(c9 v0 #2)
 archive: stands(archived) fence(~2 archived) => archived !1 !2 | settle2:cancelled_archived/keep change:archived
 end: stands(ended) fence(~2 ended) => ended !1 !2 | settle2:cancelled_ended/keep change:ended
 pin: => live t2r !1 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t2r !1 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t2r !1 l5
+save:
 ";
 
 /// Turn 1 has committed, and the store has not answered yet. The slot is free: admission is seen at
@@ -186,6 +214,8 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *commit1 change:append#3v2
 data: => live | *commit1 change:data-v2
 label: => live | *commit1 change:label
+handle: => live | *commit1 change:handle
+rotate: => live | *commit1 change:rotate>further
 delete: => closing d9 | *commit1 delete
 await-delete: deleted(d9 left)
 ok: end(~1 committed) settled(s1 committed #2 v1) => live
@@ -208,6 +238,11 @@ resume restore expire: changed(c9 v1 #2)
 archive: stands(archived) => archived | *commit1 change:archived
 end: stands(ended) => ended | *commit1 change:ended
 pin: => live | *commit1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *commit1
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *commit1
+save:
 ";
 
 /// Turn 1 has failed, and the store has not answered yet.
@@ -222,6 +257,8 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *settle1:failed change:append#2v1
 data: => live | *settle1:failed change:data-v1
 label: => live | *settle1:failed change:label
+handle: => live | *settle1:failed change:handle
+rotate: => live | *settle1:failed change:rotate>further
 delete: => closing d9 | *settle1:failed delete
 await-delete: deleted(d9 left)
 ok: end(~1 failed) settled(s1 failed) => live
@@ -244,6 +281,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) => archived | *settle1:failed change:archived
 end: stands(ended) => ended | *settle1:failed change:ended
 pin: => live | *settle1:failed change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *settle1:failed
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *settle1:failed
+save:
 ";
 
 /// Loaded with turn 3 open in the record: it is settled ahead of everything, and is no turn here.
@@ -258,6 +300,8 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | settle3:interrupted/keep change:append#2v1
 data: => live | settle3:interrupted/keep change:data-v1
 label: => live | settle3:interrupted/keep change:label
+handle: => live | settle3:interrupted/keep change:handle
+rotate: => live | settle3:interrupted/keep change:rotate>further
 delete: => closing d9 | settle3:interrupted/keep delete
 await-delete: deleted(d9 left)
 ok: => live
@@ -278,4 +322,9 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) => archived | settle3:interrupted/keep change:archived
 end: stands(ended) => ended | settle3:interrupted/keep change:ended
 pin: => live | settle3:interrupted/keep change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | settle3:interrupted/keep
+renew release: leased(over)
+inherit: alarm(130) => live l5 | settle3:interrupted/keep
+save:
 ";

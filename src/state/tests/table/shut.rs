@@ -8,7 +8,7 @@ commit-1 fail-keep fail-drop: settled(s9 stale suspended) => suspended
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => suspended
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data take-back restore: changed(c9 suspended)
+append data handle rotate take-back restore: changed(c9 suspended)
 label: => suspended !1 | change:label
 delete: => closing d9 !1 | delete
 await-delete: deleted(d9 left)
@@ -20,6 +20,11 @@ resume: stands(active) => live !1 | change:active
 archive: stands(archived) => archived !1 | change:archived
 end: stands(ended) => ended !1 | change:ended
 pin: => suspended !1 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => suspended !1 l8 u
+renew release: leased(over)
+inherit: alarm(130) => suspended !1 l5
+save:
 ";
 
 /// Nothing ran when it was archived.
@@ -28,7 +33,7 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version 
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data take-back suspend resume: changed(c9 archived)
+append data handle rotate take-back suspend resume: changed(c9 archived)
 label: => archived | change:label
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
@@ -40,6 +45,11 @@ archive expire: changed(c9 v0 #0)
 restore: stands(active) => live | change:active
 end: stands(ended) => ended | change:ended
 pin: => archived | change:patch
+granted granted-late not-granted:
+lease: leased(archived)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Nothing ran when it was ended.
@@ -48,7 +58,7 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version 
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data take-back suspend resume archive restore: changed(c9 ended)
+append data handle rotate take-back suspend resume archive restore: changed(c9 ended)
 label: => ended | change:label
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
@@ -58,6 +68,11 @@ clear-1: => ended | settle1:interrupted/keep
 clear-77: => ended | settle77:interrupted/keep
 end expire: changed(c9 v0 #0)
 pin: => ended | change:patch
+granted granted-late not-granted:
+lease: leased(ended)
+renew release: leased(over)
+inherit: dropped(l5)
+save:
 ";
 
 /// Its time is over, and nobody has noticed.
@@ -67,7 +82,7 @@ draining: refused(b9 draining)
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label take-back suspend resume archive restore end pin: changed(c9 due)
+append data rotate label handle take-back suspend resume archive restore end pin: changed(c9 due)
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -75,4 +90,9 @@ unload: leave(idle) => left
 clear-1: => live | settle1:interrupted/keep
 clear-77: => live | settle77:interrupted/keep
 expire: stands(archived) => archived | change:archived
+granted granted-late not-granted:
+lease: leased(due)
+renew release: leased(over)
+inherit: alarm(130) => live l5
+save:
 ";

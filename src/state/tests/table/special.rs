@@ -21,6 +21,8 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 can
 append: => live t1r q2 | change:append#2v1
 data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
+handle: => live t1r q2 | change:handle
+rotate: => live t1r q2 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late leave-echo keep-77 take-77 ok unavailable unknown no-such-life:
@@ -38,6 +40,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 l5
+save:
 ";
 
 /// Turn 1 has taken the begin 2, and the store has not answered yet. It is the turn's, however that ends.
@@ -61,6 +68,8 @@ cancel-77: cancelled(none)
 append: => live t1r | *steer1 change:append#3v1
 data: => live t1r | *steer1 change:data-v1
 label: => live t1r | *steer1 change:label
+handle: => live t1r | *steer1 change:handle
+rotate: => live t1r | *steer1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *steer1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -82,6 +91,11 @@ resume restore expire: changed(c9 v0 #2)
 archive: stands(archived) fence(~1 archived) => archived !1 | *steer1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | *steer1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *steer1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *steer1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *steer1
+save:
 ";
 
 /// Turn 1 runs and was begun under a name: whoever repeats it is told, whatever the policy.
@@ -105,6 +119,8 @@ cancel-77: cancelled(none)
 append: => live t1r | change:append#2v1
 data: => live t1r | change:data-v1
 label: => live t1r | change:label
+handle: => live t1r | change:handle
+rotate: => live t1r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -124,6 +140,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5
+save:
 ";
 
 /// Turn 1 was begun under a name, which the begin 3 repeats. The store has it: the echo is told when that
@@ -148,6 +169,8 @@ cancel-77: cancelled(none)
 append: => live t1s e3 | *begin1 change:append#2v1
 data: => live t1s e3 | *begin1 change:data-v1
 label: => live t1s e3 | *begin1 change:label
+handle: => live t1s e3 | *begin1 change:handle
+rotate: => live t1s e3 | *begin1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 e3 | *begin1 delete
 await-delete: deleted(d9 left)
 branch: opened(t2) => live t1s b2s e3 | *begin1 begin2#2^0
@@ -168,6 +191,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived e3 | *begin1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended e3 | *begin1 settle1:cancelled_ended/keep change:ended
 pin: => live t1s e3 | *begin1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1s e3 l8 u | *begin1
+renew release: leased(over)
+inherit: alarm(130) => live t1s e3 l5 | *begin1
+save:
 ";
 
 /// Turn 1 runs, the begin 2 waits under a name, and the begin 3 repeats it: what becomes of the one becomes of
@@ -192,6 +220,8 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b3 can
 append: => live t1r q2 e3 | change:append#2v1
 data: => live t1r q2 e3 | change:data-v1
 label: => live t1r q2 e3 | change:label
+handle: => live t1r q2 e3 | change:handle
+rotate: => live t1r q2 e3 | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b3 closing) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late keep-77 take-1 take-77 ok unavailable unknown no-such-life:
@@ -210,6 +240,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) refused(b3 archived) refused(b2 archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) refused(b3 ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live t1r q2 e3 | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r q2 e3 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live t1r q2 e3 l5
+save:
 ";
 
 /// Turn 1 runs and its reply may stand beside others. Those that begin beside it stand under what it stands
@@ -234,6 +269,8 @@ cancel-77: cancelled(none)
 append: => live b1r | change:append#2v1
 data: => live b1r | change:data-v1
 label: => live b1r | change:label
+handle: => live b1r | change:handle
+rotate: => live b1r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -251,6 +288,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live b1r | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live b1r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r l5
+save:
 ";
 
 /// Turns 1 to 3 stand beside each other, and no more may.
@@ -276,6 +318,8 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) alarm(105) alarm(107) tell(~2
 append: => live b1r b2r b3r | change:append#4v1
 data: => live b1r b2r b3r | change:data-v1
 label: => live b1r b2r b3r | change:label
+handle: => live b1r b2r b3r | change:handle
+rotate: => live b1r b2r b3r | change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) fence(~3 deleted) end(~3 cancelled_deleted) => closing d9 !1 !2 !3 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3 model 2/2 silence)
@@ -293,6 +337,11 @@ resume restore expire: changed(c9 v0 #3)
 archive: stands(archived) fence(~1 archived) fence(~2 archived) fence(~3 archived) => archived !1 !2 !3 | settle1:cancelled_archived/keep settle2:cancelled_archived/keep settle3:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) fence(~2 ended) fence(~3 ended) => ended !1 !2 !3 | settle1:cancelled_ended/keep settle2:cancelled_ended/keep settle3:cancelled_ended/keep change:ended
 pin: => live b1r b2r b3r | change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live b1r b2r b3r l8 u
+renew release: leased(over)
+inherit: alarm(130) => live b1r b2r b3r l5
+save:
 ";
 
 /// Turn 1 has said two chunks, which are with the store. What becomes of them costs the turn nothing, and the
@@ -317,6 +366,8 @@ cancel-77: cancelled(none)
 append: => live t1r | *partial1 change:append#2v1
 data: => live t1r | *partial1 change:data-v1
 label: => live t1r | *partial1 change:label
+handle: => live t1r | *partial1 change:handle
+rotate: => live t1r | *partial1 change:rotate>further
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *partial1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -334,6 +385,11 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) fence(~1 archived) => archived !1 | *partial1 settle1:cancelled_archived/keep change:archived
 end: stands(ended) fence(~1 ended) => ended !1 | *partial1 settle1:cancelled_ended/keep change:ended
 pin: => live t1r | *partial1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live t1r l8 u | *partial1
+renew release: leased(over)
+inherit: alarm(130) => live t1r l5 | *partial1
+save:
 ";
 
 /// The same, and then a third, and was dropped. Its end has the third chunk; if the first two are not kept, it
@@ -349,6 +405,8 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | *partial1 settle1:abandoned/keep~3+1 change:append#2v1
 data: => live | *partial1 settle1:abandoned/keep~3+1 change:data-v1
 label: => live | *partial1 settle1:abandoned/keep~3+1 change:label
+handle: => live | *partial1 settle1:abandoned/keep~3+1 change:handle
+rotate: => live | *partial1 settle1:abandoned/keep~3+1 change:rotate>further
 delete: => closing d9 | *partial1 settle1:abandoned/keep~3+1 delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -368,4 +426,9 @@ resume restore expire: changed(c9 v0 #1)
 archive: stands(archived) => archived | *partial1 settle1:abandoned/keep~3+1 change:archived
 end: stands(ended) => ended | *partial1 settle1:abandoned/keep~3+1 change:ended
 pin: => live | *partial1 settle1:abandoned/keep~3+1 change:patch
+granted granted-late not-granted:
+lease: taken(l8) alarm(112) leased(112) => live l8 u | *partial1 settle1:abandoned/keep~3+1
+renew release: leased(over)
+inherit: alarm(130) => live l5 | *partial1 settle1:abandoned/keep~3+1
+save:
 ";

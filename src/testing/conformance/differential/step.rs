@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::rig::{at, bytes, id, key, marker, new};
-use super::super::snapshot::{DATA, NAMES, REQUESTS};
+use super::super::snapshot::{DATA, NAMES, REQUESTS, SERVICES};
 use crate::clock::Timestamp;
 use crate::expiry::ExpiryRules;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -13,8 +13,9 @@ use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::standing::{EndReason, Standing, SuspendReason};
 use crate::store::{
-    BeginExtra, Binding, DataChange, Forget, InputFate, NewRecord, PartialFate, PartialPiece,
-    Record, RecordFilter, RecordPatch, Request, TakeBack, Write,
+    BeginExtra, Binding, CommitExtra, DataChange, Forget, InputFate, NewRecord, PartialFate,
+    PartialPiece, Record, RecordFilter, RecordPatch, Request, ResumeAction, ResumeChange, TakeBack,
+    Write, resume_digest,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -46,6 +47,15 @@ pub(super) enum Step {
     },
     /// `Store::bound_to`.
     BoundTo(SessionKey),
+    /// `Store::bind`.
+    Bind {
+        /// Which key, and what is expected of it.
+        binding: Binding,
+        /// Which life.
+        to: Option<usize>,
+    },
+    /// `Store::keys_of`.
+    KeysOf(usize),
     /// `Store::entries`.
     Entries {
         /// Which life.
@@ -92,6 +102,13 @@ pub(super) enum Step {
         /// Which name.
         key: &'static str,
     },
+    /// `Store::resume`.
+    Resume {
+        /// Which life.
+        life: usize,
+        /// Which service.
+        provider: &'static str,
+    },
     /// `Store::branches`.
     Branches(usize),
     /// `Store::revisions`.
@@ -127,11 +144,23 @@ impl Step {
         })
     }
 
+    /// A bind, of which the expectation is mostly right.
+    pub(super) fn bind(
+        random: &mut Random,
+        chat: &str,
+        bound_to: Option<SessionId>,
+        life: usize,
+    ) -> Self {
+        let expected = if random.one_in(5) { Some(id(random.name())) } else { bound_to };
+        let to = (!random.one_in(4)).then_some(life);
+        Self::Bind { binding: Binding { key: key(chat), expected }, to }
+    }
+
     /// A read; of one life, or of all.
     pub(super) fn read(random: &mut Random, now: u64, life: usize) -> Self {
         let limit = random.index(5) + 1;
         let generation = Generation::new(random.below(6));
-        match random.below(12) {
+        match random.below(13) {
             0 => Self::LookUp { id: id(random.name()), now: at(now) },
             1 => Self::BoundTo(key(random.name())),
             2 | 3 => Self::Entries { life, after: random.below(6), limit },
@@ -142,13 +171,17 @@ impl Step {
                     Forget::Tombstones(at(now)),
                     Forget::Revisions(at(now.saturating_sub(60))),
                     Forget::Requests(at(now.saturating_sub(60))),
+                    Forget::ResumeHandles(at(now.saturating_sub(60))),
+                    Forget::RefusedHandles(at(now.saturating_sub(60))),
                 ]);
                 Self::Forget { what, limit }
             }
             7 => Self::Partial { life, generation },
             8 => Self::Request { life, key: random.pick(&REQUESTS) },
+            12 => Self::Resume { life, provider: random.pick(&SERVICES) },
             9 => Self::Branches(life),
             10 => Self::Revisions(life),
+            11 => Self::KeysOf(life),
             _ => {
                 let filter = RecordFilter {
                     platform: random.one_in(2).then(|| "test".to_owned()),
@@ -174,7 +207,7 @@ impl Step {
         let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
         let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
         let newest = record.generation.get();
-        let write = match random.below(25) {
+        let write = match random.below(29) {
             0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
@@ -183,7 +216,16 @@ impl Step {
             }
             5..8 => {
                 let (entries, data) = (random.payloads(), random.changes());
-                Write::Commit { generation: turn, first_seq: seq, entries, data, version, at }
+                let extra = random.one_in(3).then(|| Box::new(random.commit_extra()));
+                Write::Commit {
+                    generation: turn,
+                    first_seq: seq,
+                    entries,
+                    data,
+                    extra,
+                    version,
+                    at,
+                }
             }
             8..11 => {
                 let outcome = random.pick(&TurnOutcome::ALL[1..]);
@@ -205,6 +247,8 @@ impl Step {
                 used_at: random.one_in(2).then_some(at),
             },
             22 | 23 => Write::Patch { patch: random.patch(now) },
+            24..27 => Write::Resume { change: Box::new(random.resume()), at },
+            27 => Write::Rotate { to: id(random.name()), at },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }
@@ -336,6 +380,29 @@ impl Random {
         let request = self.one_in(2).then_some(Request { key, digest });
         let take_back = self.one_in(3).then(|| self.take_back(version, next_seq));
         BeginExtra { take_back, request, parent: self.one_in(2).then(|| self.below(6)) }
+    }
+
+    /// What a commit has beside its reply.
+    fn commit_extra(&mut self) -> CommitExtra {
+        CommitExtra { resume: (0..self.below(3)).map(|_| self.resume()).collect() }
+    }
+
+    /// Something to be done with a handle, of which there are few.
+    fn resume(&mut self) -> ResumeChange {
+        let value = self.pick(&["x", "y", "z"]);
+        let digest = resume_digest(value);
+        let action = match self.below(8) {
+            0..3 => {
+                let (value, refuse_for) = (value.to_owned(), Duration::from_secs(self.below(90)));
+                ResumeAction::Keep { value, refuse_for }
+            }
+            3 => ResumeAction::Worked { digest },
+            4 => ResumeAction::Attempt { digest },
+            5 => ResumeAction::Absolve { digest },
+            6 => ResumeAction::Drop { digest, unused_since: at(self.below(2_000)) },
+            _ => ResumeAction::Refuse { digest },
+        };
+        ResumeChange { provider: self.pick(&SERVICES).to_owned(), action }
     }
 
     /// Up to two changes of data.

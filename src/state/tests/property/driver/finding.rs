@@ -8,8 +8,8 @@ use super::super::super::{
 };
 use super::super::Find;
 use super::Driver;
-use crate::state::Pending;
-use crate::store::{EntryMark, Found, Store};
+use crate::state::{Pass, Pending, Size};
+use crate::store::{EntryMark, Found, Store, StoredEntry};
 
 /// The last turns, as the store knew them.
 #[derive(Clone, Debug)]
@@ -19,6 +19,12 @@ pub(super) struct Last {
     pub(super) input: Option<Bytes>,
     /// The numbers of the whole transcript.
     pub(super) numbers: Vec<u64>,
+}
+
+/// How much the entries from number `from` on are.
+fn taken_from(entries: &[StoredEntry], from: u64) -> Size {
+    let taken = entries.iter().filter(|entry| entry.seq >= from);
+    Size::of(taken.map(|entry| entry.payload.len()))
 }
 
 impl Driver {
@@ -77,7 +83,7 @@ impl Driver {
             abort_after: ABORT_AFTER,
             special: Some(Box::new(Special { redo: Some(last.redo), request })),
         };
-        self.apply(Input::Begin { request, port, stream: port });
+        self.apply(Input::Begin { request, port, stream: port, pass: Pass::Ask { waited: false } });
     }
 
     /// How many named begins were stored before the store was asked for a name that it does not know.
@@ -125,6 +131,7 @@ impl Driver {
                 next_seq: record.next_seq,
                 version: record.version,
                 open: !record.open.is_empty(),
+                taken: taken_from(&entries, first.seq),
             },
             input: first.input.then(|| first.payload.clone()),
             numbers: entries.iter().map(|entry| entry.seq).collect(),

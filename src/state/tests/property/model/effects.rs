@@ -29,6 +29,10 @@ impl Model {
                     Err(_) => assert!(self.failing),
                 }
             }
+            Effect::Rotated { to } => {
+                // In order of arrival, and before whoever gave it is told.
+                assert_eq!(self.rotations.pop_first().map(|(_, given)| given), Some(*to));
+            }
             Effect::Changed { port, answer } => self.changed(port, &answer),
             Effect::Deleted { port, answer } => {
                 self.answered(port);
@@ -57,6 +61,9 @@ impl Model {
             Effect::Steerable { stream } => {
                 self.offered.insert(stream);
             }
+            Effect::Leased { answer } => self.leases.answered(answer),
+            Effect::LeaseTaken { lease } => self.leases.taken(&lease),
+            Effect::LeaseEnded { lease, end } => self.leases.ended(&lease, end),
             Effect::Waiting { .. } | Effect::Cancelled { .. } | Effect::Alarm { .. } => {}
         }
     }
@@ -64,8 +71,12 @@ impl Model {
     /// A change was made, or was not.
     fn changed(&mut self, port: u32, answer: &Result<Changed, ChangeRefusal>) {
         self.answered(port);
+        if answer.is_err() {
+            self.rotations.remove(&port);
+        }
         match answer {
             Ok(changed) => {
+                assert!(!self.rotations.contains_key(&port));
                 assert_eq!(Some(*changed), self.changes.remove(&port));
                 self.acknowledge(port);
             }
@@ -237,7 +248,9 @@ impl Model {
     }
 
     /// After the effects of an input.
-    pub(in super::super) fn after(&mut self, phase: &Phase<Test>) {
+    ///
+    /// `asks` says whether the first in the queue waits for a permit.
+    pub(in super::super) fn after(&mut self, phase: &Phase<Test>, asks: bool) {
         let waits = |(begin, _): &(Begin, _)| !self.echoes.contains_key(&begin.port);
         if let Some((begin, verdict)) = self.newcomer.take().filter(waits) {
             assert_eq!(verdict, None, "it was not to wait");
@@ -251,7 +264,9 @@ impl Model {
         self.over = !matches!(phase, Phase::Live | Phase::Shut(_));
         let shut = self.over || !self.is_active();
         assert!(!shut || (self.open.is_empty() && self.queue.is_empty()));
-        assert!(self.queue.is_empty() || !self.open.is_empty(), "nobody drains the queue");
+        // The slot is free for the first, so it has a permit or waits for one.
+        let next = self.queue.first().filter(|it| self.open.is_empty() || is_parallel(it));
+        assert_eq!(next.is_some(), asks, "nobody drains the queue, or a permit is for nobody");
     }
 
     /// The record and the entries of a live session at rest are what was written, in that order.
@@ -293,6 +308,8 @@ pub(super) fn kind(refusal: &BeginRefusal) -> &'static str {
         BeginRefusal::Shut(_) => "shut",
         BeginRefusal::Due(_) => "due",
         BeginRefusal::Draining => "draining",
+        BeginRefusal::Short(_) => "short",
+        BeginRefusal::TooLong(_) => "too long",
         BeginRefusal::Busy { .. } => "busy",
         BeginRefusal::QueueFull { .. } => "full",
         BeginRefusal::Conflict { .. } => "conflict",

@@ -41,6 +41,11 @@ impl Model {
         self.outcomes.insert(stream, TurnOutcome::Cancelled(reason));
     }
 
+    /// Whether keys may lead to it.
+    pub(super) fn is_routable(&self) -> bool {
+        matches!(self.stand, "active" | "suspended")
+    }
+
     /// Whether it takes turns.
     pub(super) fn is_active(&self) -> bool {
         self.stand == "active"

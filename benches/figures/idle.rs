@@ -1,0 +1,150 @@
+//! Sessions that are loaded and not used: what it costs to let those leave that are due, and what one weighs
+//! that has left.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use session_supervisor::testing::ManualClock;
+use session_supervisor::{Config, NewSession, Session, SessionId, Supervisor};
+use tokio::runtime::Runtime;
+
+use crate::measure::{Draw, Sample, Side, in_task, interleave};
+use crate::report::{Report, Target};
+use crate::start::resident_bytes;
+use crate::world;
+
+const ROUNDS: usize = 5;
+
+/// How many leave in a round.
+const DUE: usize = 1_000;
+
+/// After how long.
+const AFTER: Duration = Duration::from_secs(600);
+
+/// Every figure of idle sessions.
+pub(crate) fn run(report: &mut Report) {
+    let runtime = world::runtime();
+    sweep(report, &runtime);
+    dormant(report, &runtime);
+}
+
+/// Loaded sessions, of which some become due in each round.
+struct Crowd {
+    supervisor: Supervisor,
+    clock: ManualClock,
+    /// Those that are loaded, so that their handles are not what is measured.
+    _sessions: Vec<Session>,
+}
+
+/// How much later each round's sessions were used than those of the round before.
+const LATER: Duration = Duration::from_secs(60);
+
+impl Crowd {
+    /// So many, of which each round, the one to warm up among them, lets [`DUE`] leave.
+    async fn of(count: usize) -> Self {
+        let clock = ManualClock::new();
+        let mut config = Config::default();
+        config.idle.unload_after = AFTER;
+        config.idle.check_every = Duration::from_millis(10);
+        config.prune.every = Duration::ZERO;
+        let builder = Supervisor::builder().config(config).clock(clock.clone());
+        let supervisor: Supervisor = builder.start().await.expect("it starts");
+        let mut sessions = Vec::with_capacity(count);
+        for number in 0..count {
+            if number > 0 && number % DUE == 0 && number / DUE <= ROUNDS + 1 {
+                clock.advance(LATER);
+            }
+            sessions.push(supervisor.create(NewSession::new()).await.expect("it is created"));
+        }
+        // Just before those of the first round are due.
+        clock.advance(AFTER - LATER * (ROUNDS as u32 + 2));
+        Self { supervisor, clock, _sessions: sessions }
+    }
+
+    /// Time passes until the next [`DUE`] are due, and they leave; what that takes for each.
+    async fn round(&mut self) -> Sample {
+        let left = self.supervisor.loaded() - DUE;
+        self.clock.advance(LATER);
+        self.wait_for(left).await
+    }
+
+    /// Waits until so many are loaded; what it takes for each that leaves.
+    async fn wait_for(&self, left: usize) -> Sample {
+        let (cpu, start) = (crate::measure::cpu_nanos(), Instant::now());
+        while self.supervisor.loaded() > left {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let (wall, cpu) = (start.elapsed().as_nanos() as f64, crate::measure::cpu_nanos() - cpu);
+        Sample { wall: wall / DUE as f64, cpu: cpu / DUE as f64 }
+    }
+}
+
+/// Letting those leave that are due, of two crowds, beside the bare removal of as many.
+fn sweep(report: &mut Report, runtime: &Runtime) {
+    let mut crowds =
+        [100_000, 1_000_000].map(|count| (count, Some(in_task(runtime, Crowd::of(count)))));
+    let bare: HashMap<SessionId, Box<[u8; 1_024]>> =
+        (0..100_000).map(|number| (SessionId::from_random(number), Box::new([1; 1_024]))).collect();
+    let (bare, mut draw) = (Mutex::new(bare), Draw::new(3));
+    let mut sides = Vec::new();
+    for (count, crowd) in &mut crowds {
+        let name = format!("sweep/memory/due={DUE}/loaded={count}");
+        sides.push(Side::new(name, move || {
+            let mut taken = crowd.take().expect("it is put back");
+            let (back, sample) = in_task(runtime, async move {
+                let sample = taken.round().await;
+                (taken, sample)
+            });
+            *crowd = Some(back);
+            sample
+        }));
+    }
+    sides.push(Side::new("bare removal from a map behind a lock", || {
+        let due: Vec<_> =
+            (0..DUE).map(|_| SessionId::from_random(draw.below(100_000) as u128)).collect();
+        let (cpu, start) = (crate::measure::cpu_nanos(), Instant::now());
+        let gone: Vec<_> = due.iter().filter_map(|id| bare.lock().remove(id)).collect();
+        drop(std::hint::black_box(gone));
+        let (wall, cpu) = (start.elapsed().as_nanos() as f64, crate::measure::cpu_nanos() - cpu);
+        for id in due {
+            bare.lock().insert(id, Box::new([1; 1_024]));
+        }
+        Sample { wall: wall / DUE as f64, cpu: cpu / DUE as f64 }
+    }));
+    let series = interleave(ROUNDS, sides);
+    let [few, many, bare] = series.as_slice() else { return };
+    let target = |bound| Some(Target::AtMost(bound));
+    let ratio = Some((few.cpu_ratio(bare), bare.name.as_str()));
+    report.line(&format!("{} (cpu)", few.name), (few.cpu(), "ns"), ratio, target(2.0));
+    let ratio = Some((many.cpu_ratio(few), few.name.as_str()));
+    report.line(&format!("{} (cpu)", many.name), (many.cpu(), "ns"), ratio, target(1.2));
+    report.line(&format!("- {} (cpu)", bare.name), (bare.cpu(), "ns"), None, None);
+}
+
+/// What a session weighs that is not loaded.
+fn dormant(report: &mut Report, runtime: &Runtime) {
+    const COUNT: usize = 200_000;
+    let supervisor = in_task(runtime, async {
+        let mut config = Config::default();
+        config.idle.max_live = 1;
+        let builder = Supervisor::builder().config(config);
+        let supervisor: Supervisor = builder.start().await.expect("it starts");
+        let fill = |supervisor: Supervisor, keys: std::ops::Range<usize>| async move {
+            for number in keys {
+                supervisor.open(&world::key(number)).await.expect("it opens");
+            }
+        };
+        // First what every supervisor has, and what the allocator keeps for the next ones.
+        fill(supervisor.clone(), 0..COUNT / 10).await;
+        let before = resident_bytes();
+        fill(supervisor.clone(), COUNT / 10..COUNT + COUNT / 10).await;
+        (supervisor, resident_bytes() - before)
+    });
+    let (supervisor, bytes) = supervisor;
+    let each = (bytes / COUNT as f64, "B");
+    let name = format!("dormant/memory/stored={COUNT} (memory each)");
+    report.line(&name, each, None, Some(Target::AtMost(512.0)));
+    let loaded = (supervisor.loaded() as f64, "loaded");
+    report.line("dormant/memory (loaded)", loaded, None, None);
+}

@@ -1,0 +1,29 @@
+//! What is to be seen of a session.
+
+use super::{Presence, Slot};
+use crate::clock::Now;
+use crate::state::Snapshot;
+
+impl Slot {
+    /// What is to be seen of it.
+    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
+        let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
+        state.snapshot(now)
+    }
+
+    /// What is to be seen of it, and whether it can be used, at one instant.
+    pub(crate) fn view(&self) -> (Snapshot, Presence) {
+        let view = |now| {
+            let mut state = self.state.lock();
+            self.note_touch(&mut state, || self.engine.now());
+            (state.is_timeless(), state.snapshot(now), Presence::of(&state))
+        };
+        let (timeless, snapshot, presence) = view(Now::default());
+        if timeless {
+            return (snapshot, presence);
+        }
+        let (_, snapshot, presence) = view(self.engine.now());
+        (snapshot, presence)
+    }
+}

@@ -1,0 +1,36 @@
+//! What changes without a turn do.
+
+use super::Model;
+use crate::state::{Change, Changed};
+
+impl Model {
+    /// Somebody changes something.
+    pub(super) fn change(&mut self, change: &Change, port: u32) {
+        if self.over {
+            return;
+        }
+        match change {
+            Change::Stand(verb) => return self.asks_to_stand(*verb, port),
+            Change::Label(_) | Change::Patch(_) => {}
+            _ if !self.is_active() => return,
+            Change::Append(entries) => {
+                self.notes();
+                self.version += 1;
+                self.write(entries, None, port);
+            }
+            Change::Data(_) => self.version += 1,
+            Change::TakeBack(redo) => {
+                if !self.takes_back(*redo) {
+                    return;
+                }
+                self.take_back(*redo);
+            }
+            Change::Resume(_) => {}
+            Change::Rotate(to) => {
+                self.rotations.insert(port, (**to).clone());
+            }
+        }
+        let changed = Changed { version: self.version, last_seq: self.next_seq - 1 };
+        self.changes.insert(port, changed);
+    }
+}

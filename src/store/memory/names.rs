@@ -1,0 +1,96 @@
+//! The names of lives in memory: the keys that are bound to them, and the ids that they are given.
+
+use super::{Entry, Shared};
+use crate::clock::Timestamp;
+use crate::id::{Incarnation, SessionId};
+use crate::key::SessionKey;
+use crate::store::{Binding, Bound, FenceReason, StoreError};
+
+impl Shared {
+    /// [`Store::bind`](crate::store::Store::bind).
+    pub(super) fn bind(&self, binding: Binding, to: Option<(SessionId, Incarnation)>) -> Bound {
+        let mut index = self.index.lock();
+        let before = index.bindings.get(&binding.key).cloned();
+        let bound_to = before.as_ref().map(|(id, _)| id);
+        if bound_to != binding.expected.as_ref() {
+            return Bound::KeyMoved { bound_to: bound_to.cloned() };
+        }
+        let key = binding.key;
+        let life = to.as_ref().map(|(_, incarnation)| *incarnation);
+        if let Some((id, incarnation)) = to {
+            let first = self.with_life(&id, incarnation, |life| {
+                let standing = life.record.standing;
+                if !standing.is_routable() {
+                    return Ok(Err(standing));
+                }
+                if !life.keys.contains(&key) {
+                    life.keys.push(key.clone());
+                }
+                Ok(Ok(life.record.first_id().clone()))
+            });
+            match first {
+                Ok(Ok(first)) => index.bindings.insert(key.clone(), (first, incarnation)),
+                Ok(Err(standing)) => return Bound::Unroutable { standing },
+                Err(_) => return Bound::NoSuchLife,
+            };
+        } else {
+            index.bindings.remove(&key);
+        }
+        if let Some((id, incarnation)) = before.filter(|(_, before)| Some(*before) != life) {
+            // It may have moved on by a create, and that life be over.
+            drop(self.with_life(&id, incarnation, |life| {
+                life.keys.retain(|had| *had != key);
+                Ok(())
+            }));
+        }
+        Bound::Bound
+    }
+
+    /// [`Store::keys_of`](crate::store::Store::keys_of).
+    pub(super) fn keys_of(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        let index = self.index.lock();
+        let keys = self.with_life(id, incarnation, |life| Ok(life.keys.clone()))?;
+        let is_bound = |key: &SessionKey| {
+            index.bindings.get(key).is_some_and(|(_, bound)| *bound == incarnation)
+        };
+        let mut keys: Vec<_> = keys.into_iter().filter(is_bound).collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// [`Write::Rotate`](crate::store::Write::Rotate).
+    pub(super) fn rotate(
+        &self,
+        id: &SessionId,
+        incarnation: Incarnation,
+        to: SessionId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Held by whoever creates or deletes, so that nobody takes the id meanwhile.
+        let mut index = self.index.lock();
+        self.with_life(id, incarnation, |_| Ok(()))?;
+        let cell = self.cell(id).ok_or(StoreError::fenced(FenceReason::NoSuchLife))?;
+        let is_free = self.lives.with(&to, |entry| match entry {
+            Some(Entry::Live(_)) => false,
+            Some(Entry::Gone(tombstone)) => tombstone.until <= at,
+            None => true,
+        });
+        if !is_free {
+            return Err(StoreError::fenced(FenceReason::IdTaken));
+        }
+        {
+            let mut life = cell.life.lock();
+            let former = std::mem::replace(&mut life.record.id, to.clone());
+            life.record.former_ids.push(former);
+            life.record.last_active_at = at;
+        }
+        if let Some(Entry::Gone(tombstone)) = self.lives.insert(to.clone(), Entry::Live(cell)) {
+            index.tombstones.remove(&(tombstone.until, to));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! The rows of ids that lives were given after their first, in `later_ids`.
+
+use rusqlite::{Connection, Row};
+
+use super::failure::Setback;
+use super::life::Life;
+use super::row::{self, Table, number, text};
+use super::tombstone;
+use crate::clock::Timestamp;
+use crate::id::{Incarnation, SessionId};
+use crate::store::{FenceReason, Record};
+
+/// The life that was given `id` after its first; refused if the row is damaged.
+pub(super) fn find(
+    connection: &Connection,
+    id: &SessionId,
+) -> Result<Option<Incarnation>, Setback> {
+    let mut select = connection
+        .prepare_cached("SELECT id, incarnation, place, crc FROM later_ids WHERE id = ?1")?;
+    let mut rows = select.query([id.to_string()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    match read(row) {
+        Some((_, incarnation)) => Ok(Some(incarnation)),
+        None => Err(Setback::Refused(Table::LaterIds.damaged(id))),
+    }
+}
+
+/// A record that has its first id only, with the later ones; refused if a row of them is damaged.
+pub(super) fn complete(connection: &Connection, record: Record) -> Result<Record, Setback> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, incarnation, place, crc FROM later_ids WHERE incarnation = ?1 ORDER BY place",
+    )?;
+    let mut rows = select.query([record.incarnation.get().cast_signed()])?;
+    let mut record = record;
+    while let Some(row) = rows.next()? {
+        let damaged = || Setback::Refused(Table::LaterIds.damaged(&record.id));
+        let (id, _) = read(row).ok_or_else(damaged)?;
+        let former = std::mem::replace(&mut record.id, id);
+        record.former_ids.push(former);
+    }
+    Ok(record)
+}
+
+/// [`Write::Rotate`](crate::store::Write::Rotate). Checks before it writes, and must be the first of its
+/// operation to write.
+pub(super) fn rotate(
+    connection: &Connection,
+    life: &mut Life,
+    to: &SessionId,
+    at: Timestamp,
+) -> Result<(), Setback> {
+    let buried = tombstone::find(connection, to)?;
+    if is_taken(connection, to)? || buried.is_some_and(|tombstone| tombstone.until > at) {
+        return Err(Setback::fenced(FenceReason::IdTaken));
+    }
+    let id = to.to_string();
+    if buried.is_some() {
+        tombstone::remove(connection, &id)?;
+    }
+    let mut newest = connection
+        .prepare_cached("SELECT coalesce(max(place), 0) FROM later_ids WHERE incarnation = ?1")?;
+    let newest: i64 = newest.query_row([life.incarnation.get().cast_signed()], |row| row.get(0))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO later_ids (id, incarnation, place, crc) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let columns = [text(&id), number(life.incarnation.get()), number(newest.cast_unsigned() + 1)];
+    insert.execute(row::seal(Table::LaterIds, columns))?;
+    life.active_at = at;
+    Ok(())
+}
+
+/// Whether a life has `id`, as its first or as a later one.
+pub(super) fn is_taken(connection: &Connection, id: &SessionId) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached(
+        "SELECT 1 FROM sessions WHERE id = ?1 UNION ALL SELECT 1 FROM later_ids WHERE id = ?1",
+    )?;
+    select.exists([id.to_string()])
+}
+
+/// Takes the later ids off a life; answers with them. What of a damaged one can still be read is one.
+pub(super) fn remove_all(
+    connection: &Connection,
+    incarnation: Incarnation,
+) -> rusqlite::Result<Vec<SessionId>> {
+    let mut select = connection
+        .prepare_cached("SELECT id FROM later_ids WHERE incarnation = ?1 ORDER BY place")?;
+    let incarnation = incarnation.get().cast_signed();
+    let ids = select.query_map([incarnation], |row| {
+        Ok(row::get_text(row, 0).and_then(|id| SessionId::new(id).ok()))
+    })?;
+    let ids = ids.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM later_ids WHERE incarnation = ?1")?;
+    delete.execute([incarnation])?;
+    Ok(ids)
+}
+
+/// The id in `row` and whose it is; `None` if it is damaged.
+pub(super) fn read(row: &Row<'_>) -> Option<(SessionId, Incarnation)> {
+    row::read(Table::LaterIds, row, |row| {
+        let id = SessionId::new(row::get_text(row, 0)?).ok()?;
+        Some((id, Incarnation::new(row::get_number(row, 1)?)))
+    })
+}
