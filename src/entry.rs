@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, LimitConfig};
+use crate::config::{Config, ConfigError, LimitConfig};
 use crate::id::StreamId;
 use crate::resume::keeps;
 use crate::store::{DataChange, EntryMark, ResumeChange};
@@ -102,6 +102,9 @@ pub enum EntryError {
         /// The name.
         name: String,
     },
+    /// The rules of its own by which a session is to end make no sense.
+    #[error(transparent)]
+    Rules(#[from] ConfigError),
     /// A name, a label or a resume handle is empty or longer than the limit.
     #[error("a name or a handle of {bytes} bytes is not between 1 and {max}")]
     Name {

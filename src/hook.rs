@@ -23,15 +23,20 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The host's say before a conversation ends by itself.
 ///
-/// Called without any lock, for one session at a time, and only for those whose time is over. After each
-/// answer it is looked again whether the session was used meanwhile.
+/// Called without any lock, and only for sessions whose time is over; for each of them by one at a time,
+/// whoever else comes for it waits. After each answer it is looked again whether the session was used
+/// meanwhile, by the hook itself or by others: then it is kept.
+///
+/// It may look at the session and use it, in the task that it is called in: look it up by its id. Whoever
+/// opens its key may be waiting for this very answer.
 pub trait PruneHook: Send + Sync + 'static {
     /// Whether something outside keeps the session. Errors, panics and silence for longer than
     /// `prune.hook_timeout` keep it as well, and are counted.
     fn keeps(&self, session: Arc<Candidate>) -> HookFuture<bool>;
 
     /// The last rites of a session that is about to be ended: to write its memories down, or to tell its
-    /// user. If they fail, the session is kept and they are tried again, `prune.finalize_attempts` times
+    /// user. What is written into the session itself is a use of it, and keeps it. Sometimes they are held
+    /// more than once for one end: whoever wanted it went away meanwhile. If they fail, the session is kept and they are tried again, `prune.finalize_attempts` times
     /// in a row; then it is ended without them, which is counted.
     fn finalize(&self, _session: Arc<Candidate>) -> HookFuture<()> {
         Box::pin(std::future::ready(Ok(())))
@@ -104,11 +109,17 @@ impl fmt::Debug for Hook {
     }
 }
 
+/// Whether this is the task in which the host says something of that life.
+pub(crate) fn is_asked_about(life: Incarnation) -> bool {
+    rt::is_on_errand(life.get())
+}
+
 impl Hook {
     /// Whether something outside keeps the session.
     pub(crate) async fn keeps(&self, session: &Arc<Candidate>, spawner: &Spawner) -> Said {
         let (hook, session) = (self.hook.clone(), session.clone());
-        match self.ask(spawner, async move { hook.keeps(session).await }).await {
+        let life = session.incarnation;
+        match self.ask(life, spawner, async move { hook.keeps(session).await }).await {
             Ok(false) => Said::End,
             Ok(true) => Said::Keep,
             Err(failure) => Said::Failed(failure),
@@ -122,16 +133,18 @@ impl Hook {
         spawner: &Spawner,
     ) -> Result<(), HookFailure> {
         let (hook, session) = (self.hook.clone(), session.clone());
-        self.ask(spawner, async move { hook.finalize(session).await }).await
+        let life = session.incarnation;
+        self.ask(life, spawner, async move { hook.finalize(session).await }).await
     }
 
     /// Runs the host's code in a task of its own, so that a panic ends nothing else.
     async fn ask<T: Send + 'static>(
         &self,
+        life: Incarnation,
         spawner: &Spawner,
         work: impl Future<Output = Result<T, HookError>> + Send + 'static,
     ) -> Result<T, HookFailure> {
-        let mut task = AbortOnDrop(spawner.spawn(work));
+        let mut task = AbortOnDrop(spawner.spawn(rt::on_errand(life.get(), work)));
         match rt::timeout(self.timeout, &mut task.0).await {
             Ok(Ok(Ok(said))) => Ok(said),
             Ok(Ok(Err(error))) => {

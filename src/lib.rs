@@ -60,6 +60,9 @@
 //! | a row is damaged | it is told by name, and keeps nobody else from going on; its key can be reset, its session deleted | `tests/heal.rs`, `tests/recovery.rs` |
 //! | another program writes to a session's rows | it is noticed at the next write that depends on them: the session is loaded anew, and nothing old is written back | `tests/heal.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
+//! | a conversation's time is over | whoever comes for it finds it archived or gone, and its key leads to a fresh one, whether a pass has come or not; what is at work, pinned or kept by the host is not over | `tests/expiry.rs`, `tests/prune.rs` |
+//! | the wall clock jumps, or the process starts again | no conversation ends by it, and none lasts longer for it, but by as much as the clock went back | `tests/expiry.rs` |
+//! | a session is suspended, archived or ended | it does not wait; what runs is fenced with its input kept, what waits is told, and nothing is lost | `tests/standing.rs` |
 //! | several keys lead to one session | they are one: turns by any of them wait for each other | `tests/aliases.rs` |
 //! | a session is given another id | nothing else changes, not even a turn that runs; every id that it had leads to it | `tests/rotation.rs` |
 //! | the store fails | everybody who waits is told; the session is loaded again on its next use | `tests/store_failures.rs` |
@@ -76,8 +79,8 @@
 //!
 //! # Where several reasons hold
 //!
-//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, shutting down, busy, queue full,
-//! another version than expected, a conversation that is too long, no permit.
+//! A begin is refused for the first of: an input that cannot be stored, denied by the host, gone, being deleted, suspended or archived or ended,
+//! shutting down, busy, queue full, another version than expected, a conversation that is too long, no permit.
 //!
 //! # Features
 //!

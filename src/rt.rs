@@ -62,6 +62,21 @@ impl Spawner {
     }
 }
 
+tokio::task_local! {
+    /// What the task that runs works for.
+    static ERRAND: u64;
+}
+
+/// `work`, marked as being for the errand of that number, as long as it stays in its task.
+pub(crate) async fn on_errand<F: Future>(number: u64, work: F) -> F::Output {
+    ERRAND.scope(number, work).await
+}
+
+/// Whether this task works for the errand of that number.
+pub(crate) fn is_on_errand(number: u64) -> bool {
+    ERRAND.try_with(|it| *it == number).unwrap_or_default()
+}
+
 /// Waits for `duration` on the runtime's clock, which tests may pause.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

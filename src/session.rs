@@ -199,7 +199,7 @@ impl<E> Session<E> {
     }
 
     /// The record as the store has it. A turn that it calls open runs; one that does not run any more is
-    /// cleared on the way.
+    /// cleared on the way. A session whose time is over is ended, as by whoever uses it.
     ///
     /// # Errors
     ///
@@ -211,9 +211,7 @@ impl<E> Session<E> {
     pub async fn record(&self) -> Result<Record, SessionError> {
         let (slot, engine) = (&self.slot, &self.slot.engine);
         let found = match engine.store.look_up(&slot.id, engine.now().wall).await {
-            Ok(Found::Live(record)) if !record.open.is_empty() => {
-                Ok(self.house.freshest(record).await)
-            }
+            Ok(Found::Live(record)) => Ok(self.house.current(record).await),
             found => found,
         };
         let found = match found {

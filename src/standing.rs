@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::SessionId;
+use crate::tombstone::GoneReason;
 
 /// Whether a session takes turns and changes.
 ///
@@ -189,6 +190,14 @@ impl Previous {
 }
 
 impl RebindReason {
+    /// Why a key does not lead to a session that went for that reason.
+    pub(crate) const fn left_by(reason: GoneReason) -> Self {
+        match reason {
+            GoneReason::Expired(clock) => Self::Expired(clock),
+            GoneReason::Deleted | GoneReason::Purged => Self::Gone,
+        }
+    }
+
     /// Why a key does not lead to a session that stands so; `None` if it does.
     pub(crate) const fn of(standing: Standing) -> Option<Self> {
         match standing {

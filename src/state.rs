@@ -151,6 +151,8 @@ pub(crate) struct SessionState<P: Ports> {
     length: Length,
     /// The work beside the turns that keeps it.
     leases: Option<Box<Leases>>,
+    /// How it stood when it left memory.
+    left_as: Standing,
 }
 
 /// What a session is loaded with.
@@ -320,6 +322,7 @@ impl<P: Ports> SessionState<P> {
             length,
             unsaved: false,
             leases: None,
+            left_as: Standing::Active,
         };
         let mut said = said.into_iter();
         for marker in &record.open {

@@ -14,6 +14,7 @@ mod open;
 mod prune;
 mod recovery;
 mod reset;
+mod resolve;
 mod resume_sweep;
 mod seed;
 mod shared;
@@ -42,6 +43,7 @@ use crate::entry::{ChatMessage, Content, TurnInput};
 use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::metrics::CountsSnapshot;
+use crate::room::{LoadError, Need};
 use crate::rt::Arc;
 use crate::session::{BeginError, DeleteError, DeleteOutcome, Session};
 use crate::slot::Slot;
@@ -155,13 +157,18 @@ impl<E> Supervisor<E> {
     /// Once the session has been found, as [`Session::delete`]; before that nothing has happened.
     pub async fn delete(&self, id: &SessionId) -> Result<DeleteOutcome, DeleteError> {
         let failed = |source: StoreError| DeleteError { id: id.clone(), source };
-        // Not `locate`: a delete that has failed is to be tried again, not waited for.
+        // Not `find`: a delete that has failed is to be tried again, not waited for.
         if let Some(slot) = self.shared.loaded(id) {
             return crate::session::delete(&slot, self.shared.as_ref()).await;
         }
-        let located = match self.shared.locate(id).await {
+        let located = match self.shared.find(id, Need::Look).await {
             Err(damaged @ StoreError::Damaged { .. }) => {
-                let deleted = self.shared.delete_damaged(id, None).await.map_err(failed)?;
+                let deleted = self
+                    .shared
+                    .delete_damaged(id, None)
+                    .await
+                    .map_err(LoadError::into_store)
+                    .map_err(failed)?;
                 return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
             }
             located => located.map_err(failed)?,
@@ -178,7 +185,9 @@ impl<E> Supervisor<E> {
     ///
     /// Read from the store's metadata alone: no session is loaded, woken or waited for, and none
     /// counts as used. `open` names the turns that run; one that does not run any more is cleared on the
-    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be.
+    /// way, as by [`clear_stale`](Self::clear_stale), so a page may be shorter than it could be. One whose time
+    /// is over is shown as archived since then, whether anybody has come for it or not; but as it is stored if
+    /// there is a [`PruneHook`](crate::PruneHook), which is not asked for this.
     ///
     /// # Errors
     ///
@@ -297,11 +306,31 @@ impl<E: Content> Supervisor<E> {
         input: impl Into<TurnInput<'_, E>>,
         options: impl Into<BeginOptions>,
     ) -> Result<Turn<E>, BeginError> {
-        let (engine, options) = (&self.shared.engine, options.into());
-        let input = match self.admit_message(key, &input.into(), &options).await {
+        let (engine, options, input) = (&self.shared.engine, options.into(), input.into());
+        let mut admitted = match self.admit_message(key, &input, &options).await {
             Ok(input) => input,
             Err(error) => return Err(error.noted(engine)),
         };
+        loop {
+            match self.begin_opened(key, admitted, &options).await {
+                // It ended by itself between the two: the next open creates a fresh one.
+                Err(error) if error.has_expired() => {
+                    let encoded = input.encode(&engine.config.limits).map_err(BeginError::Input);
+                    admitted = encoded.map_err(|error| error.noted(engine))?;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    /// Opens `key` and begins a turn there.
+    async fn begin_opened(
+        &self,
+        key: &SessionKey,
+        input: Option<bytes::Bytes>,
+        options: &BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        let engine = &self.shared.engine;
         let permit = match self.permit_for(key).await {
             Ok(permit) => permit,
             Err(error) => return Err(error.noted(engine)),
@@ -317,7 +346,7 @@ impl<E: Content> Supervisor<E> {
             }
         });
         let session = session.map_err(|error| error.noted(engine))?;
-        session.begin_admitted(input, permit, &options).await
+        session.begin_admitted(input, permit, options).await
     }
 
     /// A message, encoded, unless it is refused before a session is created for it.

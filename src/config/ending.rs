@@ -134,7 +134,7 @@ impl PruneConfig {
 
 impl ExpiryRules {
     /// Checks every bound; `whose` are they, with dots.
-    pub(super) fn validate(&self, whose: &str) -> Result<(), ConfigError> {
+    pub(crate) fn validate(&self, whose: &str) -> Result<(), ConfigError> {
         never_or_usual(format!("{whose}.idle"), self.idle.unwrap_or_default())?;
         never_or_usual(format!("{whose}.age"), self.age.unwrap_or_default())
     }

@@ -5,6 +5,9 @@
 //! end conversations that nobody has left. So the wall clock is compared with the one that does not jump,
 //! and what it went ahead is not counted as age of anything that was stored before.
 //!
+//! A clock that goes ahead and is put back has left nothing behind, so one that is wrong for an hour makes
+//! nothing live longer than that.
+//!
 //! That also leaves out the time for which the machine slept. What happened before this run of the process
 //! cannot be told from time that has passed, and counts.
 
@@ -36,15 +39,20 @@ impl Drift {
 
     /// Compares the clocks; answers by how much the wall clock went ahead, if it did.
     pub(crate) fn observe(&mut self, now: Now) -> Option<Duration> {
-        let passed = now.moment.since(self.seen.moment);
-        let shown = now.wall.since(self.seen.wall);
-        // Small differences add up until they are seen: the mark stays where it was.
-        let ahead = shown.checked_sub(passed).filter(|ahead| *ahead > TOLERANCE);
-        let behind = passed.checked_sub(shown).is_some_and(|behind| behind > TOLERANCE);
-        if ahead.is_some() || behind {
-            self.seen = now;
+        if now.moment < self.seen.moment {
+            return None; // Read before what was compared last.
         }
-        let ahead = ahead?;
+        let expected = self.seen.wall.plus(now.moment.since(self.seen.moment));
+        let (ahead, behind) = (now.wall.since(expected), expected.since(now.wall));
+        // Small differences add up until they are seen: the mark stays where it was.
+        if ahead.max(behind) <= TOLERANCE {
+            return None;
+        }
+        self.seen = now;
+        self.take_back(behind);
+        if ahead.is_zero() {
+            return None;
+        }
         // It may have jumped at any time since; as late as possible is late for everybody.
         self.jumps.push((now.wall.minus(ahead), ahead));
         if self.jumps.len() > REMEMBERED {
@@ -54,6 +62,20 @@ impl Drift {
             }
         }
         Some(ahead)
+    }
+
+    /// The clock went back: what it had gone ahead last is not ahead any more.
+    fn take_back(&mut self, mut behind: Duration) {
+        while !behind.is_zero()
+            && let Some((_, ahead)) = self.jumps.last_mut()
+        {
+            let undone = behind.min(*ahead);
+            *ahead -= undone;
+            behind -= undone;
+            if ahead.is_zero() {
+                self.jumps.pop();
+            }
+        }
     }
 
     /// How long ago `at` was, which was stored, at `now`.
@@ -104,6 +126,34 @@ mod tests {
             Now { moment: Moment::after_start(DAY + 2 * hour), wall: START.plus(DAY + 2 * hour) };
         assert_eq!(drift.observe(forth), Some(DAY));
         assert!(drift.age(START.plus(DAY), forth.wall) <= 2 * hour);
+    }
+
+    // X3, X21: a clock that was wrong for a while makes nothing immortal
+    #[test]
+    fn a_jump_that_is_taken_back_leaves_nothing_behind() {
+        let (minute, years) = (Duration::from_secs(60), 3_650 * DAY);
+        let mut drift = Drift::new(now(Duration::ZERO, Duration::ZERO));
+        let before = now(minute, Duration::ZERO).wall;
+        assert_eq!(drift.observe(now(2 * minute, DAY)), Some(DAY));
+        assert_eq!(drift.observe(now(3 * minute, DAY + years)), Some(years));
+        // Back by a part, which is seen at once, and by the rest.
+        assert_eq!(drift.observe(now(3 * minute, DAY + years / 2)), None);
+        assert_eq!(drift.age(before, now(4 * minute, DAY + years / 2).wall), 3 * minute);
+        assert_eq!(drift.observe(now(4 * minute, Duration::ZERO)), None);
+        assert!(drift.jumps.is_empty());
+        assert_eq!(drift.age(before, now(5 * minute, Duration::ZERO).wall), 4 * minute);
+    }
+
+    // X3: threads compare what they have read in any order
+    #[test]
+    fn a_reading_that_comes_late_is_no_jump() {
+        let mut drift = Drift::new(now(DAY, DAY));
+        // Back by a day, which the one has seen and the other not yet.
+        let (early, late) = (now(5 * DAY / 2, DAY), now(3 * DAY, Duration::ZERO));
+        assert_eq!(drift.observe(late), None);
+        assert_eq!(drift.observe(early), None);
+        assert_eq!(drift.observe(now(3 * DAY, Duration::ZERO)), None);
+        assert!(drift.jumps.is_empty());
     }
 
     // X3

@@ -1,4 +1,7 @@
 //! Suspending, archiving and ending a session, and the ways back.
+//!
+//! One whose time is over is archived first, as for whoever uses it, and then all of this is done with an archived
+//! one.
 
 use super::Session;
 use super::error::SessionError;
@@ -16,7 +19,7 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Inactive`] if it was archived or has ended.
+    /// [`SessionError::Inactive`] if it was archived or has ended, or its time was over.
     ///
     /// # Cancel safety
     ///
@@ -86,7 +89,8 @@ impl<E> Session<E> {
         self.stand(Verb::End).await
     }
 
-    /// Lets the session never end by itself. No use; it may still leave memory.
+    /// Lets the session never end by itself. No use; it may still leave memory. One whose time was over by then is
+    /// archived, and pinned as such.
     ///
     /// # Errors
     ///
@@ -117,12 +121,15 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// As [`pin`](Self::pin).
+    /// [`SessionError::Content`] if the rules are out of their bounds; otherwise as [`pin`](Self::pin).
     ///
     /// # Cancel safety
     ///
     /// As [`suspend`](Self::suspend).
     pub async fn set_expiry(&self, rules: Option<ExpiryRules>) -> Result<(), SessionError> {
+        if let Some(rules) = &rules {
+            rules.validate("expiry").map_err(|error| self.refused(error.into()))?;
+        }
         let expiry = self.slot.expiry_with(rules.as_ref());
         self.change(Change::Patch(Patch::Expiry(rules.map(Box::new), expiry))).await.map(drop)
     }

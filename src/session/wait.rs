@@ -111,7 +111,8 @@ pub(crate) async fn delete(
             Err(DeleteRefusal::Store(source)) => {
                 return Err(DeleteError { id: slot.tip().clone(), source });
             }
-            Err(DeleteRefusal::Left) => {}
+            // Who asks for it gets it, whatever keeps the session.
+            Err(DeleteRefusal::Left | DeleteRefusal::Kept) => {}
         }
         // Without waiting where it is loaded: a delete that has failed is to be tried again.
         if let Some(now) = house.loaded(&slot.id, slot.incarnation)

@@ -1,12 +1,14 @@
 //! Asking a loaded session whether its time is over.
 
 use super::Slot;
+use super::answer::Errand;
 use crate::clock::{Moment, Now};
 use crate::expiry::{Due, ExpiryAction, ExpiryRules};
 use crate::hook::Candidate;
-use crate::rt::Arc;
-use crate::standing::Standing;
-use crate::state::KeptBy;
+use crate::rt::{Arc, oneshot};
+use crate::standing::{EndReason, ExpiryClock, Standing};
+use crate::state::{Change, ChangeRefusal, Changed, Effect, Input, KeptBy, Phase, Verb};
+use crate::tombstone::GoneReason;
 
 /// What is known of a loaded session's end.
 #[derive(Clone, Debug)]
@@ -53,9 +55,48 @@ impl Slot {
         self.state.lock().expiry_action()
     }
 
+    /// Ends it if its time is over and nothing keeps it; by which clock, if this call did it. The answer comes
+    /// when the store has it, also to one that came second.
+    pub(crate) fn expire(
+        self: &Arc<Self>,
+    ) -> (Option<ExpiryClock>, oneshot::Receiver<Result<Changed, ChangeRefusal>>) {
+        let (port, answer) = oneshot::channel();
+        let mut errand = Errand::new(self.engine.now());
+        let change = Change::Stand(Verb::Expire);
+        let write = self.step(Input::Change { change, port }, &mut errand);
+        let clock = errand.effects.iter().find_map(|effect| {
+            let Effect::Stands { standing, .. } = effect else { return None };
+            let Standing::Archived { reason: EndReason::Expired(clock), .. } = standing else {
+                return None;
+            };
+            Some(*clock)
+        });
+        self.finish(&mut errand, write);
+        (clock, answer)
+    }
+
     /// It is not due before `until`: somebody outside keeps it.
     pub(crate) fn spare(&self, until: Moment) {
         self.state.lock().spare(until);
+    }
+
+    /// Nobody spares it any more.
+    pub(crate) fn reconsider(&self) {
+        self.state.lock().reconsider();
+    }
+
+    /// Why it is being deleted, if it is, and by nobody who would try again.
+    pub(crate) fn deletes_itself(&self) -> Option<GoneReason> {
+        let reason = match self.state.lock().phase() {
+            Phase::Closing(closing) => closing.tombstone.reason,
+            Phase::Live | Phase::Shut(_) | Phase::Gone(_) | Phase::Left => return None,
+        };
+        (reason != GoneReason::Deleted).then_some(reason)
+    }
+
+    /// Whether the store has everything that was decided.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.state.lock().owes_nothing()
     }
 
     /// The clocks of a session like this with rules of its own.

@@ -32,6 +32,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+    /// The slot's session stands otherwise than before.
+    fn stands(&self, slot: &Arc<Slot>);
+
     /// The slot's session was given a further id, which leads to the slot from now on.
     fn rotated(&self, slot: &Arc<Slot>, to: &SessionId);
 
@@ -70,9 +73,9 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         id: &'a SessionId,
     ) -> Pin<Box<dyn Future<Output = Result<Claim<'a>, StoreError>> + Send + 'a>>;
 
-    /// `record`, or what there is by now if it called a turn open that nobody holds; as it is, if the store
-    /// cannot clear that.
-    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
+    /// `record`, or what there is by now if it called a turn open that nobody holds, or its time was over; as
+    /// it is, if the store cannot change that.
+    fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>>;
 
     /// `record`, or what there is by now if it called a turn open that nobody holds.
     fn fresh(

@@ -184,13 +184,14 @@ impl Slot {
     }
 
     /// It takes turns from now on, or takes none.
-    fn stands(&self, before: Standing, standing: Standing) {
+    fn stands(self: &Arc<Self>, before: Standing, standing: Standing) {
         tracing::info!(session = %self.tip(), from = before.as_str(), to = standing.as_str(),
             reason = %standing, "a session stands otherwise");
         Counts::stands(standing);
         if before.is_routable() != standing.is_routable() {
             self.engine.capacity.count_session(standing.is_routable());
         }
+        self.with_house(|house, slot| house.stands(slot));
     }
 
     /// The session is gone.

@@ -31,8 +31,13 @@ impl<P: Ports> SessionState<P> {
         port: P::Delete,
         step: &mut Step<'_, P>,
     ) {
+        let by_itself = matches!(reason, GoneReason::Expired(_) | GoneReason::Purged);
+        let kept = by_itself && self.is_open_or_pinned();
         let standing = self.standing();
         match &mut self.phase {
+            Phase::Live | Phase::Shut(_) if kept => {
+                step.effects.push(Effect::Deleted { port, answer: Err(DeleteRefusal::Kept) });
+            }
             Phase::Live | Phase::Shut(_) => {
                 let until = step.now.wall.plus(keep_for);
                 let incarnation = self.incarnation;

@@ -29,7 +29,8 @@ impl Lifespan {
     /// How old the session is that was used last at `active_at`, or at `used_at` by the other clock.
     fn ages(&self, active_at: Timestamp, used_at: Moment, now: Moment) -> Ages {
         let loaded_for = now.since(self.loaded_at);
-        let used = active_at != self.ages.active_at;
+        // By either clock: the one may jump onto the same time, and the other begins with the load.
+        let used = active_at != self.ages.active_at || used_at > self.loaded_at;
         let idle = if used { now.since(used_at) } else { self.ages.idle + loaded_for };
         Ages { active_at, idle, age: self.ages.age + loaded_for }
     }
@@ -94,15 +95,25 @@ impl<P: Ports> SessionState<P> {
         self.fresh_until = self.fresh_until.max(until);
     }
 
+    /// Whoever asks next finds out anew whether its time is over.
+    pub(crate) fn reconsider(&mut self) {
+        self.fresh_until = Moment::default();
+    }
+
+    /// Whether it never ends by itself, or no longer: it is pinned, or was restored.
+    pub(super) fn is_open_or_pinned(&self) -> bool {
+        self.lifespan.pinned || self.standing().is_routable()
+    }
+
     /// Other clocks count from now on.
     pub(super) fn set_expiry(&mut self, expiry: Arc<Expiry>) {
         self.lifespan.expiry = expiry;
-        self.fresh_until = Moment::default();
+        self.reconsider();
     }
 
     /// Whether it never ends by itself, from now on.
     pub(super) fn set_pinned(&mut self, pinned: bool) {
         self.lifespan.pinned = pinned;
-        self.fresh_until = Moment::default();
+        self.reconsider();
     }
 }

@@ -153,6 +153,7 @@ impl<P: Ports> SessionState<P> {
 
     /// Leaves memory.
     fn leave(&mut self, reason: LeaveReason, step: &mut Step<'_, P>) {
+        self.left_as = self.standing();
         self.phase = Phase::Left;
         step.effects.push(Effect::Leave { reason });
     }

@@ -391,6 +391,8 @@ pub(crate) enum ChangeRefusal {
 pub(crate) enum DeleteRefusal {
     /// Not this state: load the session and ask again.
     Left,
+    /// It was to be deleted because its time was over, and was restored or pinned since.
+    Kept,
     /// The store failed; the session stays closing and the next delete finishes it.
     Store(StoreError),
 }

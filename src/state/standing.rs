@@ -30,22 +30,26 @@ pub(crate) enum Verb {
 }
 
 impl<P: Ports> SessionState<P> {
-    /// Whether it takes turns, as far as it is not being deleted, gone or left.
+    /// Whether it takes turns, as far as it is not being deleted or gone; and as it was when it left memory.
     pub(crate) fn standing(&self) -> Standing {
         match self.phase {
             Phase::Shut(standing) => standing,
-            Phase::Live | Phase::Closing(_) | Phase::Gone(_) | Phase::Left => Standing::Active,
+            Phase::Left => self.left_as,
+            Phase::Live | Phase::Closing(_) | Phase::Gone(_) => Standing::Active,
         }
     }
 
     /// Why a change is refused, if it is.
     pub(super) fn refuse_change(&mut self, change: &Change, now: Now) -> Option<ChangeRefusal> {
-        // A line for people is no part of the conversation. What does not use it does not find it due.
-        let uses =
-            !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::ForgetRevision(_));
-        let content = uses && !matches!(change, Change::Label(_));
+        // A line for people is no part of the conversation.
+        let content = !matches!(
+            change,
+            Change::Stand(_) | Change::Patch(_) | Change::ForgetRevision(_) | Change::Label(_)
+        );
+        let expires = matches!(change, Change::Stand(Verb::Expire));
         match &self.phase {
-            Phase::Live if uses => {
+            // Whatever is wanted, it is over first, as it is where it has to be loaded for that.
+            Phase::Live if !expires => {
                 let due = self.due(now).map(|_| ChangeRefusal::Due);
                 due.or_else(|| self.refuse_more(change).map(ChangeRefusal::TooLong))
             }
@@ -66,7 +70,9 @@ impl<P: Ports> SessionState<P> {
             return;
         };
         let (version, last_seq) = (self.version, self.next_seq - 1);
-        if standing == before && !self.is_about_to_stand() {
+        // Who finds it not due has nothing to wait for.
+        let expires = verb == Verb::Expire && before.is_active();
+        if standing == before && (expires || !self.is_about_to_stand()) {
             let answer = Ok(Changed { version, last_seq });
             step.effects.push(Effect::Changed { port, answer });
             return;

@@ -2,7 +2,7 @@
 //!
 //! - [`table`]: every input in every phase, a row each;
 //! - `admission`, `turns`, `closing`, `stalls`, `storing`, `partials`, `requests`, `redo`, `steering`,
-//!   `branches`, `stale`, `idle`, `leases`: the promises, a sentence each;
+//!   `branches`, `stale`, `idle`, `leases`, `expiring`: the promises, a sentence each;
 //! - [`property`]: random inputs, delays and faults against a model and a real store.
 
 mod admission;
@@ -11,6 +11,7 @@ mod begins;
 mod branches;
 mod capacity;
 mod closing;
+mod expiring;
 mod gate;
 mod idle;
 mod leases;

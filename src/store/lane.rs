@@ -8,7 +8,7 @@
 use crate::clock::Timestamp;
 use crate::expiry::ExpiryRules;
 use crate::id::Incarnation;
-use crate::standing::Standing;
+use crate::standing::{EndReason, Standing};
 
 use super::record::Record;
 
@@ -29,6 +29,10 @@ pub enum Lane {
     Closed {
         /// Of this class.
         class: String,
+        /// With these rules of their own.
+        rules: Option<ExpiryRules>,
+        /// Whether because their time was over.
+        expired: bool,
     },
 }
 
@@ -56,29 +60,31 @@ impl Bucket {
 impl Lane {
     /// Its name in a store: two lanes have the same only if they are the same.
     pub fn name(&self) -> String {
-        match self {
-            Self::Active { class, rules: None } => format!("a{class}"),
-            Self::Active { class, rules: Some(rules) } => {
-                // No text of a class can be taken for the end of the rules.
-                let rules = serde_json::to_string(rules).unwrap_or_default();
-                format!("r{rules}{class}")
-            }
-            Self::Closed { class } => format!("c{class}"),
-        }
+        let (kind, class, rules) = match self {
+            Self::Active { class, rules } => ('a', class, rules),
+            Self::Closed { class, rules, expired: false } => ('c', class, rules),
+            Self::Closed { class, rules, expired: true } => ('e', class, rules),
+        };
+        let Some(rules) = rules else { return format!("{kind}{class}") };
+        // No text of a class can be taken for the end of the rules.
+        let rules = serde_json::to_string(rules).unwrap_or_default();
+        format!("{}{rules}{class}", kind.to_ascii_uppercase())
     }
 
     /// The lane of this name; `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
-        let (kind, rest) = name.split_at_checked(1)?;
+        let (kind, mut class) = name.split_at_checked(1)?;
+        let mut rules = None;
+        if matches!(kind, "A" | "C" | "E") {
+            let mut parts = serde_json::Deserializer::from_str(class).into_iter();
+            rules = Some(parts.next()?.ok()?);
+            class = class.get(parts.byte_offset()..)?;
+        }
+        let class = class.to_owned();
         match kind {
-            "a" => Some(Self::Active { class: rest.to_owned(), rules: None }),
-            "r" => {
-                let mut rules = serde_json::Deserializer::from_str(rest).into_iter();
-                let found: ExpiryRules = rules.next()?.ok()?;
-                let class = rest.get(rules.byte_offset()..)?.to_owned();
-                Some(Self::Active { class, rules: Some(found) })
-            }
-            "c" => Some(Self::Closed { class: rest.to_owned() }),
+            "a" | "A" => Some(Self::Active { class, rules }),
+            "c" | "C" => Some(Self::Closed { class, rules, expired: false }),
+            "e" | "E" => Some(Self::Closed { class, rules, expired: true }),
             _ => None,
         }
     }
@@ -103,14 +109,13 @@ pub(crate) fn lane(
     rules: Option<&ExpiryRules>,
     active_at: Timestamp,
 ) -> Option<(Lane, Bucket)> {
-    let class = class.to_owned();
+    let (class, rules) = (class.to_owned(), rules.cloned());
     match standing {
         Standing::Suspended { .. } => None,
-        Standing::Active => {
-            Some((Lane::Active { class, rules: rules.cloned() }, Bucket::of(active_at)))
-        }
-        Standing::Archived { at, .. } | Standing::Ended { at, .. } => {
-            Some((Lane::Closed { class }, Bucket::of(at)))
+        Standing::Active => Some((Lane::Active { class, rules }, Bucket::of(active_at))),
+        Standing::Archived { reason, at } | Standing::Ended { reason, at } => {
+            let expired = matches!(reason, EndReason::Expired(_));
+            Some((Lane::Closed { class, rules, expired }, Bucket::of(at)))
         }
     }
 }
@@ -160,6 +165,11 @@ mod tests {
             class: class.to_owned(),
             rules: rules.cloned(),
         };
+        let closed = |class: &str, rules: Option<&ExpiryRules>, expired| Lane::Closed {
+            class: class.to_owned(),
+            rules: rules.cloned(),
+            expired,
+        };
         let lanes = [
             class("", None),
             class("a", None),
@@ -169,15 +179,18 @@ mod tests {
             class("{}", Some(&rules)),
             class("x", Some(&ExpiryRules::default())),
             class("{}x", Some(&ExpiryRules::default())),
-            Lane::Closed { class: String::new() },
-            Lane::Closed { class: "a".to_owned() },
+            closed("", None, false),
+            closed("", None, true),
+            closed("a", None, false),
+            closed("a", Some(&rules), false),
+            closed("a", Some(&rules), true),
         ];
         let names: std::collections::BTreeSet<_> = lanes.iter().map(Lane::name).collect();
         assert_eq!(names.len(), lanes.len());
         for lane in lanes {
             assert_eq!(Lane::from_name(&lane.name()), Some(lane));
         }
-        for name in ["", "x", "r", "r{", "é"] {
+        for name in ["", "x", "A", "A{", "E1x", "é"] {
             assert_eq!(Lane::from_name(name), None, "{name:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Sessions and keys whose rows are damaged: in nobody's way, and left for whoever can repair them.
 
-use super::open::Resolved;
+use super::resolve::Resolved;
 use super::shared::Shared;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;

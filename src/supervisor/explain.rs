@@ -86,7 +86,7 @@ impl<E> Supervisor<E> {
         let shared = &self.shared;
         let mut decision = shared.decide(&record, shared.engine.now());
         if let Some(clock) = decision.is_due()
-            && let Some(by) = shared.ask_hook(candidate(&record, clock)).await
+            && let Some(by) = shared.would_keep(candidate(&record, clock)).await
         {
             decision.keep(by);
         }

@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use super::error::{CreateError, OpenError};
+use super::resolve::Resolved;
 use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
 use crate::config::UnknownPolicy;
@@ -12,7 +13,7 @@ use crate::limit::Full;
 use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
-use crate::slot::{Presence, Slot};
+use crate::slot::Slot;
 use crate::standing::{Previous, RebindReason};
 use crate::store::{Binding, Created, Found, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
@@ -40,7 +41,8 @@ enum Attempt {
 }
 
 impl<E: Content> Supervisor<E> {
-    /// Opens the session that `key` is bound to, and creates one if it is bound to none.
+    /// Opens the session that `key` is bound to, and creates one if it is bound to none, or if that one is
+    /// archived, has ended, or its time is over: [`Session::previous`] says so then.
     ///
     /// Those who open one key at the same time get the same session, and it is created once. A
     /// session being deleted is waited for; then a fresh one is created.
@@ -52,7 +54,7 @@ impl<E: Content> Supervisor<E> {
     /// # Cancel safety
     ///
     /// A dropped future has either done nothing, or has created a session that the next open of the
-    /// key finds.
+    /// key finds. A session whose time was over may have been ended for it.
     pub async fn open(&self, key: &SessionKey) -> Result<Session<E>, OpenError> {
         if let Some(slot) = self.shared.bound(key) {
             return Ok(self.session(slot));
@@ -78,18 +80,20 @@ impl<E: Content> Supervisor<E> {
         let shared = &self.shared;
         let _flight = shared.key_flights.join(key).await;
         let mut new = Some(new);
-        let mut seed = None;
+        let (mut seed, mut previous) = (None, None);
         loop {
-            let (expected, previous) =
-                match shared.resolve(key).await.map_err(shared.failed(key))? {
-                    Resolved::Live(slot) => {
-                        let session = self.session(slot);
-                        return Ok(Opened { session, created: false, previous: None });
-                    }
-                    Resolved::Nothing { bound_to, reason } => {
-                        (bound_to.clone(), bound_to.map(|id| Previous::new(id, reason)))
-                    }
-                };
+            let expected = match shared.resolve(key).await.map_err(shared.failed(key))? {
+                Resolved::Live(slot) => {
+                    let session = self.session(slot);
+                    return Ok(Opened { session, created: false, previous: None });
+                }
+                Resolved::Nothing { bound_to, reason, ended } => {
+                    // One that was deleted on the way, as its time was over, was there all the same.
+                    let found = bound_to.clone().map(|id| Previous::new(id, reason));
+                    previous = found.or(ended).or(previous);
+                    bound_to
+                }
+            };
             if shared.engine.is_draining() {
                 return Err(OpenError::Draining { instance: self.instance() });
             }
@@ -191,14 +195,6 @@ impl<E: Content> Supervisor<E> {
     }
 }
 
-/// What a key leads to.
-pub(super) enum Resolved {
-    /// A session.
-    Live(Arc<Slot>),
-    /// None; what the store says it is bound to, a session that no key leads to, and why.
-    Nothing { bound_to: Option<SessionId>, reason: RebindReason },
-}
-
 impl Shared {
     /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
     /// is closed, and that is no failure.
@@ -215,59 +211,36 @@ impl Shared {
         }
     }
 
-    /// The loaded session that `key` is bound to, if it can be used.
-    fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
-        let now = self.engine.now();
-        self.keys.get(key).filter(|slot| slot.presence_at(now).is_routable())
-    }
-
-    /// Whether `key` is bound to a session, as far as one can know without following it.
-    pub(super) async fn is_bound(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        if self.bound(key).is_some() {
-            return Ok(true);
-        }
-        let bound = self.engine.store.bound_to(key).await;
-        bound.inspect_err(|_| self.engine.counts.store_failed("bound_to")).map(|id| id.is_some())
-    }
-
-    /// Follows `key`, through the store. Called under the key's flight.
-    pub(super) async fn resolve(&self, key: &SessionKey) -> Result<Resolved, LoadError> {
-        if let Some(slot) = self.keys.get(key) {
-            // Being deleted, perhaps: then its key is unbound once that is through.
-            match self.locate_for(&slot.id, Need::Use).await? {
-                Located::Live(now)
-                    if now.incarnation == slot.incarnation && now.presence().is_routable() =>
-                {
-                    self.note(key, &now);
-                    return Ok(Resolved::Live(now));
+    /// Binds a key to a fresh session; answers with that and with what the key was bound to.
+    async fn reset(
+        &self,
+        key: &SessionKey,
+        seed: &Seed,
+    ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
+        let _flight = self.key_flights.join(key).await;
+        loop {
+            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
+                Resolved::Live(slot) => {
+                    let id = slot.id.clone();
+                    (Some(slot), Some(id))
                 }
-                Located::Live(_) | Located::Gone(_) | Located::Unknown => {}
+                Resolved::Nothing { bound_to, .. } => (None, bound_to),
+            };
+            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
+            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
+            let binding = Binding { key: key.clone(), expected };
+            let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
+                continue;
+            };
+            if let Some(old) = old {
+                let at_once = std::time::Duration::ZERO;
+                // Where it is loaded by now: it may have been left and used since.
+                let now = self.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
+                let old = now.unwrap_or(old);
+                old.cancel(Target::Everything, CancelReason::Reset, at_once);
             }
+            return Ok((slot, previous));
         }
-        let bound = self.engine.store.bound_to(key).await;
-        let bound = bound.inspect_err(|_| self.engine.counts.store_failed("bound_to"))?;
-        let Some(id) = bound else {
-            return Ok(Resolved::Nothing { bound_to: None, reason: RebindReason::Gone });
-        };
-        let reason = match self.locate_for(&id, Need::Use).await? {
-            Located::Live(slot) => match slot.presence() {
-                Presence::Shut(standing) => RebindReason::of(standing),
-                Presence::Live
-                | Presence::Due
-                | Presence::Closing
-                | Presence::Gone(_)
-                | Presence::Left => None,
-            }
-            .ok_or(slot),
-            Located::Gone(_) | Located::Unknown => Ok(RebindReason::Gone),
-        };
-        Ok(match reason {
-            Ok(reason) => Resolved::Nothing { bound_to: Some(id), reason },
-            Err(slot) => {
-                self.note(key, &slot);
-                Resolved::Live(slot)
-            }
-        })
     }
 
     /// Tries to create a session with a fresh id for a key; `None` if the key moved meanwhile.

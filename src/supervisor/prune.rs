@@ -5,8 +5,15 @@
 //! whoever uses it ([`super::expire`]). One that is not loaded is not loaded for it: while the flight of its
 //! id is held nobody can use it, and the store refuses to end what was used since it was read. One that
 //! cannot be read, or ended, is told in the report and stops nothing.
+//!
+//! One that is to be deleted when it expires is archived first, and found again among those that are closed:
+//! so a crash between the two is nothing that anybody has to know of.
+
+mod report;
 
 use std::time::Duration;
+
+pub use self::report::{ExpiredSession, PruneReport};
 
 use super::Supervisor;
 use super::error::ReadError;
@@ -15,16 +22,15 @@ use super::shared::{Located, Shared};
 use crate::clock::{Now, Timestamp};
 use crate::expiry::ExpiryAction;
 use crate::flight::Flight;
-use crate::hook::Candidate;
-use crate::id::SessionId;
-use crate::key::SessionKey;
+use crate::hook::{Candidate, is_asked_about};
+use crate::id::{Incarnation, SessionId};
 use crate::metrics::Counts;
-use crate::rt::{self, Weak};
+use crate::room::{LoadError, Need};
+use crate::rt::{self, Arc, Weak};
+use crate::slot::Slot;
 use crate::standing::{EndReason, ExpiryClock, Standing};
 use crate::state::KeptBy;
-use crate::store::{
-    Bucket, DueBy, DueQuery, FenceReason, Lane, Record, StoreError, StoreFuture, Write,
-};
+use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
 use crate::tombstone::GoneReason;
 
 /// How many sessions are read together.
@@ -33,96 +39,33 @@ const SLICE: usize = 128;
 /// How many are ended together, which is what whoever writes meanwhile waits for.
 const BATCH: usize = 16;
 
-/// How many sessions a report names of each kind; beyond that it only counts.
-const MOST_NAMED: usize = 1_000;
-
-/// What a pass did, or would do.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PruneReport {
-    /// Whether it only looked.
-    pub dry_run: bool,
-    /// How many sessions were looked at.
-    pub looked: usize,
-    /// How many were ended because their time was over.
-    pub expired: usize,
-    /// Which, up to a thousand.
-    pub expired_sessions: Vec<ExpiredSession>,
-    /// How many were deleted: because that is what becomes of those that expire, or because they had been
-    /// closed for as long as they were to be kept.
-    pub deleted: usize,
-    /// How many were kept although their time was over.
-    pub kept: usize,
-    /// Which, and by what, up to a thousand.
-    pub kept_sessions: Vec<(SessionId, Vec<KeptBy>)>,
-    /// How many could not be ended, or not read.
-    pub failed: usize,
-    /// Which, and why, up to a thousand.
-    pub failures: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// A session whose time was over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExpiredSession {
-    /// Which.
-    pub id: SessionId,
-    /// The key under which it was created.
-    pub key: Option<SessionKey>,
-    /// By which clock.
-    pub clock: ExpiryClock,
-    /// When it was last used.
-    pub last_active_at: Timestamp,
-}
-
-impl PruneReport {
-    /// Names one of many.
-    fn name<T>(names: &mut Vec<T>, name: impl FnOnce() -> T) {
-        if names.len() < MOST_NAMED {
-            names.push(name());
-        }
-    }
-
-    /// A session was ended.
-    fn expired(&mut self, record: &Record, clock: ExpiryClock) {
-        self.expired += 1;
-        Self::name(&mut self.expired_sessions, || ExpiredSession {
-            id: record.id.clone(),
-            key: record.key.clone(),
-            clock,
-            last_active_at: record.last_active_at,
-        });
-    }
-
-    /// A session was kept.
-    fn kept(&mut self, id: &SessionId, by: Vec<KeptBy>) {
-        self.kept += 1;
-        Self::name(&mut self.kept_sessions, || (id.clone(), by));
-    }
-
-    /// Something failed.
-    fn failed(&mut self, what: impl FnOnce() -> String) {
-        self.failed += 1;
-        Self::name(&mut self.failures, what);
-    }
-}
-
 impl<E> Supervisor<E> {
     /// Ends the conversations whose time is over, now instead of at the next pass; with `dry_run`, it only
     /// says which. The host's [`PruneHook`](crate::PruneHook) is asked in both cases.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the store could not be asked. What fails for one session is in the report.
+    /// [`ReadError`] if the store could not be asked. What fails for one session, or for some of one kind, is in
+    /// the report.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves the rest for the next pass.
+    /// Dropped, it leaves the rest for the next pass, but for the few dozen sessions that it is at.
     pub async fn prune(&self, dry_run: bool) -> Result<PruneReport, ReadError> {
         self.shared.prune(dry_run).await.map_err(|source| self.read_failed(source))
     }
+}
+
+/// Sessions that are looked at together.
+struct Slice {
+    /// As they were read.
+    records: Vec<Record>,
+    /// Those that rest since then or earlier have been looked at before.
+    looked_at: Option<Bucket>,
+    /// Whether they take no turns any more.
+    closed: bool,
+    /// Whether they are only looked at.
+    dry_run: bool,
 }
 
 /// A session that is being ended in the store: nobody can load it meanwhile.
@@ -133,30 +76,37 @@ struct Ending<'a> {
     clock: ExpiryClock,
     /// Keeps it from being loaded.
     _flight: Flight<'a, SessionId>,
+    /// Keeps the host from being asked about it again.
+    _asking: Option<Flight<'a, Incarnation>>,
     /// The store's answer.
     answer: StoreFuture<Result<(), StoreError>>,
 }
 
 impl Shared {
     /// One pass.
-    pub(super) async fn prune(&self, dry_run: bool) -> Result<PruneReport, StoreError> {
+    pub(super) async fn prune(self: &Arc<Self>, dry_run: bool) -> Result<PruneReport, StoreError> {
         let started = self.engine.now();
         let mut report = PruneReport { dry_run, ..PruneReport::default() };
         for lane in self.engine.store.lanes().await? {
             let Lane::Active { class, rules } = &lane else { continue };
             let expiry = self.engine.expiry_of(class, rules.as_ref());
             let now = self.engine.now().wall;
-            let rested = expiry.idle_horizon(now).map(|at| DueBy::Rested(Bucket::of(at)));
-            let created = expiry.age_horizon(now).map(DueBy::Created);
-            for by in rested.into_iter().chain(created) {
-                self.prune_lane(&lane, by, &mut report).await?;
+            let rested = expiry.idle_horizon(now).map(Bucket::of);
+            if let Some(rested) = rested {
+                self.prune_lane(&lane, DueBy::Rested(rested), None, &mut report).await;
+            }
+            if let Some(created) = expiry.age_horizon(now) {
+                self.prune_lane(&lane, DueBy::Created(created), rested, &mut report).await;
             }
         }
         // Now those that were closed, some of them above.
         for lane in self.engine.store.lanes().await? {
-            let Lane::Closed { class } = &lane else { continue };
-            if let Some(horizon) = self.purge_horizon(class) {
-                self.prune_lane(&lane, DueBy::Rested(Bucket::of(horizon)), &mut report).await?;
+            let Lane::Closed { class, rules, expired } = &lane else { continue };
+            let deletes = || self.engine.expiry_of(class, rules.as_ref()).action;
+            let at_once = *expired && deletes() == ExpiryAction::Delete;
+            if let Some(horizon) = self.purge_horizon(at_once) {
+                let by = DueBy::Rested(Bucket::of(horizon));
+                self.prune_lane(&lane, by, None, &mut report).await;
             }
         }
         report.took = self.engine.now().moment.since(started.moment);
@@ -168,56 +118,101 @@ impl Shared {
         Ok(report)
     }
 
-    /// When those of a class have to have been closed to be deleted by now; `None` if they never are.
-    fn purge_horizon(&self, class: &str) -> Option<Timestamp> {
+    /// When those of a lane have to have been closed to be deleted by now; `None` if they never are. Some are
+    /// to be deleted `at_once`: those were only archived before something came between.
+    fn purge_horizon(&self, at_once: bool) -> Option<Timestamp> {
         let (now, kept) = (self.engine.now().wall, self.engine.config.prune.delete_closed_after);
-        // One that is to be deleted when it expires, and was only archived before something came between.
-        let at_once = self.engine.expiry_of(class, None).action == ExpiryAction::Delete;
         let after = Some(kept).filter(|kept| !kept.is_zero()).map(|kept| now.minus(kept));
         if at_once { Some(now) } else { after }
     }
 
-    /// The sessions of one lane that may be due, slice by slice.
+    /// The sessions of one lane that may be due, slice by slice, but for those that were `looked_at`. A lane
+    /// that cannot be read stops no other.
     async fn prune_lane(
-        &self,
+        self: &Arc<Self>,
         lane: &Lane,
         by: DueBy,
+        looked_at: Option<Bucket>,
         report: &mut PruneReport,
-    ) -> Result<(), StoreError> {
+    ) {
+        let (closed, dry_run) = (matches!(lane, Lane::Closed { .. }), report.dry_run);
         let mut after = None;
         loop {
             let query = DueQuery { lane: lane.clone(), by, after };
-            let page = self.engine.store.due(query, SLICE).await?;
-            report.looked += page.records.len();
-            for damaged in page.damaged {
-                report.failed(|| format!("{damaged} is damaged"));
-            }
-            match lane {
-                Lane::Active { .. } => {
-                    for batch in page.records.chunks(BATCH) {
-                        self.prune_batch(batch, report).await;
-                        rt::yield_now().await;
-                    }
+            let page = match self.engine.store.due(query, SLICE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.engine.counts.store_failed("due");
+                    report.failed(|| format!("lane {}: {error}", lane.name()));
+                    return;
                 }
-                Lane::Closed { .. } => self.purge_slice(&page.records, report).await,
+            };
+            for damaged in page.damaged {
+                let line = format!("{damaged} is damaged");
+                // It is in each part of its lane, since nobody can say in which it belongs.
+                if !report.failures.contains(&line) {
+                    report.failed(|| line);
+                }
+            }
+            for batch in page.records.chunks(BATCH) {
+                let slice = Slice { records: batch.to_vec(), looked_at, closed, dry_run };
+                report.add(self.prune_slice(slice).await);
+                rt::yield_now().await;
             }
             after = page.next;
             if after.is_none() || self.engine.is_draining() {
-                return Ok(());
+                return;
             }
         }
     }
 
-    /// Ends those of a batch that are due.
-    async fn prune_batch(&self, records: &[Record], report: &mut PruneReport) {
+    /// Ends those of a slice that are due. In a task of its own: what was handed over is seen through, so that
+    /// nobody loads a session that the store is about to end.
+    async fn prune_slice(self: &Arc<Self>, slice: Slice) -> PruneReport {
+        let shared = self.clone();
+        let task = self.engine.spawner.spawn(async move {
+            let mut report = PruneReport { dry_run: slice.dry_run, ..PruneReport::default() };
+            if slice.closed {
+                shared.purge(&slice.records, &mut report).await;
+            } else {
+                shared.end_those_due(&slice, &mut report).await;
+            }
+            report
+        });
+        task.await.unwrap_or_else(|_| {
+            let mut report = PruneReport::default();
+            report.failed(|| "a slice was cut off by a panic".to_owned());
+            report
+        })
+    }
+
+    /// Ends those of a slice that are due.
+    async fn end_those_due(&self, slice: &Slice, report: &mut PruneReport) {
         let now = self.engine.now();
         let mut endings = Vec::new();
-        for record in records {
-            if let Some(ending) = self.prune_one(record, now, report).await {
-                endings.push(ending);
+        for record in &slice.records {
+            let rests = Bucket::of(record.last_active_at);
+            if slice.looked_at.is_some_and(|looked_at| rests <= looked_at) {
+                continue;
+            }
+            report.looked += 1;
+            let decision = self.decide(record, now);
+            if let Some(clock) = decision.is_due() {
+                endings.extend(self.prune_one(record, clock, report).await);
+            } else if let Decision::Over { kept_by, .. } = decision {
+                report.kept(&record.id, kept_by);
+            }
+            if self.engine.hook.is_some() {
+                // The next one may take its time, and nobody is to wait for that with this one.
+                self.see_through(std::mem::take(&mut endings), report).await;
             }
         }
         // All of them were handed over: a store that gathers writes has them in one transaction.
+        self.see_through(endings, report).await;
+    }
+
+    /// Waits for the store's answers.
+    async fn see_through(&self, endings: Vec<Ending<'_>>, report: &mut PruneReport) {
         for Ending { record, clock, answer, .. } in endings {
             match answer.await {
                 Ok(()) => {
@@ -225,6 +220,7 @@ impl Shared {
                     self.engine.capacity.count_session(false);
                     let (from, to) = ("active", "archived");
                     tracing::info!(session = %record.id, from, to, reason = %clock, "a session expires");
+                    self.rites.forget(record.incarnation);
                     report.expired(record, clock);
                 }
                 // Used, pinned or deleted since it was read.
@@ -237,39 +233,35 @@ impl Shared {
         }
     }
 
-    /// Ends one session if it is due; the store's part of it is handed over and still to be awaited.
+    /// Ends one session whose time was over when it was looked at. If it is not loaded, the store's part of it
+    /// is handed over and still to be awaited.
     async fn prune_one<'a>(
         &'a self,
         record: &'a Record,
-        now: Now,
+        clock: ExpiryClock,
         report: &mut PruneReport,
     ) -> Option<Ending<'a>> {
-        let mut decision = self.decide(record, now);
-        let Some(clock) = decision.is_due() else {
-            if let Decision::Over { kept_by, .. } = decision {
-                report.kept(&record.id, kept_by);
+        let mut asking = None;
+        if self.engine.hook.is_some() {
+            asking = Some(self.asking.join(&record.incarnation).await);
+            let rites = !report.dry_run;
+            if let Some(by) = self.ask_hook(candidate(record, clock), rites).await {
+                report.kept(&record.id, vec![by]);
+                return None;
             }
-            return None;
-        };
-        let candidate = candidate(record, clock);
-        if let Some(by) = self.ask_hook(candidate.clone()).await {
-            decision.keep(by);
-            report.kept(&record.id, vec![by]);
-            return None;
         }
         if report.dry_run {
             report.expired(record, clock);
+            let action = self.engine.expiry(record).action;
+            report.deleted += usize::from(action == ExpiryAction::Delete);
             return None;
         }
-        if self.loaded(&record.id).is_some() {
-            self.prune_loaded(record, clock, report).await;
-            return None;
-        }
-        if !self.last_rites(candidate).await {
-            report.kept(&record.id, vec![KeptBy::HookFailed]);
+        if let Some(slot) = self.loaded(&record.id) {
+            self.prune_loaded(&slot, record, report).await;
             return None;
         }
         let flight = self.id_flights.try_join(record.first_id());
+        // Whoever loads it finds out that its time is over.
         let Some(flight) = flight.filter(|_| self.loaded(&record.id).is_none()) else {
             report.kept(&record.id, vec![KeptBy::Starting]);
             return None;
@@ -281,17 +273,22 @@ impl Shared {
             used_at: None,
         };
         let answer = self.engine.store.write(&record.id, record.incarnation, write);
-        Some(Ending { record, clock, _flight: flight, answer })
+        Some(Ending { record, clock, _flight: flight, _asking: asking, answer })
     }
 
     /// Ends a session that is loaded, if it is still due.
-    async fn prune_loaded(&self, record: &Record, clock: ExpiryClock, report: &mut PruneReport) {
-        let Some(slot) = self.loaded(&record.id) else { return };
-        match self.expire(&slot).await {
-            Ok(()) if slot.outlook(self.engine.now()).standing.is_active() => {
-                report.kept(&record.id, slot.outlook(self.engine.now()).kept_by);
+    async fn prune_loaded(&self, slot: &Arc<Slot>, record: &Record, report: &mut PruneReport) {
+        // Whoever was told to keep it, or has only looked at it, does not keep it now.
+        slot.reconsider();
+        match self.archive(slot).await {
+            Ok(Some(clock)) => report.expired(record, clock),
+            Ok(None) => {
+                let mut kept_by = slot.outlook(self.engine.now()).kept_by;
+                if kept_by.is_empty() {
+                    kept_by.push(KeptBy::Starting);
+                }
+                report.kept(&record.id, kept_by);
             }
-            Ok(()) => report.expired(record, clock),
             Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
         }
     }
@@ -308,17 +305,41 @@ impl Shared {
         }
     }
 
-    /// Deletes those of a slice that were closed for long enough.
-    async fn purge_slice(&self, records: &[Record], report: &mut PruneReport) {
-        for record in records {
-            let Some(reason) = self.is_to_be_deleted(record) else { continue };
-            report.deleted += 1;
-            if report.dry_run {
-                continue;
+    /// Ends the session that is stored so, if its time is over; answers what there is by now. One that cannot
+    /// be ended is shown as it is to be.
+    pub(super) async fn after_its_time(self: &Arc<Self>, record: Record) -> Found {
+        let (now, life) = (self.engine.now(), record.incarnation);
+        if self.decide(&record, now).is_due().is_none() || is_asked_about(life) {
+            return Found::Live(record);
+        }
+        let slice = |record: &Record, closed| Slice {
+            records: vec![record.clone()],
+            looked_at: None,
+            closed,
+            dry_run: false,
+        };
+        let mut last = record;
+        for closed in [false, true] {
+            self.prune_slice(slice(&last, closed)).await;
+            match self.read(&last.id).await {
+                Ok(Found::Live(record)) if record.incarnation == life => last = record,
+                Ok(other) => return other,
+                Err(_) => break,
             }
-            if let Err(error) = self.purge(record, reason).await {
-                report.deleted -= 1;
-                report.failed(|| format!("session {}: {error}", record.id));
+        }
+        Found::Live(self.as_it_stands(last))
+    }
+
+    /// Deletes those that were closed for long enough.
+    async fn purge(&self, records: &[Record], report: &mut PruneReport) {
+        for record in records {
+            report.looked += 1;
+            let Some(reason) = self.is_to_be_deleted(record) else { continue };
+            let deleted =
+                if report.dry_run { Ok(true) } else { self.purge_one(record, reason).await };
+            match deleted {
+                Ok(deleted) => report.deleted += usize::from(deleted),
+                Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
             }
             rt::yield_now().await;
         }
@@ -340,18 +361,17 @@ impl Shared {
         (!kept.is_zero() && closed_for >= kept).then_some(GoneReason::Purged)
     }
 
-    /// Deletes a closed session, unless it was restored or pinned since it was read.
-    async fn purge(&self, record: &Record, reason: GoneReason) -> Result<(), StoreError> {
-        let slot = match self.locate(&record.id).await? {
-            Located::Live(slot) if slot.incarnation == record.incarnation => slot,
-            Located::Live(_) | Located::Gone(_) | Located::Unknown => return Ok(()),
+    /// Deletes a closed session, unless it was restored or pinned since it was read; whether it did.
+    async fn purge_one(&self, record: &Record, reason: GoneReason) -> Result<bool, StoreError> {
+        // Not `find`, if it is loaded: a delete that has failed is to be tried again.
+        let slot = match self.loaded(&record.id) {
+            Some(slot) => slot,
+            None => match self.find(&record.id, Need::Look).await.map_err(LoadError::into_store)? {
+                Located::Live(slot) => slot,
+                Located::Gone(_) | Located::Unknown => return Ok(false),
+            },
         };
-        let outlook = slot.outlook(self.engine.now());
-        if outlook.standing == record.standing && outlook.kept_by.is_empty() {
-            delete(&slot, reason).await
-        } else {
-            Err(StoreError::fenced(FenceReason::UsedSince))
-        }
+        if slot.incarnation == record.incarnation { delete(&slot, reason).await } else { Ok(false) }
     }
 }
 

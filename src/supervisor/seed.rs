@@ -109,6 +109,9 @@ impl<E: Content> NewSession<E> {
         if let Some(class) = &self.class {
             check_name(class, limits)?;
         }
+        if let Some(rules) = &self.expiry {
+            rules.validate("expiry")?;
+        }
         let max = limits.max_entry_bytes;
         let entries =
             self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ractor::{ActorCell, ActorRef};
 
 use super::actor::SupervisorMessage;
+use super::expire::Rites;
 use super::idle::{Idle, Room};
 use super::shutdown::Ending;
 use super::watch::Watch;
@@ -43,8 +44,10 @@ pub(crate) struct Shared {
     pub(super) watch: Arc<Watch>,
     /// The loaded sessions by their last use.
     pub(super) idle: Arc<Idle>,
+    /// Who asks the host about a life whose time is over.
+    pub(super) asking: Flights<Incarnation>,
     /// How often in a row the last rites of a life have failed.
-    pub(super) rites: ShardedMap<Incarnation, u32>,
+    pub(super) rites: Rites,
     /// Notified when something ended during a shutdown.
     pub(super) stirred: Notify,
     /// What those share who shut it down.
@@ -76,14 +79,21 @@ impl Shared {
             id_flights: Flights::new(),
             actor: Mutex::new(None),
             watch: Arc::new(Watch::new()),
-            rites: ShardedMap::new(),
+            asking: Flights::new(),
+            rites: Rites::new(),
             stirred: Notify::new(),
             ending: Ending::new(),
             myself: myself.clone(),
         })
     }
 
-    /// Finds the session `id`, and loads it if it is not.
+    /// Itself, unless it is being dropped.
+    pub(super) fn myself(&self) -> Option<Arc<Self>> {
+        self.myself.upgrade()
+    }
+
+    /// Finds the session `id`, and loads it if it is not. One whose time is over is ended, unless something
+    /// keeps it.
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
@@ -97,11 +107,22 @@ impl Shared {
         need: Need,
     ) -> Result<Located, LoadError> {
         loop {
-            match self.presence_now(id) {
-                Some((slot, Presence::Live | Presence::Shut(_))) => return Ok(Located::Live(slot)),
-                Some((slot, Presence::Due)) => {
+            match self.find(id, need).await? {
+                Located::Live(slot) if slot.presence_at(self.engine.now()) == Presence::Due => {
                     self.expire(&slot).await?;
-                    continue;
+                }
+                located => return Ok(located),
+            }
+        }
+    }
+
+    /// As [`locate`](Self::locate), whether its time is over or not: for whoever finds that out by himself, or
+    /// wants to be rid of it.
+    pub(super) async fn find(&self, id: &SessionId, need: Need) -> Result<Located, LoadError> {
+        loop {
+            match self.presence(id) {
+                Some((slot, Presence::Live | Presence::Shut(_) | Presence::Due)) => {
+                    return Ok(Located::Live(slot));
                 }
                 Some((slot, Presence::Closing)) => {
                     self.wait_gone(&slot).await?;
@@ -114,27 +135,9 @@ impl Shared {
             if let Some(grave) = self.grave(id) {
                 return Ok(self.gone(grave));
             }
-            let located = self.load(id, need).await?;
-            if let Some(Located::Live(slot)) = &located
-                && slot.presence_at(self.engine.now()) == Presence::Due
-            {
-                self.expire(slot).await?;
-                continue;
-            }
-            if let Some(located) = located {
+            if let Some(located) = self.load(id, need).await? {
                 return Ok(located);
             }
-        }
-    }
-
-    /// The slot under `id`, if there is one, and whether its time is over.
-    fn presence_now(&self, id: &SessionId) -> Option<(Arc<Slot>, Presence)> {
-        match self.registry.get(id)? {
-            Place::Live(slot) => {
-                let presence = slot.presence_at(self.engine.now());
-                Some((slot, presence))
-            }
-            Place::Gone(_) => None,
         }
     }
 
@@ -171,8 +174,10 @@ impl Shared {
     /// Waits until the delete of `slot` is through.
     async fn wait_gone(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
         use crate::state::DeleteRefusal;
-        match slot.await_delete().await {
-            Ok(Ok(_) | Err(DeleteRefusal::Left)) => Ok(()),
+        // Nobody else tries again what nobody has asked for.
+        let deleting = slot.deletes_itself().map(|reason| slot.delete(reason));
+        match deleting.unwrap_or_else(|| slot.await_delete()).await {
+            Ok(Ok(_) | Err(DeleteRefusal::Left | DeleteRefusal::Kept)) => Ok(()),
             Ok(Err(DeleteRefusal::Store(error))) => Err(error),
             Err(_) => Err(StoreError::Closed),
         }
@@ -246,6 +251,7 @@ impl Shared {
 
 impl House for Shared {
     fn bury(&self, slot: &Arc<Slot>, tombstone: Tombstone) {
+        self.rites.forget(slot.incarnation);
         let keep_for = self.engine.config.tombstones.keep_for;
         let evicted = self.registry.bury(slot, tombstone, keep_for, self.engine.now());
         self.engine.counts.tombstones(self.registry.tombstones(), evicted);
@@ -266,6 +272,10 @@ impl House for Shared {
         slot: &'a Arc<Slot>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
         Box::pin(Self::expire(self, slot))
+    }
+
+    fn stands(&self, slot: &Arc<Slot>) {
+        self.rites.forget(slot.incarnation);
     }
 
     fn grown(&self) {
@@ -308,7 +318,7 @@ impl House for Shared {
     ) -> Pin<Box<dyn Future<Output = Result<Reloaded, LoadError>> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                return Ok(match self.locate_for(id, need).await? {
+                return Ok(match self.find(id, need).await? {
                     Located::Live(slot) if slot.incarnation == incarnation => {
                         // In this very moment it may have been left again.
                         let Some(stay) = Stay::take(&slot) else { continue };
@@ -328,8 +338,14 @@ impl House for Shared {
         Box::pin(self.claim(id))
     }
 
-    fn freshest(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
-        Box::pin(self.freshest(record))
+    fn current(&self, record: Record) -> Pin<Box<dyn Future<Output = Found> + Send + '_>> {
+        let myself = self.myself();
+        Box::pin(async move {
+            match myself {
+                Some(myself) => Self::current(&myself, record).await,
+                None => Found::Live(record),
+            }
+        })
     }
 
     fn fresh(

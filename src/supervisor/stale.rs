@@ -60,6 +60,14 @@ impl Shared {
         })
     }
 
+    /// As [`freshest`](Self::freshest); and one whose time is over is ended.
+    pub(super) async fn current(self: &Arc<Self>, record: Record) -> Found {
+        match self.freshest(record).await {
+            Found::Live(record) => self.after_its_time(record).await,
+            over @ (Found::Gone(_) | Found::Unknown) => over,
+        }
+    }
+
     /// A page of records that match, none of which calls a turn open that nobody holds.
     pub(super) async fn list(
         &self,
@@ -69,9 +77,9 @@ impl Shared {
     ) -> Result<RecordPage, StoreError> {
         let mut page = self.engine.store.list(filter.clone(), after, limit).await?;
         for record in std::mem::take(&mut page.records) {
-            if let Found::Live(record) = self.freshest(record).await
-                && filter.matches(&record)
-            {
+            let Found::Live(record) = self.freshest(record).await else { continue };
+            let record = self.as_it_stands(record);
+            if filter.matches(&record) {
                 page.records.push(record);
             }
         }
@@ -102,7 +110,7 @@ impl Shared {
 impl<E> Supervisor<E> {
     /// The metadata of the session `id`, as the store has it: loads nothing, wakes nothing, counts as no
     /// use. A turn that it calls open runs; one that does not run any more is cleared on the way, unless the
-    /// store cannot be written.
+    /// store cannot be written. One whose time is over is ended, as by whoever opens it.
     ///
     /// # Errors
     ///
@@ -113,7 +121,7 @@ impl<E> Supervisor<E> {
     /// Cancel safe: what was cleared stays cleared.
     pub async fn record(&self, id: &SessionId) -> Result<Found, ReadError> {
         match self.shared.read(id).await {
-            Ok(Found::Live(record)) => Ok(self.shared.freshest(record).await),
+            Ok(Found::Live(record)) => Ok(self.shared.current(record).await),
             found => found.map_err(|source| self.read_failed(source)),
         }
     }

@@ -126,6 +126,21 @@ impl Stage {
         builder.store(self.store.clone()).start().await.unwrap()
     }
 
+    /// The store without its faults.
+    pub fn behind(&self) -> Arc<dyn Store> {
+        self.behind.clone()
+    }
+
+    /// A builder on this store with other settings, and with nothing else.
+    pub fn builder_with(
+        &self,
+        change: impl FnOnce(&mut Config),
+    ) -> session_supervisor::SupervisorBuilder {
+        let mut config = Config::default();
+        change(&mut config);
+        Supervisor::builder().config(config).store(self.store.clone())
+    }
+
     /// A supervisor with the default settings, and one session in it.
     pub async fn session(&self) -> (Supervisor, Session) {
         self.session_with(|_| {}).await

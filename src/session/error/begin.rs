@@ -13,10 +13,10 @@ use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
 use crate::room::NoRoom;
 use crate::slot::Slot;
-use crate::standing::Standing;
+use crate::standing::{EndReason, Standing};
 use crate::state::BeginRefusal;
 use crate::store::StoreError;
-use crate::tombstone::Tombstone;
+use crate::tombstone::{GoneReason, Tombstone};
 use crate::turn::BeginOptions;
 
 /// Why a turn was not begun. Where several reasons hold, the earlier variant is told.
@@ -289,6 +289,19 @@ impl BeginError {
     pub(crate) fn noted(self, engine: &Engine) -> Self {
         self.note(engine);
         self
+    }
+
+    /// Whether the session's time was over.
+    pub(crate) fn has_expired(&self) -> bool {
+        let archived = matches!(
+            self,
+            Self::Inactive {
+                standing: Standing::Archived { reason: EndReason::Expired(_), .. },
+                ..
+            }
+        );
+        let gone = |tombstone: &Tombstone| matches!(tombstone.reason, GoneReason::Expired(_));
+        archived || matches!(self, Self::Gone { tombstone, .. } if gone(tombstone))
     }
 
     /// What the host's refusal means to the caller.

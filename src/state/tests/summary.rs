@@ -39,6 +39,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Ok(Deletion::Deleted(_)) => format!("deleted(d{port} deleted)"),
             Ok(Deletion::AlreadyGone(_)) => format!("deleted(d{port} already)"),
             Err(DeleteRefusal::Left) => format!("deleted(d{port} left)"),
+            Err(DeleteRefusal::Kept) => format!("deleted(d{port} kept)"),
             Err(DeleteRefusal::Store(it)) => format!("deleted(d{port} {})", error(it)),
         },
         Effect::Cancelled { streams, already } => {

@@ -85,7 +85,7 @@ draining: refused(b9 draining)
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data rotate label handle take-back put-back: changed(c9 due)
+append data rotate label handle take-back put-back suspend resume archive restore end pin: changed(c9 due)
 forget-revision: => live | change:forget1
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
@@ -93,11 +93,7 @@ look look-act: unwatch
 unload: leave(idle) => left
 clear-1: => live | settle1:interrupted/keep
 clear-77: => live | settle77:interrupted/keep
-suspend: stands(suspended) => suspended | change:suspended
-resume restore: changed(c9 v0 #0)
-archive expire: stands(archived) => archived | change:archived
-end: stands(ended) => ended | change:ended
-pin: => live | change:patch
+expire: stands(archived) => archived | change:archived
 granted granted-late not-granted:
 lease: leased(due)
 renew release: leased(over)
