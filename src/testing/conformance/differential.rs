@@ -4,13 +4,15 @@
 //! a seed plays the same again; answers are compared up to the numbers of lives, which each store
 //! draws for itself, and up to which of several fences a write ran into.
 
+mod random;
 mod step;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::future::Future;
 
-use self::step::{Known, Random, Step};
+use self::random::Random;
+use self::step::{Known, Step};
 use super::rig::{Rig, Verdict, at, same, shown};
 use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
