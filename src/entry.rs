@@ -99,6 +99,12 @@ pub enum EntryError {
     /// The rules of its own by which a session is to end make no sense.
     #[error(transparent)]
     Rules(#[from] ConfigError),
+    /// The name of a datum begins with `_`. Those are kept for what a later release stores there.
+    #[error("the name {name:?} of a datum is reserved: it begins with `_`")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// A name, a label or a resume handle is empty or longer than the limit.
     #[error("a name or a handle of {bytes} bytes is not between 1 and {max}")]
     Name {
@@ -206,7 +212,7 @@ impl<E: Content> Reply<'_, E> {
             return Ok((entries, Vec::new(), Vec::new()));
         }
         let data = self.data.into_iter().map(|(name, value)| {
-            check_name(&name, limits)?;
+            check_datum_name(&name, limits)?;
             let value = value.map_err(EntryError::Encode)?;
             let value = value.map(|value| check_size(value, limits.max_datum_bytes)).transpose()?;
             Ok(DataChange { name, value })
@@ -246,6 +252,15 @@ pub(crate) fn check_name(name: &str, limits: &LimitConfig) -> Result<(), EntryEr
 pub(crate) fn check_length(text: &str, max: usize) -> Result<(), EntryError> {
     let bytes = text.len();
     if (1..=max).contains(&bytes) { Ok(()) } else { Err(EntryError::Name { bytes, max }) }
+}
+
+/// Whether a datum may have this name.
+pub(crate) fn check_datum_name(name: &str, limits: &LimitConfig) -> Result<(), EntryError> {
+    check_name(name, limits)?;
+    if name.starts_with('_') {
+        return Err(EntryError::Reserved { name: name.to_owned() });
+    }
+    Ok(())
 }
 
 /// Takes over an encoding of at most `max` bytes.

@@ -55,6 +55,10 @@
 //! | a second process opens the file | it is told who has it; a dead owner blocks nobody | `tests/sqlite_store/owner.rs` |
 //! | a message is delivered twice | one turn, if it is begun with an idempotency key; the second is told which | `tests/requests.rs` |
 //! | the last turn is done over | its input is there once, what was taken back is kept as a revision | `tests/retry.rs` |
+//! | a transcript is cut off | it takes a reason and leaves a revision, which can be listed, restored and dropped; a restore is undone by restoring what it replaced | `tests/revisions.rs` |
+//! | a store's file was put together from two states | what a session lost comes back, once; what was removed on purpose does not; what says neither is told and left | `tests/heal.rs` |
+//! | a row is damaged | it is told by name, and keeps nobody else from going on; its key can be reset, its session deleted | `tests/heal.rs`, `tests/recovery.rs` |
+//! | another program writes to a session's rows | it is noticed at the next write that depends on them: the session is loaded anew, and nothing old is written back | `tests/heal.rs` |
 //! | the store calls a turn open that nobody holds | whoever reads clears it; a turn that may be alive is not touched | `tests/stale.rs` |
 //! | a conversation's time is over | whoever comes for it finds it archived or gone, and its key leads to a fresh one, whether a pass has come or not; what is at work, pinned or kept by the host is not over | `tests/expiry.rs`, `tests/prune.rs` |
 //! | the wall clock jumps, or the process starts again | no conversation ends by it, and none lasts longer for it, but by as much as the clock went back | `tests/expiry.rs` |
@@ -71,7 +75,7 @@
 //! | a reader comes back | it gets what has come since, with no gap and nothing twice, or is told what it cannot get | `tests/streams_resume.rs` |
 //!
 //! Not guaranteed: that a turn's code stops (a thread that blocks cannot be stopped, only fenced), that
-//! a reader sees every chunk, and anything about a store's file that another program has written to.
+//! a reader sees every chunk, and that a store's file makes sense which another program has written to.
 //!
 //! # Where several reasons hold
 //!
@@ -153,8 +157,8 @@ pub use pulse::WorkPhase;
 pub use resume::{KeptHandle, ResumeAdvice, ResumeFailure, ResumeHandle};
 pub use room::NoRoom;
 pub use session::{
-    BeginError, DeleteError, DeleteOutcome, Lease, LeaseError, LeaseRenewal, RolledBack,
-    RotateError, Session, SessionError, SessionStatus, TakenBack, TurnStatus,
+    BeginError, DeleteError, DeleteOutcome, Lease, LeaseError, LeaseRenewal, RestoredRevision,
+    RolledBack, RotateError, Session, SessionError, SessionStatus, TakenBack, TurnStatus,
 };
 pub use standing::{EndReason, ExpiryClock, Previous, RebindReason, Standing, SuspendReason};
 pub use state::LeaseInfo;

@@ -8,7 +8,7 @@
 //! | --- | --- | --- | --- |
 //! | `session_created_total` | sessions | when the store has the new record | |
 //! | `session_loaded_total` | sessions | when a slot is published: after a create, or a load from the store | = `session_live` + `session_unloaded_total` + `session_deleted_total` |
-//! | `session_unloaded_total{reason}` | sessions | when a slot is taken off and the session lives on: `idle` and `cap` as the settings say, `store_failed` | see above |
+//! | `session_unloaded_total{reason}` | sessions | when a slot is taken off and the session lives on: `idle` and `cap` as the settings say, `store_failed`, `outdated` if somebody else has written to the store | see above |
 //! | `session_deleted_total` | sessions | when the store has the tombstone | see above |
 //! | `session_live` | sessions, gauge | with the three above | |
 //! | `session_live_max` | sessions, gauge | at the start: `idle.max_live`; 0 is any number | |

@@ -11,6 +11,7 @@ mod names;
 mod redo;
 mod resume;
 mod resuming;
+mod revisions;
 mod standing;
 mod status;
 mod streams;
@@ -24,7 +25,8 @@ use std::marker::PhantomData;
 pub use self::error::{BeginError, DeleteError, SessionError};
 pub use self::lease::{Lease, LeaseError, LeaseRenewal};
 pub use self::names::RotateError;
-pub use self::redo::{RolledBack, TakenBack};
+pub use self::redo::RolledBack;
+pub use self::revisions::{RestoredRevision, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::{answer, delete};
 

@@ -16,10 +16,12 @@
 //! - Each life of an id has its own entries and data; a later life never sees an earlier one's.
 
 mod error;
+mod heal;
 mod lane;
 mod memory;
 mod record;
 mod resume;
+mod revision;
 mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -33,25 +35,27 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 pub use error::{FenceReason, StoreError};
+pub use heal::{HealReport, Healed, QuarantineReason, Quarantined};
 #[cfg(feature = "sqlite")]
 pub(crate) use lane::lane;
 pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;
 pub use record::{
     BranchRecord, EntryMark, Forget, Found, Record, RecordFilter, RecordPage, RequestRecord,
-    Revision, StoredEntry, StoredPartial, TurnMarker, TurnRecord,
+    StoredEntry, StoredPartial, TurnMarker, TurnRecord,
 };
 pub(crate) use record::{DEFAULT_CLASS, class_name};
 pub use resume::{
     MAX_REFUSED, RefusedHandle, ResumeAction, ResumeChange, ResumeRecord, StoredHandle,
     resume_digest,
 };
+pub use revision::{Revision, RevisionReason};
 pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
     BeginExtra, Binding, Bound, CommitExtra, Created, DataChange, InputFate, NewRecord,
-    PartialFate, PartialPiece, RecordPatch, Request, TakeBack, Write,
+    PartialFate, PartialPiece, PutBack, RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;
@@ -72,7 +76,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Creates a session with its first entries and data, and binds its key, in one transaction.
     ///
     /// Draws the life's [`Incarnation`] from the store's counter. That the id is taken, that it is a
-    /// tombstone, or that the key is bound to something else is an answer, not an error.
+    /// tombstone, or that the key is bound to something else is an answer, not an error. A binding that is
+    /// damaged is in nobody's way: it is replaced, whatever was expected.
     fn create(&self, new: NewRecord) -> StoreFuture<Result<Created, StoreError>>;
 
     /// Applies one operation to the life `incarnation` of the session `id`, in one transaction. Here and
@@ -94,6 +99,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// What there is under `id`, which may be any of the ids that a life has had. A tombstone counts until
     /// its `until` lies at or before `now`.
     fn look_up(&self, id: &SessionId, now: Timestamp) -> StoreFuture<Result<Found, StoreError>>;
+
+    /// Which life there is under `id`, also where [`look_up`](Self::look_up) says that its record is
+    /// damaged: so that it can be deleted all the same. A store whose records cannot be damaged has none to
+    /// tell.
+    fn life_of(&self, _id: &SessionId) -> StoreFuture<Result<Option<Incarnation>, StoreError>> {
+        StoreFuture::ready(Ok(None))
+    }
 
     /// The session that `key` is bound to, by the id under which that was created.
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>>;
@@ -230,6 +242,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         instance: InstanceId,
         stop: CleanStop,
     ) -> StoreFuture<Result<(), StoreError>>;
+
+    /// Puts back what was lost from transcripts: what a revision holds that the record of its session knows
+    /// nothing of, which no write leaves behind. What was removed on purpose stays removed, and what is
+    /// wrong otherwise stays as it is and is told. Asked once, before anything is loaded.
+    ///
+    /// It looks at sessions with revisions only, counts as no use, and asked twice does nothing the second
+    /// time. A store in which rows cannot come apart has nothing to do.
+    fn heal(&self) -> StoreFuture<Result<HealReport, StoreError>> {
+        StoreFuture::ready(Ok(HealReport::default()))
+    }
 
     /// Looks at everything, and answers with what is damaged, a line each; empty is well.
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>>;

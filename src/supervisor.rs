@@ -3,6 +3,7 @@
 mod actor;
 mod audit;
 mod builder;
+mod damaged;
 mod error;
 mod expire;
 mod explain;
@@ -12,6 +13,7 @@ mod names;
 mod open;
 mod prune;
 mod recovery;
+mod reset;
 mod resolve;
 mod resume_sweep;
 mod seed;
@@ -144,7 +146,7 @@ impl<E> Supervisor<E> {
         })
     }
 
-    /// Deletes the session `id`; as [`Session::delete`].
+    /// Deletes the session `id`; as [`Session::delete`]. One whose record is damaged is deleted as well.
     ///
     /// # Errors
     ///
@@ -159,13 +161,14 @@ impl<E> Supervisor<E> {
         if let Some(slot) = self.shared.loaded(id) {
             return crate::session::delete(&slot, self.shared.as_ref()).await;
         }
-        match self
-            .shared
-            .find(id, Need::Look)
-            .await
-            .map_err(LoadError::into_store)
-            .map_err(failed)?
-        {
+        let located = match self.shared.find(id, Need::Look).await.map_err(LoadError::into_store) {
+            Err(damaged @ StoreError::Damaged { .. }) => {
+                let deleted = self.shared.delete_damaged(id, None).await.map_err(failed)?;
+                return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
+            }
+            located => located.map_err(failed)?,
+        };
+        match located {
             Located::Live(slot) => crate::session::delete(&slot, self.shared.as_ref()).await,
             Located::Gone(tombstone) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
             Located::Unknown => Ok(DeleteOutcome::Unknown),
@@ -333,7 +336,9 @@ impl<E: Content> Supervisor<E> {
             OpenError::Full { full, instance, .. } => BeginError::Full { full, instance },
             OpenError::IdCollision { id } => BeginError::IdCollision { id },
             OpenError::NoRoom(no_room) => BeginError::NoRoom(no_room),
-            OpenError::Store { source, .. } => BeginError::Open { key: key.clone(), source },
+            OpenError::Store { source, .. } | OpenError::Damaged { source, .. } => {
+                BeginError::Open { key: key.clone(), source }
+            }
         });
         let session = session.map_err(|error| error.noted(engine))?;
         session.begin_admitted(input, permit, options).await

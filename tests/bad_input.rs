@@ -154,6 +154,16 @@ fn what_cannot_be_stored_is_refused_and_leaves_no_session_and_no_turn() {
             assert_eq!(&id, session.id());
             assert!(text.contains(&id.to_string()) && text.contains("bytes"), "{text}");
         }
+        // G15: reserved, wherever a datum can come from.
+        for error in [session.insert("_x", &1).await, session.remove("_").await] {
+            let Err(SessionError::Content { source: EntryError::Reserved { name }, .. }) = error
+            else {
+                panic!("{error:?}")
+            };
+            assert!(name.starts_with('_'));
+        }
+        let error = supervisor.create(NewSession::new().insert("_x", &1)).await.unwrap_err();
+        assert!(matches!(error, CreateError::Content(EntryError::Reserved { .. })), "{error:?}");
         let error = session.begin(&user(&large), ()).await.unwrap_err();
         assert!(matches!(error, BeginError::Input(_)), "{error:?}");
         assert_eq!(content(&*stage.behind, &[], &[]).await, before);
@@ -164,6 +174,7 @@ fn what_cannot_be_stored_is_refused_and_leaves_no_session_and_no_turn() {
         for bad in [
             Reply::from(&reply(&large)),
             Reply::from(&small).insert("", &1),
+            Reply::from(&small).insert("_x", &1),
             Reply::from(&small).insert("mood", &large),
         ] {
             let error = turn.commit(bad).await.unwrap_err();

@@ -149,7 +149,7 @@ everywhere! {
             }
             quiet(&supervisor, &session).await;
             if round < 2 {
-                assert_eq!(session.rollback(2).await.unwrap().entries, 2 + 2 * round);
+                assert_eq!(session.rollback(2, None).await.unwrap().entries, 2 + 2 * round);
                 assert_eq!(session.branches().await.unwrap(), []);
                 assert_eq!(texts(&session).await, ["hi", "hello"]);
             }

@@ -376,7 +376,7 @@ everywhere! {
         assert!(matches!(error, SessionError::TooLong { .. }), "{error:?}");
         assert_eq!(limit(&supervisor, Limit::Entries).rejected, 3);
         // As it says: what is taken back makes room, and doing over needs none.
-        room.rollback(1).await.unwrap();
+        room.rollback(1, None).await.unwrap();
         let turn = begin(&room, "again", REJECT).await.unwrap();
         committed(turn, "2").await;
         drop(room.retry(1, REJECT).await.unwrap());

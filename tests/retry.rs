@@ -105,7 +105,7 @@ everywhere! {
                     Some(first @ 1..) => before.iter().position(|text| *text == first.to_string()),
                     _ => None,
                 };
-                match (session.rollback(turns).await, from) {
+                match (session.rollback(turns, None).await, from) {
                     (Ok(done), Some(from)) => {
                         assert_eq!(texts(&session).await, before[..from], "{last:?} {turns}");
                         assert_eq!(done.entries, before.len() - from, "{last:?} {turns}");
@@ -161,7 +161,7 @@ everywhere! {
             }
             quiet(&supervisor, &session).await;
             let before = all_of(&session).await;
-            match session.rollback(asked).await {
+            match session.rollback(asked, None).await {
                 Err(SessionError::TooDeep { max, .. }) => assert_eq!(max, bound, "{asked} of {there}"),
                 other => panic!("{other:?}"),
             }
@@ -191,7 +191,7 @@ everywhere! {
                     other => panic!("{other:?}"),
                 }
             }
-            match session.rollback(1).await {
+            match session.rollback(1, None).await {
                 Err(SessionError::Busy { holder, .. }) => assert_eq!(holder.stream, running.stream()),
                 other => panic!("{other:?}"),
             }
@@ -200,7 +200,7 @@ everywhere! {
             drop(waits);
             running.fail(FailedInput::Drop).await.unwrap();
         }
-        assert_eq!(session.rollback(1).await.unwrap().entries, 2);
+        assert_eq!(session.rollback(1, None).await.unwrap().entries, 2);
         quiet(&supervisor, &session).await;
     }
 
@@ -244,13 +244,13 @@ everywhere! {
         assert_eq!(texts(&session).await.last().unwrap(), "long");
         assert_eq!(texts(&session).await.len(), 81);
         committed(again, "better").await;
-        assert_eq!(session.rollback(32).await.unwrap().entries, 64);
+        assert_eq!(session.rollback(32, None).await.unwrap().entries, 64);
         assert_eq!(texts(&session).await.len(), 18);
-        match session.rollback(10).await {
+        match session.rollback(10, None).await {
             Err(SessionError::TooDeep { max: 9, .. }) => {}
             other => panic!("{other:?}"),
         }
-        assert_eq!(session.rollback(9).await.unwrap().entries, 18);
+        assert_eq!(session.rollback(9, None).await.unwrap().entries, 18);
         assert_eq!(revised(&session).await.iter().map(Vec::len).collect::<Vec<_>>(), [102, 64, 18]);
         quiet(&supervisor, &session).await;
     }
@@ -279,7 +279,7 @@ everywhere! {
         let (supervisor, session) = stage.session().await;
         turn(&session, "1").await;
         let seen = session.status().version;
-        let done = session.rollback(1).await.unwrap();
+        let done = session.rollback(1, None).await.unwrap();
         assert_eq!(done.version, seen + 1);
         let options = BeginOptions::default().expect_version(seen);
         match session.begin(&user("2"), options.clone()).await {
@@ -305,7 +305,7 @@ everywhere! {
         let (supervisor, session) = stage.session().await;
         turn(&session, "1").await;
         turn(&session, "2").await;
-        session.rollback(1).await.unwrap();
+        session.rollback(1, None).await.unwrap();
         committed(session.retry(1, ()).await.unwrap(), "better").await;
         quiet(&supervisor, &session).await;
         let before = all_of(&session).await;
@@ -315,7 +315,7 @@ everywhere! {
         assert_eq!(all_of(&session).await, before);
         assert_eq!(revised(&session).await, [["2", "-2"], ["1", "-1"]]);
         assert_eq!(texts(&session).await, ["1", "better"]);
-        session.rollback(1).await.unwrap();
+        session.rollback(1, None).await.unwrap();
         assert_eq!(revised(&session).await.len(), 3);
         quiet(&supervisor, &session).await;
     }
@@ -366,7 +366,7 @@ everywhere! {
                 }
                 (_, other) => panic!("{other:?}"),
             }
-            assert_eq!(session.rollback(3).await.unwrap().entries, if minds { 6 } else { 5 });
+            assert_eq!(session.rollback(3, None).await.unwrap().entries, if minds { 6 } else { 5 });
         }
         quiet(&supervisor, &session).await;
     }
@@ -380,13 +380,13 @@ everywhere! {
         stage.store.fail_next_of(StoreCall::TakeBack, Fault::HeldBefore(gate.clone()));
         let rolling = {
             let session = session.clone();
-            tokio::spawn(async move { session.rollback(1).await })
+            tokio::spawn(async move { session.rollback(1, None).await })
         };
         gate.wait_until_reached().await;
         let mut newcomer = begin(&session, "3", ());
         assert!(poll_once(&mut newcomer).is_pending());
         // A second one that looked before the newcomer: it finds the session busy.
-        let mut second = Box::pin(session.rollback(1));
+        let mut second = Box::pin(session.rollback(1, None));
         assert!(poll_once(&mut second).is_pending());
         gate.open();
         assert_eq!(rolling.await.unwrap().unwrap().entries, 2);
@@ -405,7 +405,7 @@ everywhere! {
         }
         let tasks: Vec<_> = (0..8).map(|_| {
             let session = session.clone();
-            tokio::spawn(async move { session.rollback(1).await.unwrap().entries })
+            tokio::spawn(async move { session.rollback(1, None).await.unwrap().entries })
         }).collect();
         for task in tasks {
             assert_eq!(task.await.unwrap(), 2);
@@ -450,7 +450,7 @@ everywhere! {
         for call in [StoreCall::LookUp, StoreCall::Entries, StoreCall::TakeBack] {
             let before = all_of(&session).await;
             stage.store.fail_next_of(call, Fault::Unavailable);
-            match session.rollback(1).await {
+            match session.rollback(1, None).await {
                 Err(SessionError::Store { source: StoreError::Unavailable { .. }, .. }) => {}
                 other => panic!("{call:?}: {other:?}"),
             }
@@ -469,7 +469,7 @@ everywhere! {
             assert_eq!(session.revisions().await.unwrap().len(), 0);
         }
         stage.store.fail_next_of(StoreCall::TakeBack, Fault::UnknownButApplied);
-        match session.rollback(1).await {
+        match session.rollback(1, None).await {
             Err(SessionError::Store { source: StoreError::OutcomeUnknown { .. }, .. }) => {}
             other => panic!("{other:?}"),
         }
@@ -521,7 +521,7 @@ everywhere! {
         session.delete().await.unwrap();
         let refused = session.retry(1, ()).await;
         assert!(matches!(refused, Err(BeginError::Gone { .. })), "{refused:?}");
-        let refused = session.rollback(1).await;
+        let refused = session.rollback(1, None).await;
         assert!(matches!(refused, Err(SessionError::Gone { .. })), "{refused:?}");
         let refused = session.revisions().await;
         assert!(matches!(refused, Err(SessionError::Gone { .. })), "{refused:?}");
@@ -566,9 +566,9 @@ in_paused_time! {
         let (supervisor, session) = stage.session_with(|config| config.kept.revisions_for = HOUR).await;
         turn(&session, "1").await;
         turn(&session, "2").await;
-        session.rollback(1).await.unwrap();
+        session.rollback(1, None).await.unwrap();
         tokio::time::sleep(HOUR / 2).await;
-        session.rollback(1).await.unwrap();
+        session.rollback(1, None).await.unwrap();
         tokio::time::sleep((HOUR / 2).saturating_sub(Duration::from_secs(1))).await;
         assert_eq!(revised(&session).await, [["2", "-2"], ["1", "-1"]]);
         tokio::time::sleep(Duration::from_secs(120)).await;
@@ -576,7 +576,7 @@ in_paused_time! {
         tokio::time::sleep(HOUR / 2).await;
         assert_eq!(revised(&session).await, Vec::<Vec<String>>::new());
         turn(&session, "3").await;
-        assert_eq!(session.rollback(1).await.unwrap().entries, 2);
+        assert_eq!(session.rollback(1, None).await.unwrap().entries, 2);
         quiet(&supervisor, &session).await;
     }
 }

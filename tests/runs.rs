@@ -404,8 +404,8 @@ fn a_start_removes_what_is_kept_for_a_time_and_tells_how_much() {
             let named = BeginOptions::default().idempotency_key(format!("{n}"));
             committed(session.begin(&user("in"), named).await.unwrap(), "out").await;
         }
-        session.rollback(1).await.unwrap();
-        session.rollback(1).await.unwrap();
+        session.rollback(1, None).await.unwrap();
+        session.rollback(1, None).await.unwrap();
         let stage = ended(stage, supervisor).await;
         clock.advance(23 * HOUR);
         let supervisor = start(&stage, &clock, |_| {}).await;

@@ -29,8 +29,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, Binding, Created, Found, InputFate, NewRecord, PartialFate, PartialPiece, Record,
-    Request, ResumeAction, ResumeChange, SqliteOptions, SqliteStore, Store, TakeBack, TurnMarker,
-    Write, resume_digest,
+    Request, ResumeAction, ResumeChange, RevisionReason, SqliteOptions, SqliteStore, Store,
+    TakeBack, TurnMarker, Write, resume_digest,
 };
 use session_supervisor::{
     Generation, GoneReason, Incarnation, InstanceId, SessionId, SessionKey, Timestamp, Tombstone,
@@ -134,7 +134,8 @@ fn refuse(value: &str) -> ResumeAction {
 }
 
 fn take_back(from: u64, version: u64) -> Write {
-    Write::TakeBack { from: TakeBack { from, version }, at: at(4) }
+    let reason = RevisionReason::Rollback;
+    Write::TakeBack { from: TakeBack { from, version, reason }, at: at(4) }
 }
 
 fn commit(generation: u64, first_seq: u64, entries: Vec<Bytes>) -> Write {

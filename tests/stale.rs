@@ -343,7 +343,7 @@ fn a_turn_that_nobody_holds_is_not_in_the_way_of_a_retry_or_a_rollback() {
                 session.retry(1, ()).await.unwrap_err();
                 drop(session.retry(1, ()).await.unwrap());
             } else {
-                session.rollback(1).await.unwrap();
+                session.rollback(1, None).await.unwrap();
             }
             until("it is stored", || session.status().unwritten == 0).await;
             assert_eq!(stored(&stage, &session).await.active_stream(), None);

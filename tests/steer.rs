@@ -318,7 +318,7 @@ everywhere! {
             let last = session.entries(0, 99).await.unwrap()[expected.len() - 1].seq;
             assert_eq!((one, parent), (branch.stream(), last), "{fate:?}");
             branch.fail(FailedInput::Drop).await.unwrap();
-            session.rollback(1).await.unwrap();
+            session.rollback(1, None).await.unwrap();
         }
     }
 

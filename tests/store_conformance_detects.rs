@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_supervisor::store::{
-    Binding, Bound, BranchRecord, CleanStop, Created, DataChange, DuePage, DueQuery, EntryMark,
-    FenceReason, Forget, Found, InputFate, Lane, MemoryStore, NewRecord, PartialFate, Record,
-    RecordFilter, RecordPage, RequestRecord, ResumeAction, ResumeRecord, Revision, RunsFound,
-    Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, EntryMark, FenceReason,
+    Forget, Found, HealReport, InputFate, Lane, MemoryStore, NewRecord, PartialFate, PutBack,
+    Record, RecordFilter, RecordPage, RecordPatch, RequestRecord, ResumeAction, ResumeRecord,
+    Revision, RevisionReason, RunsFound, Store, StoreError, StoreFuture, StoredEntry,
+    StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::testing::conformance;
 use session_supervisor::{
@@ -106,11 +107,23 @@ enum Bug {
     BuriesOneId,
     /// Says yes to an id that is taken, and leaves it where it is.
     RotatesToTakenIds,
+    /// Says of every revision that it was a rollback.
+    ForgetsReasons,
+    /// Drops what makes room for what is put back.
+    LosesWhatMakesRoom,
+    /// Says yes to a revision that is not the one that was seen.
+    PutsBackUnseen,
+    /// Forgets the other revisions, too.
+    ForgetsTooManyRevisions,
+    /// Puts back what was removed on purpose.
+    HealsWhatWasRemoved,
+    /// Says yes to data that were written without having seen the latest.
+    IgnoresTheFenceOfData,
 }
 
 impl Bug {
     /// Each bug, and a check that must fail on it.
-    const ALL: [(Self, &'static str); 37] = [
+    const ALL: [(Self, &'static str); 43] = [
         (Self::IgnoresTheFenceOfCommits, "a_commit_of_a_turn_that_is_not_open_changes_nothing"),
         (Self::AppliesHalfOfAFencedCommit, "a_commit_out_of_order_changes_nothing"),
         (Self::ForgetsToUnbind, "a_delete_leaves_nothing_but_the_tombstone"),
@@ -148,6 +161,12 @@ impl Bug {
         (Self::ForgetsFormerIds, "every_id_of_a_life_leads_to_all_of_it"),
         (Self::BuriesOneId, "a_delete_leaves_a_tombstone_under_every_id"),
         (Self::RotatesToTakenIds, "an_id_that_is_taken_is_not_given"),
+        (Self::ForgetsReasons, "a_revision_says_why_it_was_made"),
+        (Self::LosesWhatMakesRoom, "what_stands_in_its_place_becomes_a_revision"),
+        (Self::PutsBackUnseen, "only_the_revision_that_was_seen_is_put_back"),
+        (Self::ForgetsTooManyRevisions, "one_revision_can_be_forgotten_before_its_time"),
+        (Self::HealsWhatWasRemoved, "what_was_removed_on_purpose_does_not_come_back"),
+        (Self::IgnoresTheFenceOfData, "data_with_an_old_version_are_fenced"),
     ];
 }
 
@@ -203,7 +222,9 @@ impl Broken {
             | (Bug::DeletesTwice, Write::Delete { .. })
             | (Bug::IgnoresGapsInPartials, Write::Partial { .. })
             | (Bug::TakesBackUnderATurn, Write::TakeBack { .. })
-            | (Bug::RotatesToTakenIds, Write::Rotate { .. }) => Ok(()),
+            | (Bug::RotatesToTakenIds, Write::Rotate { .. })
+            | (Bug::PutsBackUnseen, Write::PutBack { .. })
+            | (Bug::IgnoresTheFenceOfData, Write::PutData { .. }) => Ok(()),
             (Bug::ReusesNumbers, Write::Begin { marker, input: Some((_, input)), extra, at }) => {
                 let taken = now(self.inner.revisions(id, incarnation))?;
                 let next_seq = self.record(id).map_or(0, |record| record.next_seq);
@@ -220,7 +241,7 @@ impl Broken {
                 Err(fence)
             }
             (Bug::AppliesHalfOfAFencedCommit, Write::Commit { data, version, at, .. }) => {
-                let half = Write::PutData { changes: data, version, at };
+                let half = Write::PutData { changes: data, version: version + 100, at };
                 now(self.inner.write(id, incarnation, half))?;
                 Err(fence)
             }
@@ -278,6 +299,30 @@ impl Broken {
         Ok(entries)
     }
 
+    /// Drops all revisions of a life.
+    fn forget_all(&self, id: &SessionId, incarnation: Incarnation) {
+        for Revision { version, .. } in now(self.inner.revisions(id, incarnation)).unwrap() {
+            let write = Write::ForgetRevision { version };
+            now(self.inner.write(id, incarnation, write)).unwrap();
+        }
+    }
+
+    /// Puts the newest revision of a life back.
+    fn put_back(&self, record: &Record) -> Result<(), StoreError> {
+        let (id, life) = (&record.id, record.incarnation);
+        let Some(newest) = now(self.inner.revisions(id, life))?.pop() else { return Ok(()) };
+        let Some(first) = newest.entries.first() else { return Ok(()) };
+        let back = PutBack {
+            revision: newest.version,
+            from: first.seq,
+            entries: newest.entries.len() as u64,
+            first_seq: record.next_seq,
+            version: newest.version.max(record.version) + 1,
+        };
+        let at = record.last_active_at;
+        now(self.inner.write(id, life, Write::PutBack { back, at }))
+    }
+
     /// Settles as interrupted, and then counts it as use.
     fn repair(
         &self,
@@ -288,9 +333,9 @@ impl Broken {
     ) -> StoreFuture<Result<(), StoreError>> {
         let answer = self.inner.write(id, incarnation, write);
         if let Ok(Found::Live(record)) = now(self.inner.look_up(id, at)) {
-            let changes: Vec<DataChange> = Vec::new();
-            let touch = Write::PutData { changes, version: record.version, at };
-            drop(self.inner.write(id, incarnation, touch));
+            let mut patch = RecordPatch::default();
+            patch.touched_at = Some(at.max(record.last_active_at));
+            drop(self.inner.write(id, incarnation, Write::Patch { patch }));
         }
         answer
     }
@@ -376,6 +421,13 @@ impl Store for Broken {
         StoreFuture::ready(match answer {
             Ok(()) => {
                 self.note(id, incarnation, &write);
+                match (self.bug, &write) {
+                    (Bug::LosesWhatMakesRoom, Write::PutBack { .. })
+                    | (Bug::ForgetsTooManyRevisions, Write::ForgetRevision { .. }) => {
+                        self.forget_all(id, incarnation);
+                    }
+                    _ => {}
+                }
                 Ok(())
             }
             Err(fence @ StoreError::Fenced { .. }) => self.excuse((id, incarnation), write, fence),
@@ -518,6 +570,17 @@ impl Store for Broken {
         self.inner.count()
     }
 
+    fn heal(&self) -> StoreFuture<Result<HealReport, StoreError>> {
+        if self.bug == Bug::HealsWhatWasRemoved
+            && let Ok(page) = now(self.inner.list(RecordFilter::default(), None, 999))
+        {
+            for record in &page.records {
+                drop(self.put_back(record)); // Not under an open turn.
+            }
+        }
+        self.inner.heal()
+    }
+
     fn lanes(&self) -> StoreFuture<Result<Vec<Lane>, StoreError>> {
         self.inner.lanes()
     }
@@ -575,7 +638,13 @@ impl Store for Broken {
         id: &SessionId,
         incarnation: Incarnation,
     ) -> StoreFuture<Result<Vec<Revision>, StoreError>> {
-        self.inner.revisions(id, incarnation)
+        let mut answer = now(self.inner.revisions(id, incarnation));
+        if let (Bug::ForgetsReasons, Ok(revisions)) = (self.bug, &mut answer) {
+            for revision in revisions {
+                revision.reason = RevisionReason::Rollback;
+            }
+        }
+        StoreFuture::ready(answer)
     }
 
     fn resume(

@@ -112,7 +112,7 @@ everywhere! {
         leaves(&supervisor, &session).await;
         session.set_label(Some("x")).await.unwrap();
         leaves(&supervisor, &session).await;
-        assert_eq!(session.rollback(1).await.unwrap().entries, 3);
+        assert_eq!(session.rollback(1, None).await.unwrap().entries, 3);
         leaves(&supervisor, &session).await;
         talk(&session, "two").await;
         leaves(&supervisor, &session).await;

@@ -19,6 +19,13 @@ pub(crate) async fn tell(
     for row in &report.damaged {
         screen.warn(&format!("damaged in the store, and left as it is: {row}"));
     }
+    for left in &report.quarantined {
+        screen.warn(&format!("wrong in the store, and left as it is: {left}"));
+    }
+    for healed in &report.healed {
+        let (entries, id) = (healed.entries, &healed.session);
+        screen.warn(&format!("{entries} lost entries of session {id} came back"));
+    }
     for settled in &report.settled {
         let when = age(supervisor.now().since(settled.began_at));
         let (label, said) = what_was_said(supervisor, settled).await?;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::Session;
 use super::error::SessionError;
 use super::wait::{Again, answer};
-use crate::entry::{check_name, decode, encode};
+use crate::entry::{check_datum_name, check_name, decode, encode};
 use crate::slot::idle::Stay;
 use crate::state::{Change, ChangeRefusal, Changed};
 use crate::store::DataChange;
@@ -35,7 +35,8 @@ impl<E> Session<E> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Content`] if the value or the name is too large; otherwise as for a turn.
+    /// [`SessionError::Content`] if the value or the name is too large, or the name begins with `_`, which is
+    /// reserved; otherwise as for a turn.
     ///
     /// # Cancel safety
     ///
@@ -78,7 +79,8 @@ impl<E> Session<E> {
 
     /// Changes one datum.
     async fn change_datum(&self, name: &str, value: Option<Bytes>) -> Result<u64, SessionError> {
-        check_name(name, &self.slot.engine.config.limits).map_err(|error| self.refused(error))?;
+        let named = check_datum_name(name, &self.slot.engine.config.limits);
+        named.map_err(|error| self.refused(error))?;
         let changes = vec![DataChange { name: name.to_owned(), value }];
         self.change(Change::Data(changes)).await.map(|changed| changed.version)
     }

@@ -77,6 +77,28 @@ pub enum SessionError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// The session has changed since the caller saw it. Nothing was changed.
+    #[error("session {id} is at version {version}, the caller expected {expected}")]
+    Conflict {
+        /// Which session.
+        id: SessionId,
+        /// What the caller expected.
+        expected: u64,
+        /// What it is.
+        version: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
+    /// There is no such revision: it was restored or forgotten, or never made. Nothing was changed.
+    #[error("session {id} has no revision {version}")]
+    NoRevision {
+        /// Which session.
+        id: SessionId,
+        /// The number that was asked for.
+        version: u64,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// More turns were to be taken back than there are, or than may be. Nothing was changed.
     #[error("session {id} cannot go back by {asked} turns, {max} at most")]
     TooDeep {

@@ -10,33 +10,21 @@ use bytes::Bytes;
 use super::Session;
 use super::begin::{Digested, Encoded, named};
 use super::error::{BeginError, SessionError};
-use crate::clock::Timestamp;
-use crate::entry::{Content, Entry};
+use crate::entry::Content;
 use crate::id::Generation;
 use crate::state::{Change, Redo, Size};
-use crate::store::{EntryMark, Found, Request, StoreError, StoredEntry};
+use crate::store::{EntryMark, Record, Request, RevisionReason, StoreError, StoredEntry};
 use crate::turn::{BeginOptions, Turn};
 
-/// What a [`Session::rollback`] did.
+/// What a [`Session::rollback`] or a [`Session::truncate`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RolledBack {
     /// How many entries were taken back.
     pub entries: usize,
-    /// The session's version from then on, which is also the number of the revision that has them.
+    /// The session's version from then on, which is also the number of the revision that has them. If
+    /// there was nothing to take back, the version that it has, and no revision.
     pub version: u64,
-}
-
-/// Entries that were taken back together; what [`Session::revisions`] lists.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TakenBack<E> {
-    /// The session's version from then on.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// The entries, in order.
-    pub entries: Vec<Entry<E>>,
 }
 
 /// The last turns of a transcript.
@@ -54,42 +42,40 @@ struct Last {
     damaged: Option<u64>,
 }
 
-/// Why there are no such turns.
-enum Missing {
-    /// There are only so many, or no more may be taken back.
-    TooDeep(usize),
-    /// The store failed, or the session is over.
-    Store(StoreError),
-}
-
 impl<E: Content> Session<E> {
     /// Takes the last `turns` turns out of the transcript, with all that came after the first of them: what
     /// was said and what was replied. 0 is taken for 1. Turns that ran beside one of them go with it, so
-    /// that no turn is taken back by half.
+    /// that no turn is taken back by half. With `expect_version`, only if the session is at that version.
     ///
     /// What is taken back is kept as a revision for `kept.revisions_for`; see
     /// [`revisions`](Self::revisions). A turn that runs is in the way: stop it first. Counts as use.
     ///
     /// # Errors
     ///
-    /// [`SessionError::TooDeep`] if there are not so many turns, or `limits.max_take_back` is less;
-    /// [`SessionError::Busy`] while a turn runs; otherwise as [`append`](Self::append). With any of them
-    /// nothing was changed, unless the store does not know.
+    /// [`SessionError::Conflict`] if the session is at another version; [`SessionError::TooDeep`] if there
+    /// are not so many turns, or `limits.max_take_back` is less; [`SessionError::Busy`] while a turn runs;
+    /// otherwise as [`append`](Self::append). With any of them nothing was changed, unless the store does
+    /// not know.
     ///
     /// # Cancel safety
     ///
     /// A dropped future has either done nothing or all of it.
-    pub async fn rollback(&self, turns: usize) -> Result<RolledBack, SessionError> {
+    pub async fn rollback(
+        &self,
+        turns: usize,
+        expect_version: Option<u64>,
+    ) -> Result<RolledBack, SessionError> {
+        let mut before = None;
         loop {
-            let last = match self.last_turns(turns.max(1)).await {
-                Ok(last) => last,
-                Err(Missing::TooDeep(max)) => return Err(self.too_deep(turns, max)),
-                Err(Missing::Store(source)) => return Err(self.read_failed(source).await),
-            };
-            if let Some(changed) = self.change_unless_moved(Change::TakeBack(last.redo)).await? {
+            let seen = self.seen_at(expect_version).await?;
+            let last = self.last_turns(&seen, turns.max(1));
+            let last = last.map_err(|max| self.too_deep(turns, max))?;
+            let change = Change::TakeBack { redo: last.redo, reason: RevisionReason::Rollback };
+            if let Some(changed) = self.change_unless_moved(change).await? {
                 return Ok(RolledBack { entries: last.entries, version: changed.version });
             }
             // It has moved: what has come between is in the store once that has everything.
+            self.look_again(last.redo, &mut before);
         }
     }
 
@@ -133,17 +119,21 @@ impl<E: Content> Session<E> {
         // Not of the input: by the time it is asked for again, the last turn may be another one.
         let digest = Digested::Redo { turns: turns.max(1) };
         let named = named(&digest, options, engine).map_err(BeginError::Input)?;
+        let mut before = None;
         loop {
-            let last = match self.last_turns(turns.max(1)).await {
+            let last = match self.seen().await {
+                Ok(seen) => self.last_turns(&seen, turns.max(1)),
+                // A session that is over has no turns to be found; the begin tells what it is.
+                Err(StoreError::Fenced { .. }) => Ok(Last::nothing()),
+                Err(source) => return Err(BeginError::Store { id, source }),
+            };
+            let last = match last {
                 Ok(last) => last,
-                Err(Missing::TooDeep(max)) => {
+                Err(max) => {
                     // It may be so because it was done before.
                     self.ask_again(named.as_ref()).await?;
                     return Err(BeginError::TooDeep { id, asked: turns, max, instance });
                 }
-                // A session that is over has no turns to be found; the begin tells what it is.
-                Err(Missing::Store(StoreError::Fenced { .. })) => Last::nothing(),
-                Err(Missing::Store(source)) => return Err(BeginError::Store { id, source }),
             };
             if let Some(seq) = last.damaged {
                 let what = format!("entry {seq} of session {id}");
@@ -157,7 +147,7 @@ impl<E: Content> Session<E> {
             let request =
                 options.request(engine, Some(self.slot.tip()), self.key(), last.input.as_ref());
             engine.admit(&request).map_err(|denial| BeginError::denied(denial, engine))?;
-            let nothing = last.is_nothing();
+            let (nothing, redo) = (last.is_nothing(), last.redo);
             let begin = Encoded {
                 input: last.input,
                 named: named.clone(),
@@ -168,7 +158,7 @@ impl<E: Content> Session<E> {
                 Some(hold) => return Ok(Turn::new(hold)),
                 // It is not over, and the store does not know it.
                 None if nothing => return Err(BeginError::Unknown { id, instance }),
-                None => {}
+                None => self.look_again(redo, &mut before),
             }
         }
     }
@@ -179,55 +169,15 @@ impl<E: Content> Session<E> {
         self.ask(&self.current(), named).await.map(drop)
     }
 
-    /// What was taken back and is not forgotten, oldest first. Does not count as use.
-    ///
-    /// # Errors
-    ///
-    /// As [`entries`](Self::entries).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn revisions(&self) -> Result<Vec<TakenBack<E>>, SessionError> {
-        let slot = &self.slot;
-        let revisions = match slot.engine.store.revisions(&slot.id, slot.incarnation).await {
-            Ok(revisions) => revisions,
-            Err(error) => return Err(self.read_failed(error).await),
-        };
-        let slot = self.current();
-        let read = |revision: crate::store::Revision| TakenBack {
-            version: revision.version,
-            at: revision.at,
-            entries: revision.entries.iter().map(|it| Self::decode_entry(&slot, it)).collect(),
-        };
-        Ok(revisions.into_iter().map(read).collect())
-    }
-
-    /// Finds the last `wanted` turns.
-    async fn last_turns(&self, wanted: usize) -> Result<Last, Missing> {
-        let slot = self.current();
-        let (store, most) = (&slot.engine.store, slot.engine.config.limits.max_take_back);
-        // What is on its way to the store may still change what the last turns are.
-        slot.all_stored().await;
-        let found = match store.look_up(&slot.id, slot.engine.now().wall).await {
-            // One that nobody holds would be in the way for ever.
-            Ok(Found::Live(record)) if !record.open.is_empty() => self.house.fresh(record).await,
-            found => found,
-        };
-        let record = match found.map_err(Missing::Store)? {
-            Found::Live(record) if record.incarnation == slot.incarnation => record,
-            Found::Live(_) | Found::Gone(_) | Found::Unknown => {
-                let reason = crate::store::FenceReason::NoSuchLife;
-                return Err(Missing::Store(StoreError::fenced(reason)));
-            }
-        };
-        // All of it: where a turn begins is told by no entry but its first, and there may be any number of
-        // others between that and its last.
-        let entries = store.entries(&slot.id, slot.incarnation, 0, usize::MAX).await;
-        let mut entries = entries.map_err(Missing::Store)?;
-        entries.retain(|entry| entry.seq < record.next_seq);
-        let seen = (record.next_seq, record.version);
-        let mut last = Last::among(&entries, wanted, most, seen).map_err(Missing::TooDeep)?;
+    /// The last `wanted` turns of what was seen; otherwise how many there are, or `limits.max_take_back` if
+    /// they are more.
+    fn last_turns(
+        &self,
+        (record, entries): &(Record, Vec<StoredEntry>),
+        wanted: usize,
+    ) -> Result<Last, usize> {
+        let most = self.slot.engine.config.limits.max_take_back;
+        let mut last = Last::among(entries, wanted, most, (record.next_seq, record.version))?;
         last.redo.open = !record.open.is_empty();
         Ok(last)
     }
@@ -301,6 +251,7 @@ impl Last {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     /// An entry: its number, its turn (0 for none), whether it is an input, its mark.
     fn entry(seq: u64, turn: u64, input: bool, mark: EntryMark) -> StoredEntry {

@@ -173,7 +173,7 @@ impl<E> Session<E> {
             Ok(()) | Err(StoreError::Fenced { .. }) => {}
             Err(error) => {
                 slot.engine.counts.store_failed("resume");
-                tracing::warn!(session = %slot.id, %error, "a resume handle could not be dropped");
+                tracing::warn!(session = %slot.tip(), %error, "a resume handle could not be dropped");
             }
         }
     }
@@ -209,7 +209,7 @@ impl<E> Session<E> {
             Ok(record) => Ok(record),
             Err(error @ StoreError::Damaged { .. }) => {
                 slot.engine.counts.store_failed("read");
-                tracing::warn!(session = %slot.id, %error, "a resume handle cannot be read");
+                tracing::warn!(session = %slot.tip(), %error, "a resume handle cannot be read");
                 Ok(ResumeRecord::default())
             }
             Err(error) => Err(self.read_failed(error).await),

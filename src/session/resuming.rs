@@ -133,7 +133,7 @@ impl<E> Turn<E> {
         let slot = self.slot();
         let house = slot.house().ok_or_else(|| {
             let source = StoreError::Closed;
-            SessionError::Store { id: slot.id.clone(), source }
+            SessionError::Store { id: slot.tip().clone(), source }
         })?;
         Ok(Session::new(slot.clone(), house))
     }

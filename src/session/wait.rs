@@ -12,6 +12,7 @@ use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
 use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
+use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// Which life to ask again.
@@ -120,8 +121,16 @@ pub(crate) async fn delete(
             slot = now;
             continue;
         }
-        let now = again(&slot, house, Need::Look).await.map_err(LoadError::into_store);
-        slot = match now.map_err(|source| DeleteError { id: slot.tip().clone(), source })? {
+        let failed = |source| DeleteError { id: slot.tip().clone(), source };
+        let now = match again(&slot, house, Need::Look).await.map_err(LoadError::into_store) {
+            Err(damaged @ StoreError::Damaged { .. }) => {
+                let deleted =
+                    house.delete_damaged(&slot.id, slot.incarnation).await.map_err(failed)?;
+                return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
+            }
+            now => now.map_err(failed)?,
+        };
+        slot = match now {
             Again::Live(stay) => {
                 let slot = stay.clone();
                 _stay = Some(stay);

@@ -83,6 +83,14 @@ pub(crate) trait House: fmt::Debug + Send + Sync {
         record: Record,
     ) -> Pin<Box<dyn Future<Output = Result<Found, StoreError>> + Send + '_>>;
 
+    /// Deletes this life of the session, which cannot be loaded because its record is damaged; `None` if it is
+    /// not so.
+    fn delete_damaged<'a>(
+        &'a self,
+        id: &'a SessionId,
+        incarnation: Incarnation,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Tombstone>, StoreError>> + Send + 'a>>;
+
     /// Links a new session actor to the supervisor's; `None` once that has ended.
     fn parent(&self) -> Option<ractor::ActorCell>;
 

@@ -209,8 +209,8 @@ impl Slot {
 
     /// This state is over, and the session is not.
     fn leave(self: &Arc<Self>, reason: LeaveReason) {
-        if reason == LeaveReason::StoreFailed {
-            tracing::warn!(session = %self.tip(), reason = "the store failed", from = "live", to = "left",
+        if matches!(reason, LeaveReason::StoreFailed | LeaveReason::Outdated) {
+            tracing::warn!(session = %self.tip(), reason = reason.as_str(), from = "live", to = "left",
                 "a session is loaded anew on the next use");
         } else {
             tracing::debug!(session = %self.tip(), reason = reason.as_str(), from = "live", to = "stored",

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::outcome::CancelReason;
 use crate::policy::{BusyPolicy, DEFAULT_QUEUE_MAX, Holder, Parallel};
-use crate::store::{BeginExtra, Request, TurnMarker, Write};
+use crate::store::{BeginExtra, Request, RevisionReason, TurnMarker, Write};
 
 impl BeginRequest {
     /// What it takes back.
@@ -221,7 +221,7 @@ impl<P: Ports> SessionState<P> {
             return (None, None);
         }
         // First, since what it takes back cannot be what it stands under.
-        let take_back = request.redo().map(|redo| self.take_back(redo));
+        let take_back = request.redo().map(|redo| self.take_back(redo, RevisionReason::Retry));
         let parent = branching.then_some(self.tip);
         let named = request.special.as_ref().and_then(|special| special.request.as_ref());
         let named = named.map(|asked| asked.request.clone());

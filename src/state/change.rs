@@ -27,7 +27,13 @@ impl<P: Ports> SessionState<P> {
                 self.version += 1;
                 Write::PutData { changes, version: self.version, at }
             }
-            Change::TakeBack(redo) => Write::TakeBack { from: self.take_back(redo), at },
+            Change::TakeBack { redo, reason } => {
+                Write::TakeBack { from: self.take_back(redo, reason), at }
+            }
+            Change::PutBack { redo, revision, back } => {
+                Write::PutBack { back: self.put_back(redo, revision, back), at }
+            }
+            Change::ForgetRevision(version) => Write::ForgetRevision { version },
             Change::Resume(change) => Write::Resume { change, at },
             Change::Label(label) => Write::Label { label },
             Change::Stand(verb) => return self.stand(verb, port, step),
@@ -39,8 +45,13 @@ impl<P: Ports> SessionState<P> {
             }
         };
         // Neither a line for people nor a handle is what somebody does with the conversation.
-        let used =
-            !matches!(write, Write::Patch { .. } | Write::Label { .. } | Write::Resume { .. });
+        let used = !matches!(
+            write,
+            Write::Patch { .. }
+                | Write::Label { .. }
+                | Write::Resume { .. }
+                | Write::ForgetRevision { .. }
+        );
         if used {
             self.touch(step.now);
         }
@@ -65,11 +76,13 @@ impl<P: Ports> SessionState<P> {
         Write::Patch { patch: stored }
     }
 
-    /// Why nothing can be taken back now, if that is asked for.
+    /// Why nothing can be taken or put back now, if that is asked for.
     fn refuse_take_back(&self, change: &Change, now: Now) -> Option<ChangeRefusal> {
-        let Change::TakeBack(redo) = change else { return None };
+        let redo = change.redo()?;
         let holder = self.turns.last().map(|turn| self.holder(turn, now));
         let busy = holder.map(|holder| ChangeRefusal::Busy { holder });
-        busy.or_else(|| self.has_moved(*redo).then_some(ChangeRefusal::Moved))
+        // What is on its way may be that the revision is forgotten, which the version does not tell.
+        let unsure = matches!(change, Change::PutBack { .. }) && !self.owes_nothing();
+        busy.or_else(|| (unsure || self.has_moved(redo)).then_some(ChangeRefusal::Moved))
     }
 }

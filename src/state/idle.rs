@@ -54,6 +54,8 @@ pub(crate) enum LeaveReason {
     Cap,
     /// A write failed.
     StoreFailed,
+    /// The store has another state than it, which nobody here has written.
+    Outdated,
 }
 
 impl LeaveReason {
@@ -63,6 +65,7 @@ impl LeaveReason {
             Self::Idle => "idle",
             Self::Cap => "cap",
             Self::StoreFailed => "store_failed",
+            Self::Outdated => "outdated",
         }
     }
 }

@@ -23,7 +23,9 @@ use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::standing::Standing;
-use crate::store::{CommitExtra, DataChange, InputFate, Request, ResumeChange, StoreError};
+use crate::store::{
+    CommitExtra, DataChange, InputFate, Request, ResumeChange, RevisionReason, StoreError,
+};
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
@@ -81,8 +83,8 @@ pub(crate) struct Special {
     pub(crate) request: Option<Asked>,
 }
 
-/// Which entries a turn that does an earlier one over takes back.
-#[derive(Clone, Copy, Debug)]
+/// Which entries are taken back, and what was seen when that was found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Redo {
     /// All from this number on.
     pub(crate) from: u64,
@@ -183,7 +185,23 @@ pub(crate) enum Change {
     /// Changes data.
     Data(Vec<DataChange>),
     /// Takes entries back.
-    TakeBack(Redo),
+    TakeBack {
+        /// Which.
+        redo: Redo,
+        /// Why.
+        reason: RevisionReason,
+    },
+    /// Puts the entries of a revision back, in the place of what came after them.
+    PutBack {
+        /// What is in their place.
+        redo: Redo,
+        /// Which revision.
+        revision: u64,
+        /// How much it has.
+        back: Size,
+    },
+    /// Drops a revision.
+    ForgetRevision(u64),
     /// Changes what is kept of the handles of an outside service. No use, and no new version.
     Resume(Box<ResumeChange>),
     /// Changes the line for people.
@@ -203,6 +221,23 @@ pub(crate) enum Patch {
     Pinned(bool),
     /// When it ends by itself: as it is stored, and as it counts.
     Expiry(Option<Box<ExpiryRules>>, Arc<Expiry>),
+}
+
+impl Change {
+    /// What the transcript has to be for it, if that matters.
+    pub(super) fn redo(&self) -> Option<Redo> {
+        match self {
+            Self::TakeBack { redo, .. } | Self::PutBack { redo, .. } => Some(*redo),
+            Self::Append(_)
+            | Self::Data(_)
+            | Self::ForgetRevision(_)
+            | Self::Label(_)
+            | Self::Resume(_)
+            | Self::Rotate(_)
+            | Self::Stand(_)
+            | Self::Patch(_) => None,
+        }
+    }
 }
 
 /// What the shell is to do, after the lock.

@@ -80,6 +80,10 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a change is too much.
     pub(super) fn refuse_more(&self, change: &Change) -> Option<TooLong> {
+        if let Change::PutBack { redo, back, .. } = change {
+            let length = Length { size: self.length.size.minus(redo.taken), ..self.length };
+            return length.refuse(*back);
+        }
         let Change::Append(entries) = change else { return None };
         self.length.refuse(Size::of(entries.iter().map(bytes::Bytes::len)))
     }

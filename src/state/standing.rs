@@ -41,8 +41,11 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a change is refused, if it is.
     pub(super) fn refuse_change(&mut self, change: &Change, now: Now) -> Option<ChangeRefusal> {
-        // A line for people is no part of the conversation.
-        let content = !matches!(change, Change::Stand(_) | Change::Patch(_) | Change::Label(_));
+        // A line for people is no part of the conversation, and nor is what was taken out of it.
+        let content = !matches!(
+            change,
+            Change::Stand(_) | Change::Patch(_) | Change::Label(_) | Change::ForgetRevision(_)
+        );
         let expires = matches!(change, Change::Stand(Verb::Expire));
         match &self.phase {
             // Whatever is wanted, it is over first, as it is where it has to be loaded for that.

@@ -48,8 +48,8 @@ use crate::policy::{BusyPolicy, Grace, Parallel, PartialPolicy};
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
 use crate::rt::Arc;
 use crate::store::{
-    FenceReason, InputFate, PartialPiece, Record, Request, ResumeAction, ResumeChange, StoreError,
-    TurnMarker, Write,
+    FenceReason, InputFate, PartialPiece, Record, Request, ResumeAction, ResumeChange,
+    RevisionReason, StoreError, TurnMarker, Write,
 };
 use crate::stream::{Draft, PieceFate};
 use crate::tombstone::GoneReason;
@@ -336,7 +336,13 @@ impl Rig {
     }
 
     fn take_back(&mut self, redo: Redo, port: u32) -> String {
-        self.apply(Input::Change { change: Change::TakeBack(redo), port })
+        let change = Change::TakeBack { redo, reason: RevisionReason::Rollback };
+        self.apply(Input::Change { change, port })
+    }
+
+    fn put_back(&mut self, redo: Redo, revision: u64, entries: u64, port: u32) -> String {
+        let back = Size { entries, bytes: entries };
+        self.apply(Input::Change { change: Change::PutBack { redo, revision, back }, port })
     }
 
     /// Takes back all from the number `from` on, as is right now.

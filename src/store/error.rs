@@ -86,6 +86,9 @@ pub enum FenceReason {
     /// A number is not the next one.
     #[error("the entries are out of order")]
     OutOfOrder,
+    /// There is no revision of this number: it was put back or forgotten, or never made.
+    #[error("there is no such revision")]
+    NoSuchRevision,
     /// A turn is open, and nothing can be taken back under it.
     #[error("a turn is open")]
     TurnOpen,

@@ -11,6 +11,7 @@ mod life;
 mod names;
 mod runs;
 mod transcript;
+mod truncate;
 
 use bytes::Bytes;
 
@@ -22,10 +23,11 @@ use self::runs::Runs;
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
-    BranchRecord, Forget, Found, RecordFilter, RecordPage, RequestRecord, Revision, StoredEntry,
+    BranchRecord, Forget, Found, RecordFilter, RecordPage, RequestRecord, StoredEntry,
     StoredPartial, TurnRecord,
 };
 use super::resume::ResumeRecord;
+use super::revision::Revision;
 use super::run::{CleanStop, RunsFound};
 use super::write::{Binding, Bound, Created, NewRecord, Write};
 use super::{LifeWriter, Store, StoreFuture};

@@ -143,17 +143,6 @@ pub struct BranchRecord {
     pub parent: u64,
 }
 
-/// Entries that were taken out of a transcript together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revision {
-    /// Its number: the version of the session from then on.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// What was taken out, in order.
-    pub entries: Vec<StoredEntry>,
-}
-
 /// What is kept for a time only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

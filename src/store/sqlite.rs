@@ -21,6 +21,7 @@ mod datum;
 mod entry;
 mod failure;
 mod flusher;
+mod heal;
 mod inspect;
 mod later_id;
 mod life;
@@ -41,7 +42,9 @@ mod schema;
 mod standing;
 mod tombstone;
 mod traits;
+mod truncate;
 mod turn;
+mod verdict;
 mod writer;
 
 use std::fmt;
@@ -59,9 +62,9 @@ use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
-    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
-    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, HealReport,
+    Lane, NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound,
+    Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
@@ -212,6 +215,11 @@ impl Store for SqliteStore {
         })
     }
 
+    fn life_of(&self, id: &SessionId) -> StoreFuture<Result<Option<Incarnation>, StoreError>> {
+        let id = id.clone();
+        self.ask(format!("looking for session {id}"), move |it| query::life_of(it, &id))
+    }
+
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.ask(format!("looking up key {key}"), move |connection| binding::find(connection, &key))
@@ -356,6 +364,10 @@ impl Store for SqliteStore {
 
     fn forget(&self, what: Forget, limit: usize) -> StoreFuture<Result<usize, StoreError>> {
         self.push(Operation::Forget { what, limit }, Answer::forgotten)
+    }
+
+    fn heal(&self) -> StoreFuture<Result<HealReport, StoreError>> {
+        self.push(Operation::Heal, Answer::healed)
     }
 
     fn open_run(

@@ -12,6 +12,7 @@ use crate::tombstone::Tombstone;
 
 use super::record::{Record, TurnMarker};
 use super::resume::ResumeChange;
+use super::revision::RevisionReason;
 
 /// A session to be created.
 #[derive(Clone, Debug)]
@@ -179,7 +180,7 @@ pub enum Write {
         /// The record's `next_seq` from then on. An entry of `partial` is the one before it; a number
         /// that was given to an entry that could not be made is left out.
         next_seq: u64,
-        /// The record's version from then on.
+        /// The record's version from then on, unless that is higher already.
         version: u64,
         /// When. Becomes `last_active_at`, except for an outcome of
         /// [`TurnOutcome::Interrupted`], since a repair is not a use.
@@ -196,7 +197,8 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
-    /// Changes data.
+    /// Changes data. Fenced if the version is not above the record's: whoever writes it has not seen the
+    /// latest.
     PutData {
         /// The changes, in order.
         changes: Vec<DataChange>,
@@ -214,6 +216,24 @@ pub enum Write {
         from: TakeBack,
         /// When; becomes `last_active_at`.
         at: Timestamp,
+    },
+    /// Puts the entries of a revision back, at the end and under new numbers. What stands in the transcript
+    /// from the place on where they stood is taken out first, as [`Write::TakeBack`] does, if there is
+    /// any. A turn that stood under one of them stands under it as before.
+    ///
+    /// Fenced if there is no such revision, or it has other entries than `back` says, or as
+    /// [`Write::TakeBack`] and [`Write::Append`] are.
+    PutBack {
+        /// Which.
+        back: PutBack,
+        /// When; becomes `last_active_at`.
+        at: Timestamp,
+    },
+    /// Drops a revision with its entries, and with what their turns had said. Nothing happens if there is
+    /// none of this number. Not a use.
+    ForgetRevision {
+        /// Its number.
+        version: u64,
     },
     /// Changes what is kept of the handles of an outside service, as [`ResumeRecord::apply`] does. Not a
     /// use. What comes of it is nothing that a store refuses.
@@ -259,7 +279,7 @@ pub enum Write {
         /// When; becomes `last_active_at`.
         at: Timestamp,
     },
-    /// Deletes the record and everything that hangs on it: entries, revisions, data, turns, partial
+    /// Deletes the record, damaged or not, and everything that hangs on it: entries, revisions, data, turns, partial
     /// replies, branches, requests and handles of outside services. Unbinds every key that still points to
     /// this life, and leaves the tombstone under every id that it has had.
     Delete {
@@ -281,6 +301,8 @@ impl Write {
             Self::PutData { .. } => "put_data",
             Self::TakeBack { .. } => "take_back",
             Self::Resume { .. } => "resume",
+            Self::PutBack { .. } => "put_back",
+            Self::ForgetRevision { .. } => "forget_revision",
             Self::Label { .. } => "label",
             Self::Standing { .. } => "standing",
             Self::Patch { .. } => "patch",
@@ -327,11 +349,29 @@ pub struct CommitExtra {
 }
 
 /// Which entries go out of the transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeBack {
     /// All with this number or a higher one.
     pub from: u64,
     /// The record's version from then on, which is also the revision's number.
+    pub version: u64,
+    /// Why.
+    pub reason: RevisionReason,
+}
+
+/// Which entries come back into the transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutBack {
+    /// Those of the revision of this number, which is no more then.
+    pub revision: u64,
+    /// The number of the first of them. What stands in the transcript with this number or a higher one is
+    /// taken out.
+    pub from: u64,
+    /// How many they are; at least one.
+    pub entries: u64,
+    /// The new number of the first of them: the record's `next_seq`.
+    pub first_seq: u64,
+    /// The record's version from then on, which is also the number of the revision of what is taken out.
     pub version: u64,
 }
 

@@ -81,6 +81,18 @@ pub enum OpenError {
     /// There is no room for it in memory. Nothing was created.
     #[error(transparent)]
     NoRoom(NoRoom),
+    /// What the key is bound to is damaged in the store, and was left as it is. The key can be
+    /// [reset](crate::Supervisor::reset), which starts anew.
+    #[error(
+        "what {key} is bound to is damaged; it was left as it is, and a reset of the key starts anew"
+    )]
+    Damaged {
+        /// The key.
+        key: SessionKey,
+        /// Which row.
+        #[source]
+        source: StoreError,
+    },
     /// The store failed.
     #[error("{key} could not be opened")]
     Store {
@@ -165,6 +177,7 @@ impl OpenError {
             Self::Draining { .. }
             | Self::IdCollision { .. }
             | Self::NoRoom(_)
+            | Self::Damaged { .. }
             | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }
@@ -175,7 +188,10 @@ impl OpenError {
             Self::Full { full, .. } => full.retry_after,
             Self::NoRoom(no_room) => Some(no_room.retry_after),
             Self::Store { source, .. } => source.retry_after(),
-            Self::Content { .. } | Self::Draining { .. } | Self::IdCollision { .. } => None,
+            Self::Content { .. }
+            | Self::Draining { .. }
+            | Self::IdCollision { .. }
+            | Self::Damaged { .. } => None,
         }
     }
 }

@@ -19,7 +19,7 @@ impl<E> Supervisor<E> {
     /// before.
     ///
     /// Turns that run go on to their ends. A begin waits as for a permit, within the same bounds:
-    /// `limits.turn_wait`, after which it is told [`BeginError::Paused`](crate::BeginError::Paused), and
+    /// `limits.turn_wait`, after which it is told [`BeginError::Paused`], and
     /// `limits.max_waiting_turns`. Everything else works as before: status, listings, cancels, changes,
     /// deletes, sessions that are created. Not remembered over a restart.
     pub fn pause(&self) -> bool {

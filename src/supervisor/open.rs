@@ -7,17 +7,14 @@ use super::seed::{NewSession, Seed};
 use super::shared::{Located, Shared};
 use crate::config::UnknownPolicy;
 use crate::entry::{ChatMessage, Content};
-use crate::handover::Handover;
 use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::limit::Full;
-use crate::outcome::CancelReason;
 use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
 use crate::slot::Slot;
-use crate::standing::{Previous, RebindReason};
-use crate::state::Target;
+use crate::standing::Previous;
 use crate::store::{Binding, Created, Found, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -111,35 +108,6 @@ impl<E: Content> Supervisor<E> {
         }
     }
 
-    /// Binds `key` to a fresh session. The old one is kept, without the key; turns that run in it
-    /// are ended over their holder's head, since nobody who writes under the key will see them.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]; nothing was changed then, unless the store does not know.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that was polled once has handed it over, and dropping it takes nothing back.
-    pub async fn reset(
-        &self,
-        key: &SessionKey,
-        new: NewSession<E>,
-    ) -> Result<Opened<E>, OpenError> {
-        let shared = &self.shared;
-        if shared.engine.is_draining() {
-            return Err(OpenError::Draining { instance: self.instance() });
-        }
-        let seed = self.seed(new, key)?;
-        // A caller who goes away must not leave the old session in the cache, nor its turns running.
-        let (theirs, whose) = (shared.clone(), key.clone());
-        let reset = async move { theirs.reset(&whose, &seed).await };
-        let reset = Handover::new(&shared.engine.spawner, reset).await;
-        let (slot, previous) =
-            reset.map_err(|error| shared.failed(key)(LoadError::Store(error)))??;
-        Ok(Opened { session: self.session(slot), created: true, previous })
-    }
-
     /// Creates a session with a fresh id and no key.
     ///
     /// # Errors
@@ -221,7 +189,7 @@ impl<E: Content> Supervisor<E> {
     }
 
     /// What a new session for `key` starts with, checked.
-    fn seed(&self, new: NewSession<E>, key: &SessionKey) -> Result<Seed, OpenError> {
+    pub(super) fn seed(&self, new: NewSession<E>, key: &SessionKey) -> Result<Seed, OpenError> {
         let encoded = new.encode(&self.shared.engine.config.limits);
         encoded.map_err(|source| OpenError::Content { key: key.clone(), source })
     }
@@ -230,51 +198,22 @@ impl<E: Content> Supervisor<E> {
 impl Shared {
     /// What a store's failure means to whoever opens `key`. Once the supervisor has ended, its store
     /// is closed, and that is no failure.
-    fn failed(&self, key: &SessionKey) -> impl Fn(LoadError) -> OpenError {
+    pub(super) fn failed(&self, key: &SessionKey) -> impl Fn(LoadError) -> OpenError {
         |error| match error {
             LoadError::NoRoom(no_room) => OpenError::NoRoom(no_room),
             LoadError::Store(source) if self.engine.is_over(&source) => {
                 OpenError::Draining { instance: self.engine.instance }
             }
-            LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
-        }
-    }
-
-    /// Binds a key to a fresh session; answers with that and with what the key was bound to.
-    async fn reset(
-        &self,
-        key: &SessionKey,
-        seed: &Seed,
-    ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
-        let _flight = self.key_flights.join(key).await;
-        loop {
-            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
-                Resolved::Live(slot) => {
-                    let id = slot.id.clone();
-                    (Some(slot), Some(id))
-                }
-                Resolved::Nothing { bound_to, .. } => (None, bound_to),
-            };
-            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
-            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
-            let binding = Binding { key: key.clone(), expected };
-            let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
-                continue;
-            };
-            if let Some(old) = old {
-                let at_once = std::time::Duration::ZERO;
-                // Where it is loaded by now: it may have been left and used since.
-                let now = self.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
-                let old = now.unwrap_or(old);
-                old.cancel(Target::Everything, CancelReason::Reset, at_once);
+            LoadError::Store(source @ StoreError::Damaged { .. }) => {
+                OpenError::Damaged { key: key.clone(), source }
             }
-            return Ok((slot, previous));
+            LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
         }
     }
 
     /// Tries to create a session with a fresh id for a key; `None` if the key moved meanwhile.
     /// Called under the key's flight.
-    async fn attempt_key(
+    pub(super) async fn attempt_key(
         &self,
         binding: Binding,
         seed: &Seed,

@@ -4,7 +4,8 @@
 //! turn that will never report: it is settled as interrupted, once, with its input kept. Only the
 //! sessions that have one are touched, none is loaded, and none counts as used by it.
 //!
-//! First the run is noted, which tells how the one before it ended. Each session with an open turn is counted
+//! First the store puts back what was lost from transcripts ([`Store::heal`](crate::Store::heal)), and
+//! the run is noted, which tells how the one before it ended. Each session with an open turn is counted
 //! before anything else is done with it, so that a start that crashes over it is counted as well.
 
 mod guard;
@@ -21,7 +22,10 @@ use crate::rt::Weak;
 use crate::slot::{Callers, Slot};
 use crate::standing::{Standing, SuspendReason};
 use crate::state::{Length, SessionState, Settings};
-use crate::store::{FenceReason, Forget, Record, RecordFilter, RecordPatch, StoreError, Write};
+use crate::store::{
+    FenceReason, Forget, HealReport, QuarantineReason, Quarantined, Record, RecordFilter,
+    RecordPatch, StoreError, Write,
+};
 
 /// How many sessions are looked at together.
 const PAGE: usize = 256;
@@ -42,13 +46,22 @@ pub(super) async fn recover(engine: &Engine) -> Result<RecoveryReport, StoreErro
         damaged: found.damaged,
         ..RecoveryReport::default()
     };
+    heal(engine, &mut report).await?;
     let filter = RecordFilter { replying: Some(true), ..RecordFilter::default() };
     let mut after = None;
     loop {
         let page = engine.store.list(filter.clone(), after, PAGE).await?;
         report.damaged.extend(page.damaged);
         for record in &page.records {
-            settle_found(engine, record, &guard, &mut report).await?;
+            match settle_found(engine, record, &guard, &mut report).await {
+                // Rows that contradict each other are one session's misfortune.
+                Err(StoreError::Damaged { what }) => {
+                    tracing::warn!(session = %record.id, what, "a turn cannot be settled");
+                    let (session, reason) = (Some(record.id.clone()), QuarantineReason::Damaged);
+                    report.quarantined.push(Quarantined { session, what, reason });
+                }
+                settled => settled?,
+            }
         }
         after = page.next;
         if after.is_none() {
@@ -59,6 +72,30 @@ pub(super) async fn recover(engine: &Engine) -> Result<RecoveryReport, StoreErro
     report.resume_handles_swept = resume_sweep::sweep(engine).await;
     report.took = engine.now().moment.since(started.moment);
     Ok(report)
+}
+
+/// Puts back what was lost.
+async fn heal(engine: &Engine, report: &mut RecoveryReport) -> Result<(), StoreError> {
+    match engine.store.heal().await {
+        Ok(HealReport { healed, quarantined }) => {
+            (report.healed, report.quarantined) = (healed, quarantined);
+        }
+        // Nothing is put back then, and whoever needs a row that can be read goes on.
+        Err(StoreError::Damaged { what }) => {
+            let (session, reason) = (None, QuarantineReason::Damaged);
+            report.quarantined.push(Quarantined { session, what, reason });
+        }
+        Err(error) => return Err(error),
+    }
+    for healed in &report.healed {
+        tracing::warn!(session = %healed.session, entries = healed.entries,
+            "a session got back what it had lost");
+    }
+    for left in &report.quarantined {
+        tracing::warn!(session = left.session.as_ref().map(tracing::field::display),
+            what = left.what, reason = %left.reason, "something is wrong in the store");
+    }
+    Ok(())
 }
 
 /// Settles the open turns of one session that a start has found, and suspends it if it is to be.

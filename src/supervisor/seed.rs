@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::config::LimitConfig;
-use crate::entry::{ChatMessage, Content, EntryError, check_name, encode};
+use crate::entry::{ChatMessage, Content, EntryError, check_datum_name, check_name, encode};
 use crate::expiry::ExpiryRules;
 
 /// What a new session starts with.
@@ -116,7 +116,7 @@ impl<E: Content> NewSession<E> {
         let entries =
             self.entries.iter().map(|entry| encode(entry, max)).collect::<Result<_, _>>()?;
         let data = self.data.into_iter().map(|(name, value)| {
-            check_name(&name, limits)?;
+            check_datum_name(&name, limits)?;
             let value = value.map_err(EntryError::Encode)?;
             let (bytes, max) = (value.len(), limits.max_datum_bytes);
             if bytes > max {

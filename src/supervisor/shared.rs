@@ -355,6 +355,14 @@ impl House for Shared {
         Box::pin(self.fresh(record))
     }
 
+    fn delete_damaged<'a>(
+        &'a self,
+        id: &'a SessionId,
+        incarnation: Incarnation,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Tombstone>, StoreError>> + Send + 'a>> {
+        Box::pin(self.delete_damaged(id, Some(incarnation)))
+    }
+
     fn parent(&self) -> Option<ActorCell> {
         self.actor.lock().as_ref().map(ActorRef::get_cell)
     }

@@ -14,6 +14,7 @@ mod keys;
 mod lanes;
 mod listing;
 mod partials;
+mod put_back;
 mod requests;
 mod resume;
 mod revisions;
@@ -137,6 +138,7 @@ fn all() -> impl Iterator<Item = &'static Check> {
         steering::CHECKS,
         partials::CHECKS,
         revisions::CHECKS,
+        put_back::CHECKS,
         requests::CHECKS,
         resume::CHECKS,
         content::CHECKS,

@@ -18,9 +18,9 @@ use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
 use crate::rt::{self, Arc, Mutex, Spawner, oneshot};
 use crate::store::{
-    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, Lane,
-    NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound, Store,
-    StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
+    Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found, HealReport,
+    Lane, NewRecord, RecordFilter, RecordPage, RequestRecord, ResumeRecord, Revision, RunsFound,
+    Store, StoreError, StoreFuture, StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use crate::testing::Gate;
 
@@ -237,6 +237,11 @@ impl Store for FaultyStore {
         self.pass(StoreCall::LookUp, move |inner| inner.look_up(&id, now))
     }
 
+    fn life_of(&self, id: &SessionId) -> StoreFuture<Result<Option<Incarnation>, StoreError>> {
+        let id = id.clone();
+        self.pass(StoreCall::LifeOf, move |inner| inner.life_of(&id))
+    }
+
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
         let key = key.clone();
         self.pass(StoreCall::BoundTo, move |inner| inner.bound_to(&key))
@@ -379,6 +384,10 @@ impl Store for FaultyStore {
         stop: CleanStop,
     ) -> StoreFuture<Result<(), StoreError>> {
         self.pass(StoreCall::CloseRun, move |inner| inner.close_run(instance, stop))
+    }
+
+    fn heal(&self) -> StoreFuture<Result<HealReport, StoreError>> {
+        self.pass(StoreCall::Heal, <dyn Store>::heal)
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -79,7 +79,7 @@ pub(super) async fn tell_refused(slot: &Slot, kept: &[ResumeChange]) {
         // Where it cannot be read there is nothing to tell; the commit stands.
         if found.is_ok_and(|record| record.refuses(digest, now, max_age)) {
             engine.counts.resume_refused(provider);
-            tracing::warn!(session = %slot.id, provider,
+            tracing::warn!(session = %slot.tip(), provider,
                 "a resume handle that is gone came with a reply and was left out");
         }
     }

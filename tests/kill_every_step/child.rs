@@ -209,7 +209,7 @@ async fn done_over(place: Place) {
         place.emit(&turn, "in2", 1, CHUNKS).await;
         place.commit(turn, "in2").await;
     }
-    let back = place.session.rollback(1).await.unwrap();
+    let back = place.session.rollback(1, None).await.unwrap();
     say(&format!("took_back {}", back.version));
     place.step("rolled back").await;
     let turn = place.begin("in3", ()).await;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, Binding, Bound, BranchRecord, CleanStop, Created, DuePage, DueQuery, Forget, Found,
-    Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, StoreFuture, StoredEntry,
-    StoredPartial, TurnRecord, Write,
+    HealReport, Lane, NewRecord, RequestRecord, ResumeRecord, Revision, RunsFound, StoreFuture,
+    StoredEntry, StoredPartial, TurnRecord, Write,
 };
 use session_supervisor::{
     ChatMessage, Generation, Incarnation, InstanceId, RecordFilter, RecordPage, SessionId,
@@ -100,7 +100,7 @@ fn describe(incarnation: Incarnation, write: &Write) -> String {
     match write {
         Write::Begin { marker, input: Some((_, input)), extra, .. } => {
             let extra: Option<&BeginExtra> = extra.as_deref();
-            let back = extra.and_then(|extra| extra.take_back);
+            let back = extra.and_then(|extra| extra.take_back.as_ref());
             let back = back.map_or("0 0".to_owned(), |it| format!("{} {}", it.version, it.from));
             format!("begin {} {} {back}", stream(marker.generation), text(input))
         }
@@ -272,6 +272,10 @@ impl Store for MortalStore {
         stop: CleanStop,
     ) -> StoreFuture<Result<(), StoreError>> {
         self.inner.close_run(instance, stop)
+    }
+
+    fn heal(&self) -> StoreFuture<Result<HealReport, StoreError>> {
+        self.inner.heal()
     }
 
     fn check(&self) -> StoreFuture<Result<Vec<String>, StoreError>> {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use session_supervisor::store::{
     BeginExtra, Binding, CommitExtra, Created, DataChange, Forget, Found, InputFate, MemoryStore,
     NewRecord, PartialFate, PartialPiece, Record, RecordFilter, RecordPatch, Request, ResumeAction,
-    ResumeChange, SqliteStore, Store, StoreError, TakeBack, TurnMarker, Write, resume_digest,
+    ResumeChange, RevisionReason, SqliteStore, Store, StoreError, TakeBack, TurnMarker, Write,
+    resume_digest,
 };
 use session_supervisor::{
     EndReason, Generation, GoneReason, Incarnation, InstanceId, SessionId, Standing, SuspendReason,
@@ -263,7 +264,8 @@ fn resume(random: &mut Random) -> ResumeChange {
 
 fn take_back(random: &mut Random, record: &Record) -> TakeBack {
     let from = record.next_seq.saturating_sub(random.below(5));
-    TakeBack { from, version: record.version + random.below(4) }
+    let version = record.version + random.below(4);
+    TakeBack { from, version, reason: RevisionReason::Rollback }
 }
 
 fn extra(random: &mut Random, record: &Record) -> BeginExtra {

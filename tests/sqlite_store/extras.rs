@@ -4,7 +4,7 @@ use std::path::Path;
 
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    BeginExtra, Forget, PartialFate, SqliteStore, Store, StoreError, TakeBack,
+    BeginExtra, Forget, PartialFate, RevisionReason, SqliteStore, Store, StoreError, TakeBack,
 };
 
 use crate::damage::{dump, tamper, two_sessions};
@@ -184,7 +184,8 @@ async fn a_damaged_revision_hides_its_transcript_and_stays_until_the_delete() {
     ] {
         assert!(what.contains("`revisions`") && what.contains("9 of life"), "{what}");
     }
-    let over = BeginExtra { take_back: Some(TakeBack { from: 1, version: 10 }), ..asked("more") };
+    let over = TakeBack { from: 1, version: 10, reason: RevisionReason::Retry };
+    let over = BeginExtra { take_back: Some(over), ..asked("more") };
     damaged(store.write(id, life, begin_with(5, over)).await);
     assert_eq!(dump(&path), before, "something was written");
     let problems = store.check().await.unwrap();

@@ -37,7 +37,7 @@ impl BeginError {
         }
     }
 
-    /// When to come back, if that is known: a guess, see [`Full`](crate::Full). 1 s where a queue is full, the
+    /// When to come back, if that is known: a guess, see [`Full`]. 1 s where a queue is full, the
     /// supervisor is paused, or the store has no room or cannot be reached.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Full { full, .. } = self {
@@ -102,7 +102,8 @@ impl SessionError {
             Self::Gone { .. } | Self::Closing { .. } => ErrorKind::Gone,
             Self::Inactive { .. } => ErrorKind::Inactive,
             Self::Busy { .. } => ErrorKind::Busy,
-            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Unknown { .. } | Self::NoRevision { .. } => ErrorKind::NotFound,
             Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
         }
     }

@@ -91,6 +91,13 @@ enum Find {
     LookBack(usize),
     /// What was found out is taken back, or else what is found out now.
     TakeBack(usize),
+    /// The transcript is cut off somewhere.
+    Cut(usize),
+    /// It is found out what a revision has; to be put back later.
+    LookForRevision(usize),
+    /// What was found out is put back, or else what is found out now.
+    PutBack(usize),
+    ForgetRevision(usize),
     /// What was found out is done over, or else what is found out now.
     Redo {
         turns: usize,
@@ -147,7 +154,7 @@ fn step(bits: u32, faults: bool) -> Step {
         98..106 => Step::Cancel { turn: u64::from(a % 12), grace },
         106 => Step::CancelAll { grace },
         107..110 => Step::Change(usize::from(a % 3)),
-        110..113 => Step::Change(usize::from(a % 17 + 1)),
+        110..113 => Step::Change(usize::from(a % 18 + 1)),
         113..117 => Step::Find(Find::Clear(u64::from(a % 12))),
         117 => Step::Delete,
         118 => Step::AwaitDelete,
@@ -165,7 +172,13 @@ fn step(bits: u32, faults: bool) -> Step {
         198..222 => Step::Answer,
         222..244 => Step::Flush,
         244..247 => Step::Unload { unused_for: Duration::from_secs(u64::from(a % 3)) },
-        247..253 => Step::Permit(a),
+        247 => Step::Find(Find::Cut(usize::from(a))),
+        248 | 249 => Step::Find(match b % 8 {
+            0 => Find::ForgetRevision(usize::from(a)),
+            1 => Find::LookForRevision(usize::from(a)),
+            _ => Find::PutBack(usize::from(a)),
+        }),
+        250..253 => Step::Permit(a),
         _ => Step::Reload,
     }
 }
@@ -267,7 +280,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    // B1, B6, B8, B9, B10, B15, C1, C5, C8, C9, C10, C11, D6, D9, D10, E3, E4, E5, G11, J6, K1, K4, M4
+    // B1, B6, B8, B9, B10, B15, C1, C5, C8, C9, C10, C11, D6, D9, D10, E3, E4, E5, G6, G11, J6, K1, K4, M4
     #[test]
     fn with_a_store_that_works_every_history_is_one_that_the_model_allows(
         partials in partials(),

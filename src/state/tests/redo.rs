@@ -166,3 +166,36 @@ fn what_was_found_out_before_a_load_holds_after_it() {
     let redo = rig.redo(1);
     assert_eq!(rig.take_back(redo, 1), "");
 }
+
+// G6: what is in its place goes in the same write, and its numbers are not given again.
+#[test]
+fn what_is_put_back_comes_last_and_the_version_grows() {
+    let mut rig = answered();
+    let redo = rig.redo(2);
+    rig.take_back(redo, 1);
+    rig.append(2);
+    rig.flush();
+    let redo = rig.redo(2);
+    assert_eq!(rig.put_back(redo, 2, 1, 3), "");
+    assert_eq!(rig.digest(), "live | change:put2@2#4+1v4");
+    assert_eq!(rig.flush(), "changed(c3 v4 #4)");
+    rig.begin(4, BRANCH);
+    assert_eq!(rig.digest(), "live b2s | begin2#5^4");
+}
+
+// G6: nothing was changed.
+#[test]
+fn nothing_is_put_back_while_something_may_come_between() {
+    let mut rig = answered();
+    let redo = rig.redo(1);
+    rig.take_back(redo, 1);
+    assert_eq!(rig.put_back(redo, 2, 2, 2), "changed(c2 moved)");
+    rig.flush();
+    assert_eq!(rig.put_back(redo, 2, 2, 3), "changed(c3 moved)");
+    let redo = rig.redo(1);
+    rig.apply(super::Input::Change { change: super::Change::ForgetRevision(2), port: 4 });
+    assert_eq!(rig.put_back(redo, 2, 2, 5), "changed(c5 moved)", "it may be this one");
+    assert_eq!(rig.flush(), "changed(c4 v2 #2)");
+    rig.begin(6, BusyPolicy::Reject);
+    assert_eq!(rig.put_back(redo, 2, 2, 7), "changed(c7 busy)");
+}

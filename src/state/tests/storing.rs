@@ -20,6 +20,8 @@ fn name(write: &Write) -> &'static str {
         Write::PutData { .. } => "data",
         Write::TakeBack { .. } => "take_back",
         Write::Resume { .. } => "resume",
+        Write::PutBack { .. } => "put_back",
+        Write::ForgetRevision { .. } => "forget_revision",
         Write::Label { .. } => "label",
         Write::Rotate { .. } => "rotate",
         Write::Standing { .. } => "standing",

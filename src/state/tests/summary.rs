@@ -12,7 +12,8 @@ use crate::clock::Moment;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{Holder, Parallel};
 use crate::store::{
-    BeginExtra, FenceReason, InputFate, PartialFate, PartialPiece, StoreError, TakeBack, Write,
+    BeginExtra, FenceReason, InputFate, PartialFate, PartialPiece, PutBack, StoreError, TakeBack,
+    Write,
 };
 
 /// Effects in their order; empty for none. A wait, which is only told to the log, is left out, and so
@@ -264,7 +265,12 @@ fn details(write: &Write) -> String {
         }
         Write::Append { first_seq, version, .. } => format!(":append#{first_seq}v{version}"),
         Write::PutData { version, .. } => format!(":data-v{version}"),
-        Write::TakeBack { from, .. } => format!(":{}", taken_back(*from)),
+        Write::TakeBack { from, .. } => format!(":{}", taken_back(from)),
+        Write::PutBack { back, .. } => {
+            let PutBack { revision, from, entries, first_seq, version } = back;
+            format!(":put{revision}@{from}#{first_seq}+{entries}v{version}")
+        }
+        Write::ForgetRevision { version } => format!(":forget{version}"),
         Write::Resume { .. } => ":handle".to_owned(),
         Write::Label { .. } => ":label".to_owned(),
         Write::Rotate { to, .. } => format!(":rotate>{to}"),
@@ -278,11 +284,11 @@ fn details(write: &Write) -> String {
 fn extras(extra: &BeginExtra) -> String {
     let parent = extra.parent.map(|parent| format!("^{parent}"));
     let name = extra.request.as_ref().map(|request| format!("({})", request.key));
-    let back = extra.take_back.map(|from| format!("<{}>", taken_back(from)));
+    let back = extra.take_back.as_ref().map(|from| format!("<{}>", taken_back(from)));
     [parent, name, back].into_iter().flatten().collect()
 }
 
-fn taken_back(TakeBack { from, version }: TakeBack) -> String {
+fn taken_back(TakeBack { from, version, .. }: &TakeBack) -> String {
     format!("back#{from}v{version}")
 }
 

@@ -27,10 +27,10 @@ use super::{
 use crate::id::SessionId;
 use crate::standing::SuspendReason;
 use crate::state::{LeaveReason, Patch, Verb};
-use crate::store::DataChange;
+use crate::store::{DataChange, RevisionReason};
 
 /// Every input, by name. What is begun, settled, changed or deleted by it has port 9.
-const INPUTS: [&str; 66] = [
+const INPUTS: [&str; 68] = [
     "reject",
     "queue",
     "queue-full",
@@ -76,6 +76,8 @@ const INPUTS: [&str; 66] = [
     "named-stale",
     "redo",
     "take-back",
+    "put-back",
+    "forget-revision",
     "leave-echo",
     "keep-1",
     "keep-77",
@@ -175,6 +177,16 @@ fn after_two_seconds(act: Option<Grace>) -> StallRule {
     StallRule { model: Some(Duration::from_secs(2)), act, ..StallRule::default() }
 }
 
+/// A change of what was taken out of the transcript.
+fn revision(name: &str) -> Change {
+    let (redo, reason) = (ONE_ENTRY, RevisionReason::Rollback);
+    match name {
+        "take-back" => Change::TakeBack { redo, reason },
+        "put-back" => Change::PutBack { redo, revision: 1, back: Size { entries: 2, bytes: 2 } },
+        _ => Change::ForgetRevision(1),
+    }
+}
+
 /// The input that is called `name`.
 fn input(name: &str) -> Input<Test> {
     let first = Generation::new(1);
@@ -228,7 +240,7 @@ fn input(name: &str) -> Input<Test> {
         "named-other" => named(9, QUEUE, (NAME.0, 2), 0),
         "named-stale" => named(9, QUEUE, ("another", 1), 55),
         "redo" => redoing(9, QUEUE, ONE_ENTRY),
-        "take-back" => change(Change::TakeBack(ONE_ENTRY)),
+        "take-back" | "put-back" | "forget-revision" => change(revision(name)),
         "leave-echo" => leave(3),
         "keep-1" => Input::Keep { generation: first },
         "keep-77" => Input::Keep { generation: Generation::new(77) },
@@ -240,32 +252,31 @@ fn input(name: &str) -> Input<Test> {
         "unavailable" => Input::Stored { result: Err(unavailable()) },
         "unknown" => Input::Stored { result: Err(outcome_unknown()) },
         "no-such-life" => Input::Stored { result: Err(no_such_life()) },
-        "granted" | "granted-late" | "not-granted" => permit(name),
-        other => change(standing(other)),
+        other => permit(other).unwrap_or_else(|| change(standing(other))),
     }
 }
 
-/// What comes from the line for permits that is called `name`.
-fn permit(name: &str) -> Input<Test> {
-    match name {
-        "granted" => {
-            // Whoever waits is granted a permit that comes free by it.
-            gate::add_one();
-            match gate::grant() {
-                Some((place, permit)) => Input::Granted { place, permit },
-                None => permit("granted-late"),
-            }
-        }
-        "granted-late" => {
-            gate::add_one();
-            let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
-            Input::Granted { place: Place(777), permit }
-        }
-        _ => {
-            let place = gate::expire().unwrap_or(Place(777));
-            Input::NotGranted { place, shortage: gate::short() }
-        }
+/// What comes from the line for permits, if that is called `name`.
+fn permit(name: &str) -> Option<Input<Test>> {
+    if name == "not-granted" {
+        let place = gate::expire().unwrap_or(Place(777));
+        return Some(Input::NotGranted { place, shortage: gate::short() });
     }
+    // Whoever waits is granted a permit that comes free by it.
+    let granted = match name {
+        "granted" => {
+            gate::add_one();
+            gate::grant()
+        }
+        "granted-late" => None,
+        _ => return None,
+    };
+    let (place, permit) = granted.unwrap_or_else(|| {
+        gate::add_one();
+        let permit = gate::TestGate.take_one().unwrap_or_else(gate::none_needed);
+        (Place(777), permit)
+    });
+    Some(Input::Granted { place, permit })
 }
 
 /// The change of how it stands that is called `name`.

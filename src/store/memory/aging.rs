@@ -28,12 +28,12 @@ impl<K> Default for Aging<K> {
 impl<K: Ord> Aging<K> {
     /// Notes that a life has something since `at`.
     fn note(&self, at: Timestamp, name: K, life: &Life) {
-        self.0.lock().insert((at, life.record.incarnation, name, life.record.id.clone()));
+        self.0.lock().insert((at, life.record.incarnation, name, life.record.first_id().clone()));
     }
 
     /// Takes a note back.
     fn unnote(&self, at: Timestamp, name: K, life: &Life) {
-        self.0.lock().remove(&(at, life.record.incarnation, name, life.record.id.clone()));
+        self.0.lock().remove(&(at, life.record.incarnation, name, life.record.first_id().clone()));
     }
 
     /// Takes out the oldest, if it is as old as `at`.
@@ -65,6 +65,7 @@ pub(super) const fn ages(write: &Write) -> bool {
         write,
         Write::Begin { extra: Some(_), .. }
             | Write::TakeBack { .. }
+            | Write::PutBack { .. }
             | Write::Commit { extra: Some(_), .. }
             | Write::Resume { .. }
     )
@@ -74,7 +75,7 @@ pub(super) const fn ages(write: &Write) -> bool {
 fn aged(write: &Write) -> (bool, bool, Timestamp) {
     if let Write::Begin { extra: Some(extra), at, .. } = write {
         (extra.take_back.is_some(), extra.request.is_some(), *at)
-    } else if let Write::TakeBack { at, .. } = write {
+    } else if let Write::TakeBack { at, .. } | Write::PutBack { at, .. } = write {
         (true, false, *at)
     } else {
         (false, false, Timestamp::default())

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::store::{
     BranchRecord, PartialPiece, Request, RequestRecord, ResumeChange, ResumeRecord, Revision,
-    StoredEntry, StoredPartial,
+    StoredPartial,
 };
 
 /// What most lives have none of, which costs them one word.
@@ -115,16 +115,33 @@ impl Extras {
     }
 
     /// Keeps what was taken back.
-    pub(super) fn taken_back(&mut self, version: u64, at: Timestamp, entries: Vec<StoredEntry>) {
-        self.kept_mut().revisions.push(Revision { version, at, entries });
+    pub(super) fn taken_back(&mut self, revision: Revision) {
+        self.kept_mut().revisions.push(revision);
+    }
+
+    /// The revision of this number.
+    pub(super) fn revision(&self, version: u64) -> Option<&Revision> {
+        self.0.as_ref()?.revisions.iter().find(|revision| revision.version == version)
+    }
+
+    /// Takes out the revision of this number.
+    pub(super) fn take_revision(&mut self, version: u64) -> Option<Revision> {
+        let revisions = &mut self.0.as_mut()?.revisions;
+        let place = revisions.iter().position(|revision| revision.version == version)?;
+        Some(revisions.remove(place))
+    }
+
+    /// Entries have other numbers now: turns that stand under them go on standing there.
+    pub(super) fn moved(&mut self, numbers: &HashMap<u64, u64>) {
+        for branch in self.0.iter_mut().flat_map(|kept| &mut kept.branches) {
+            branch.parent = numbers.get(&branch.parent).copied().unwrap_or(branch.parent);
+        }
     }
 
     /// Drops a revision, with what its turns had said; answers whether it was there.
     pub(super) fn forget_revision(&mut self, version: u64) -> bool {
+        let Some(Revision { entries, .. }) = self.take_revision(version) else { return false };
         let Some(kept) = &mut self.0 else { return false };
-        let place = kept.revisions.iter().position(|revision| revision.version == version);
-        let Some(place) = place else { return false };
-        let entries = kept.revisions.remove(place).entries;
         let turns: HashSet<_> = entries.iter().filter_map(|entry| entry.generation).collect();
         kept.partials.retain(|(turn, _)| !turns.contains(turn));
         true

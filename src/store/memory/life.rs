@@ -1,6 +1,6 @@
 //! One life of a session, in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -15,12 +15,12 @@ use crate::outcome::TurnOutcome;
 use crate::standing::Standing;
 use crate::store::{
     BeginExtra, DataChange, EntryMark, FenceReason, InputFate, PartialFate, PartialPiece, Record,
-    RecordPatch, StoreError, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    RecordPatch, StoreError, StoredEntry, TurnMarker, TurnRecord, Write,
 };
 
 /// An open turn.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     /// The turn.
     marker: TurnMarker,
     /// The number of its first entry: its input, if it has one.
@@ -42,11 +42,11 @@ pub(super) struct Life {
     /// What most lives have none of.
     pub(super) extras: Extras,
     /// The open turns, oldest first. One as a rule, which has its place inside.
-    open: SmallVec<[Open; 1]>,
+    pub(super) open: SmallVec<[Open; 1]>,
     /// Its transcript, by number.
     pub(super) entries: Transcript,
     /// How turns ended that left no reply, in that order; the others are told by their entries.
-    turns: Vec<TurnRecord>,
+    pub(super) turns: Vec<TurnRecord>,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
     /// Where it stands among those whose time may be over.
@@ -121,19 +121,23 @@ impl Life {
             }
             Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
                 self.settle((generation, outcome), input, (partial, next_seq), at)?;
-                self.record.version = version;
+                self.record.version = self.record.version.max(version);
             }
             Write::TakeBack { from, at } => {
-                self.check_take_back(from)?;
+                self.check_cut(from.version)?;
                 self.take_back(from, at);
-                self.record.last_active_at = at;
             }
+            Write::PutBack { back, at } => self.put_back(back, at)?,
+            Write::ForgetRevision { version } => drop(self.extras.forget_revision(version)),
             Write::Append { first_seq, entries, version, at } => {
                 self.check_next(first_seq)?;
                 self.push(entries, None, false, at);
                 self.touch(version, at);
             }
             Write::PutData { changes, version, at } => {
+                if version <= self.record.version {
+                    return Err(StoreError::fenced(FenceReason::OutOfOrder));
+                }
                 self.change(changes);
                 self.touch(version, at);
             }
@@ -168,7 +172,7 @@ impl Life {
         }
         if let Some(extra) = extra {
             if let Some(from) = extra.take_back {
-                self.check_take_back(from)?;
+                self.check_cut(from.version)?;
                 self.take_back(from, at);
             }
             self.extras.begun(generation, extra.request, extra.parent);
@@ -182,7 +186,7 @@ impl Life {
     }
 
     /// Whether `seq` is the number that the next entry gets.
-    fn check_next(&self, seq: u64) -> Result<(), StoreError> {
+    pub(super) fn check_next(&self, seq: u64) -> Result<(), StoreError> {
         if seq == self.record.next_seq {
             Ok(())
         } else {
@@ -257,33 +261,6 @@ impl Life {
                 self.record.entries += 1;
             }
         }
-    }
-
-    /// Whether entries may be taken back so.
-    fn check_take_back(&self, TakeBack { version, .. }: TakeBack) -> Result<(), StoreError> {
-        if !self.open.is_empty() {
-            Err(StoreError::fenced(FenceReason::TurnOpen))
-        } else if version <= self.record.version || version <= self.extras.newest_revision() {
-            Err(StoreError::fenced(FenceReason::OutOfOrder))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Takes entries out of the transcript and keeps them as a revision.
-    fn take_back(&mut self, TakeBack { from, version }: TakeBack, at: Timestamp) {
-        let taken = self.entries.split_off(from);
-        self.record.entries -= taken.len() as u64;
-        self.record.version = version;
-        // A turn that is told by its newest entry alone has to be told otherwise now.
-        let mut told: HashSet<_> = self.turns.iter().map(|turn| turn.generation).collect();
-        for entry in taken.iter().rev() {
-            if let Some(generation) = entry.generation.filter(|turn| told.insert(*turn)) {
-                let outcome = TurnOutcome::Committed;
-                self.turns.push(TurnRecord { generation, outcome, settled_at: entry.at });
-            }
-        }
-        self.extras.taken_back(version, at, taken);
     }
 
     /// Appends entries.

@@ -103,6 +103,7 @@ CREATE TABLE revisions (
     from_seq    INTEGER NOT NULL,
     to_seq      INTEGER NOT NULL,
     at          INTEGER NOT NULL,
+    reason      TEXT NOT NULL,
     crc         INTEGER NOT NULL,
     PRIMARY KEY (incarnation, version)
 ) STRICT, WITHOUT ROWID;

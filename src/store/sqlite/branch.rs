@@ -16,9 +16,26 @@ pub(super) fn insert(
     let mut insert = connection.prepare_cached(
         "INSERT INTO branches (incarnation, generation, parent, crc) VALUES (?1, ?2, ?3, ?4)",
     )?;
+    insert.execute(seal(incarnation, branch)).map(drop)
+}
+
+/// Writes the row of a turn anew, whose parent has another number now.
+pub(super) fn update(
+    connection: &Connection,
+    incarnation: Incarnation,
+    branch: &BranchRecord,
+) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE branches SET parent = ?3, crc = ?4 WHERE incarnation = ?1 AND generation = ?2",
+    )?;
+    update.execute(seal(incarnation, branch)).map(drop)
+}
+
+/// A row's columns and their checksum.
+fn seal(incarnation: Incarnation, branch: &BranchRecord) -> impl rusqlite::Params {
     let columns =
         [number(incarnation.get()), number(branch.generation.get()), number(branch.parent)];
-    insert.execute(row::seal(Table::Branches, columns)).map(drop)
+    row::seal(Table::Branches, columns)
 }
 
 /// The turns of a life that stand beside siblings, oldest first. Refused if a row is damaged: without

@@ -9,16 +9,16 @@ use rusqlite::{Connection, OptionalExtension};
 use super::failure::Setback;
 use super::life::{Life, OpenTurn};
 use super::range::Range;
-use super::revision::{self, Interval};
 use super::{
-    binding, branch, datum, entry, later_id, partial, request, resume, standing, tombstone, turn,
+    binding, branch, datum, entry, later_id, partial, query, request, resume, revision, standing,
+    tombstone, truncate, turn,
 };
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
 use crate::outcome::TurnOutcome;
 use crate::store::{
     BeginExtra, BranchRecord, Created, EntryMark, FenceReason, InputFate, NewRecord, PartialFate,
-    PartialPiece, StoredEntry, TakeBack, TurnMarker, TurnRecord, Write,
+    PartialPiece, StoredEntry, TurnMarker, TurnRecord, Write,
 };
 use crate::tombstone::Tombstone;
 
@@ -56,9 +56,12 @@ fn refuse(
         return Ok(Err(Created::IdGone(tombstone)));
     }
     if let Some(binding) = &new.binding {
-        let bound_to = binding::find(connection, &binding.key)?;
-        if bound_to != binding.expected {
-            return Ok(Err(Created::KeyMoved { bound_to }));
+        match binding::find(connection, &binding.key) {
+            Ok(bound_to) if bound_to == binding.expected => {}
+            Ok(bound_to) => return Ok(Err(Created::KeyMoved { bound_to })),
+            // Nobody can read what it says, so nobody expects it.
+            Err(Setback::Refused(_)) => {}
+            Err(error @ Setback::Sql(_)) => return Err(error),
         }
     }
     Ok(Ok(buried))
@@ -82,66 +85,82 @@ pub(super) fn apply(
     incarnation: Incarnation,
     write: &Write,
 ) -> Result<(), Setback> {
+    if let Write::Delete { tombstone } = write {
+        return delete(connection, id, incarnation, tombstone);
+    }
     let mut life = Life::load(connection, id, incarnation)?;
     match write {
+        Write::ForgetRevision { version } => {
+            revision::forget_one(connection, incarnation, *version)
+        }
+        Write::Resume { change, at } => resume::put(connection, incarnation, change, *at),
+        write => {
+            change(connection, &mut life, write)?;
+            Ok(life.update(connection)?)
+        }
+    }
+}
+
+/// What a write does to a life, but for its row.
+fn change(connection: &Connection, life: &mut Life, write: &Write) -> Result<(), Setback> {
+    match write {
         Write::Begin { marker, input, extra, at } => {
-            check_begin(&life, marker, input.as_ref())?;
+            check_begin(life, marker, input.as_ref())?;
             if let Some(extra) = extra {
-                begin_extra(connection, &mut life, marker.generation, extra, *at)?;
+                begin_extra(connection, life, marker.generation, extra, *at)?;
             }
-            begin(connection, &mut life, marker, input.as_ref(), *at)?;
+            begin(connection, life, marker, input.as_ref(), *at)?;
         }
         Write::Steer { generation, seq, input, at } => {
-            steer(connection, &mut life, *generation, (*seq, input), *at)?;
+            steer(connection, life, *generation, (*seq, input), *at)?;
         }
         Write::Partial { generation, piece } => {
-            keep_piece(connection, &mut life, *generation, piece)?;
+            keep_piece(connection, life, *generation, piece)?;
         }
         Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
-            check_next(&life, *first_seq)?;
-            let ended = settle(connection, &mut life, *generation, TurnOutcome::Committed, *at)?;
-            drop_partial(connection, &life, &ended)?;
-            push(connection, &mut life, entries, (Some(*generation), false), *at)?;
-            datum::change(connection, incarnation, data)?;
-            resume::commit(connection, incarnation, extra.as_deref(), *at)?;
-            touch(&mut life, *version, *at);
+            check_next(life, *first_seq)?;
+            let ended = settle(connection, life, *generation, TurnOutcome::Committed, *at)?;
+            drop_partial(connection, life, &ended)?;
+            push(connection, life, entries, (Some(*generation), false), *at)?;
+            datum::change(connection, life.incarnation, data)?;
+            resume::commit(connection, life.incarnation, extra.as_deref(), *at)?;
+            touch(life, *version, *at);
             life.forgive_crashes()?;
         }
         Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
-            check_settle(&mut life, *generation, partial, *next_seq)?;
-            let ended = settle(connection, &mut life, *generation, *outcome, *at)?;
-            mark_inputs(connection, &mut life, &ended, *input)?;
+            check_settle(life, *generation, partial, *next_seq)?;
+            let ended = settle(connection, life, *generation, *outcome, *at)?;
+            mark_inputs(connection, life, &ended, *input)?;
             life.next_seq = *next_seq;
-            settle_partial(connection, &mut life, &ended, partial, *at)?;
-            life.version = *version;
+            settle_partial(connection, life, &ended, partial, *at)?;
+            life.version = life.version.max(*version);
             if *outcome != TurnOutcome::Interrupted {
                 life.active_at = *at;
             }
         }
         Write::Append { first_seq, entries, version, at } => {
-            check_next(&life, *first_seq)?;
-            push(connection, &mut life, entries, (None, false), *at)?;
-            touch(&mut life, *version, *at);
+            check_next(life, *first_seq)?;
+            push(connection, life, entries, (None, false), *at)?;
+            touch(life, *version, *at);
         }
         Write::PutData { changes, version, at } => {
-            datum::change(connection, incarnation, changes)?;
-            touch(&mut life, *version, *at);
+            check_version(life, *version)?;
+            datum::change(connection, life.incarnation, changes)?;
+            touch(life, *version, *at);
         }
-        Write::TakeBack { from, at } => {
-            take_back(connection, &mut life, *from, *at)?;
-            life.active_at = *at;
-        }
-        Write::Resume { change, at } => return resume::put(connection, incarnation, change, *at),
+        Write::TakeBack { from, at } => truncate::take_back(connection, life, from, *at)?,
+        Write::PutBack { back, at } => truncate::put_back(connection, life, back, *at)?,
         Write::Label { label } => life.label.clone_from(label),
         Write::Standing { standing, unused_since, used_at } => {
-            standing::change(&mut life, *standing, *unused_since)?;
+            standing::change(life, *standing, *unused_since)?;
             life.active_at = used_at.unwrap_or(life.active_at);
         }
-        Write::Patch { patch } => standing::patch(&mut life, patch)?,
-        Write::Rotate { to, at } => later_id::rotate(connection, &mut life, to, *at)?,
-        Write::Delete { tombstone } => return delete(connection, &life, tombstone),
+        Write::Patch { patch } => standing::patch(life, patch)?,
+        Write::Rotate { to, at } => later_id::rotate(connection, life, to, *at)?,
+        // Nothing in the row of the life.
+        Write::ForgetRevision { .. } | Write::Resume { .. } | Write::Delete { .. } => {}
     }
-    Ok(life.update(connection)?)
+    Ok(())
 }
 
 /// Whether a turn can begin so, as far as it is not for [`begin_extra`] to say.
@@ -187,8 +206,8 @@ fn begin_extra(
     extra: &BeginExtra,
     at: Timestamp,
 ) -> Result<(), Setback> {
-    if let Some(from) = extra.take_back {
-        take_back(connection, life, from, at)?;
+    if let Some(from) = &extra.take_back {
+        truncate::take_back(connection, life, from, at)?;
     }
     if let Some(request) = &extra.request {
         request::put(connection, life.incarnation, request, generation, at)?;
@@ -230,9 +249,16 @@ fn keep_piece(
     Ok(partial::insert(connection, life.incarnation, generation, piece)?)
 }
 
-/// [`Write::Delete`]. Takes damaged rows with it: what somebody deletes is to be gone.
-fn delete(connection: &Connection, life: &Life, tombstone: &Tombstone) -> Result<(), Setback> {
-    let incarnation = life.incarnation;
+/// [`Write::Delete`]. Takes damaged rows with it, also that of the session: what somebody deletes is to be
+/// gone.
+fn delete(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+    tombstone: &Tombstone,
+) -> Result<(), Setback> {
+    query::check_life(connection, id, incarnation)?;
+    let first = query::first_id(connection, incarnation)?.unwrap_or_else(|| id.to_string());
     for statement in [
         "DELETE FROM sessions WHERE incarnation = ?1",
         "DELETE FROM entries WHERE incarnation = ?1",
@@ -250,12 +276,17 @@ fn delete(connection: &Connection, life: &Life, tombstone: &Tombstone) -> Result
     for id in later_id::remove_all(connection, incarnation)? {
         tombstone::insert(connection, &id.to_string(), tombstone)?;
     }
-    Ok(tombstone::insert(connection, &life.id, tombstone)?)
+    Ok(tombstone::insert(connection, &first, tombstone)?)
 }
 
 /// Whether `seq` is the number that the next entry gets.
-fn check_next(life: &Life, seq: u64) -> Result<(), Setback> {
+pub(super) fn check_next(life: &Life, seq: u64) -> Result<(), Setback> {
     if seq == life.next_seq { Ok(()) } else { Err(Setback::fenced(FenceReason::OutOfOrder)) }
+}
+
+/// Whether `version` is above what it was.
+fn check_version(life: &Life, version: u64) -> Result<(), Setback> {
+    if version > life.version { Ok(()) } else { Err(Setback::fenced(FenceReason::OutOfOrder)) }
 }
 
 /// Whether `piece` follows on what is kept of what a turn has said.
@@ -284,42 +315,6 @@ fn check_settle(
         PartialFate::Keep { last: Some(last) } => check_piece(open, last),
         PartialFate::Keep { last: None } | PartialFate::Drop | PartialFate::Entry { .. } => Ok(()),
     }
-}
-
-/// Whether entries may be taken back as the revision `version`; answers with what was taken back before.
-fn check_take_back(
-    connection: &Connection,
-    life: &Life,
-    version: u64,
-) -> Result<Vec<Interval>, Setback> {
-    if !life.open.is_empty() {
-        return Err(Setback::fenced(FenceReason::TurnOpen));
-    }
-    let older = revision::of_life(connection, life.incarnation)?;
-    if version > life.version && older.iter().all(|older| version > older.version) {
-        Ok(older)
-    } else {
-        Err(Setback::fenced(FenceReason::OutOfOrder))
-    }
-}
-
-/// [`Write::TakeBack`], and that of a begin. Checks before it writes, and must be the first of its
-/// operation to write.
-fn take_back(
-    connection: &Connection,
-    life: &mut Life,
-    TakeBack { from, version }: TakeBack,
-    at: Timestamp,
-) -> Result<(), Setback> {
-    let older = check_take_back(connection, life, version)?;
-    // Bounded, so that an interval of nothing is one in SQL as well.
-    let range = Range { from: from.min(life.next_seq), to: life.next_seq - 1 };
-    for taken in range.without(older.iter().map(|older| older.range)) {
-        let count = entry::count(connection, life.incarnation, taken)?;
-        life.entries = life.entries.saturating_sub(count);
-    }
-    life.version = version;
-    Ok(revision::insert(connection, life.incarnation, &Interval { version, range, at })?)
 }
 
 /// Appends entries, of a turn or not, which are inputs of it or not.

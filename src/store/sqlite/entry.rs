@@ -44,11 +44,20 @@ pub(super) fn mark(
 ) -> rusqlite::Result<()> {
     let Some(mut entry) = find(connection, incarnation, seq)? else { return Ok(()) };
     entry.mark = mark;
+    reseal(connection, incarnation, &entry)
+}
+
+/// Writes the row of an entry anew.
+fn reseal(
+    connection: &Connection,
+    incarnation: Incarnation,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached(
         "UPDATE entries SET generation = ?3, mark = ?4, at = ?5, payload = ?6, crc = ?7 \
          WHERE incarnation = ?1 AND seq = ?2",
     )?;
-    update.execute(seal(incarnation, &entry)).map(drop)
+    update.execute(seal(incarnation, entry)).map(drop)
 }
 
 /// Changes the marks of a turn's entries in `range`, as [`mark`] does.
@@ -110,6 +119,42 @@ pub(super) fn list(
         }
     }
     Ok(entries)
+}
+
+/// The numbers of the entries of a life in these ranges, which are in order; those of damaged ones as well.
+pub(super) fn numbers(
+    connection: &Connection,
+    incarnation: Incarnation,
+    ranges: &[Range],
+) -> rusqlite::Result<Vec<u64>> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq FROM entries WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq",
+    )?;
+    let mut numbers = Vec::new();
+    for range in ranges {
+        let found = select.query_map(within(incarnation, *range), |row| row.get(0))?;
+        for seq in found {
+            numbers.push(i64::cast_unsigned(seq?));
+        }
+    }
+    Ok(numbers)
+}
+
+/// Gives the entry `seq` another number, which is over every other; a damaged one stays damaged.
+pub(super) fn renumber(
+    connection: &Connection,
+    incarnation: Incarnation,
+    seq: u64,
+    new: u64,
+) -> rusqlite::Result<()> {
+    let intact = find(connection, incarnation, seq)?;
+    let mut update = connection
+        .prepare_cached("UPDATE entries SET seq = ?3 WHERE incarnation = ?1 AND seq = ?2")?;
+    update.execute([incarnation.get(), seq, new].map(u64::cast_signed))?;
+    match intact {
+        Some(entry) => reseal(connection, incarnation, &StoredEntry { seq: new, ..entry }),
+        None => Ok(()),
+    }
 }
 
 /// How many entries of a life there are in `range`, damaged or not.

@@ -92,13 +92,8 @@ impl Life {
         id: &SessionId,
         incarnation: Incarnation,
     ) -> Result<Self, Setback> {
-        let mut select = connection.prepare_cached(
-            "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
-             next_seq, entries, open, traits, crc FROM sessions WHERE incarnation = ?1",
-        )?;
-        let mut rows = select.query([incarnation.get().cast_signed()])?;
-        let row = rows.next()?.ok_or(Setback::fenced(FenceReason::NoSuchLife))?;
-        let life = Self::read(row).ok_or_else(|| {
+        let life = Self::find(connection, incarnation)?;
+        let life = life.ok_or(Setback::fenced(FenceReason::NoSuchLife))?.ok_or_else(|| {
             let which = format_args!("{id} (life {})", incarnation.get());
             Setback::Refused(Table::Sessions.damaged(which))
         })?;
@@ -107,6 +102,25 @@ impl Life {
         } else {
             Err(Setback::fenced(FenceReason::NoSuchLife))
         }
+    }
+
+    /// The life `incarnation`, if it is there; the inner `None` says that its row is damaged.
+    #[expect(clippy::option_option, reason = "missing and damaged are two answers")]
+    pub(super) fn find(
+        connection: &Connection,
+        incarnation: Incarnation,
+    ) -> rusqlite::Result<Option<Option<Self>>> {
+        let mut select = connection.prepare_cached(
+            "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
+             next_seq, entries, open, traits, crc FROM sessions WHERE incarnation = ?1",
+        )?;
+        let mut rows = select.query([incarnation.get().cast_signed()])?;
+        Ok(rows.next()?.map(Self::read))
+    }
+
+    /// Whose it is; `None` if that is no id, which is damage.
+    pub(super) fn session_id(&self) -> Option<SessionId> {
+        SessionId::new(&self.id).ok()
     }
 
     /// The life in `row`; `None` if it is damaged.

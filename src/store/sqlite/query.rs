@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::failure::Setback;
 use super::life::Life;
@@ -260,9 +260,33 @@ pub(super) fn name_damaged(row: &Row<'_>) -> String {
     format!("`sessions` row {id} (life {life})")
 }
 
+/// [`Store::life_of`](crate::store::Store::life_of).
+pub(super) fn life_of(
+    connection: &Connection,
+    id: &SessionId,
+) -> Result<Option<Incarnation>, Setback> {
+    let mut select = connection.prepare_cached("SELECT incarnation FROM sessions WHERE id = ?1")?;
+    let life: Option<i64> = select.query_row([id.to_string()], |row| row.get(0)).optional()?;
+    match life {
+        Some(life) => Ok(Some(Incarnation::new(life.cast_unsigned()))),
+        None => later_id::find(connection, id),
+    }
+}
+
+/// The id under which a life was created, as its row says, damaged or not.
+pub(super) fn first_id(
+    connection: &Connection,
+    incarnation: Incarnation,
+) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT id FROM sessions WHERE incarnation = ?1")?;
+    let mut rows = select.query([incarnation.get().cast_signed()])?;
+    let row = rows.next()?;
+    Ok(row.and_then(|row| row::get_text(row, 0)).map(str::to_owned))
+}
+
 /// Refuses unless there is such a life. Its row may be damaged otherwise: what belongs to it has
 /// checksums of its own and can still be read.
-fn check_life(
+pub(super) fn check_life(
     connection: &Connection,
     id: &SessionId,
     incarnation: Incarnation,
@@ -273,6 +297,7 @@ fn check_life(
         Some(row) => row::get_text(row, 0) == Some(id.to_string().as_str()),
         None => return Err(Setback::fenced(FenceReason::NoSuchLife)),
     };
+    let same = same || later_id::find(connection, id)? == Some(incarnation);
     // Another id is another session, or a damaged row: reading all of it tells.
     if same { Ok(()) } else { Life::load(connection, id, incarnation).map(drop) }
 }

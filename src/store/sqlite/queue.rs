@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::id::{Incarnation, InstanceId, SessionId};
 use crate::rt::{Mutex, oneshot};
 use crate::store::{
-    Binding, Bound, CleanStop, Created, Forget, NewRecord, RunsFound, StoreError, Write,
+    Binding, Bound, CleanStop, Created, Forget, HealReport, NewRecord, RunsFound, StoreError, Write,
 };
 
 /// A write that was handed over.
@@ -75,6 +75,8 @@ pub(super) enum Operation {
         /// How many at most.
         limit: usize,
     },
+    /// Puts back what was lost; answered with [`Answer::Healed`].
+    Heal,
 }
 
 impl Operation {
@@ -99,6 +101,7 @@ impl fmt::Display for Operation {
                 Forget::ResumeHandles(_) => "the removal of old resume handles",
                 Forget::RefusedHandles(_) => "the removal of old refusals of resume handles",
             }),
+            Self::Heal => f.write_str("putting back what was lost"),
         }
     }
 }
@@ -116,6 +119,8 @@ pub(super) enum Answer {
     Opened(Box<RunsFound>),
     /// Of [`Operation::Forget`].
     Forgotten(usize),
+    /// Of [`Operation::Heal`].
+    Healed(Box<HealReport>),
 }
 
 impl Answer {
@@ -142,6 +147,11 @@ impl Answer {
     /// Of [`Operation::Forget`].
     pub(super) fn forgotten(self) -> Option<usize> {
         if let Self::Forgotten(count) = self { Some(count) } else { None }
+    }
+
+    /// Of [`Operation::Heal`].
+    pub(super) fn healed(self) -> Option<HealReport> {
+        if let Self::Healed(report) = self { Some(*report) } else { None }
     }
 }
 

@@ -2,20 +2,21 @@
 //!
 //! Entries are not moved or copied: a row is an interval of numbers, up to the last that was given at
 //! the time. What lies in one is not in the transcript. Intervals may overlap, since a later one may
-//! begin earlier; an entry belongs to the first that covered it, and goes when that one is forgotten.
+//! begin earlier; an entry belongs to the first that covered it, and goes when that one is forgotten, or
+//! comes back, at the end, when that one is put back.
 
 use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::range::Range;
-use super::row::{self, Table, number};
+use super::row::{self, Table, number, text};
 use super::{entry, partial};
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
-use crate::store::{Revision, StoreError};
+use crate::store::{Revision, RevisionReason, StoreError};
 
 /// A row: what was taken out at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Interval {
     /// The revision's number.
     pub(super) version: u64,
@@ -23,6 +24,8 @@ pub(super) struct Interval {
     pub(super) range: Range,
     /// When.
     pub(super) at: Timestamp,
+    /// Why.
+    pub(super) reason: RevisionReason,
 }
 
 /// Writes a row for what is taken out of the life `incarnation`.
@@ -32,15 +35,17 @@ pub(super) fn insert(
     interval: &Interval,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO revisions (incarnation, version, from_seq, to_seq, at, crc) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO revisions (incarnation, version, from_seq, to_seq, at, reason, crc) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
+    let reason = interval.reason.to_text();
     let columns = [
         number(incarnation.get()),
         number(interval.version),
         number(interval.range.from),
         number(interval.range.to),
         number(interval.at.as_millis()),
+        text(&reason),
     ];
     insert.execute(row::seal(Table::Revisions, columns)).map(drop)
 }
@@ -52,7 +57,7 @@ pub(super) fn of_life(
     incarnation: Incarnation,
 ) -> Result<Vec<Interval>, Setback> {
     let mut select = connection.prepare_cached(
-        "SELECT incarnation, version, from_seq, to_seq, at, crc FROM revisions \
+        "SELECT incarnation, version, from_seq, to_seq, at, reason, crc FROM revisions \
          WHERE incarnation = ?1 ORDER BY version",
     )?;
     let mut rows = select.query([incarnation.get().cast_signed()])?;
@@ -72,7 +77,8 @@ pub(super) fn list(
     let revisions = intervals.iter().map(|interval| {
         let own = own(interval, &intervals);
         let entries = entry::list(connection, incarnation, &own, usize::MAX)?;
-        Ok(Revision { version: interval.version, at: interval.at, entries })
+        let reason = interval.reason.clone();
+        Ok(Revision { version: interval.version, at: interval.at, reason, entries })
     });
     revisions.collect()
 }
@@ -87,17 +93,35 @@ pub(super) fn forget(
 ) -> Result<usize, Setback> {
     let due = due(connection, at, limit)?;
     for (incarnation, version) in &due {
-        let intervals = of_life(connection, *incarnation)?;
-        let Some(interval) = intervals.iter().find(|it| it.version == *version) else { continue };
-        for range in own(interval, &intervals) {
-            partial::remove_all(connection, *incarnation, range)?;
-            entry::remove_all(connection, *incarnation, range)?;
-        }
-        let mut delete = connection
-            .prepare_cached("DELETE FROM revisions WHERE incarnation = ?1 AND version = ?2")?;
-        delete.execute([incarnation.get().cast_signed(), version.cast_signed()])?;
+        forget_one(connection, *incarnation, *version)?;
     }
     Ok(due.len())
+}
+
+/// Removes a revision, if it is there, with its entries and with what the turns of these have said.
+pub(super) fn forget_one(
+    connection: &Connection,
+    incarnation: Incarnation,
+    version: u64,
+) -> Result<(), Setback> {
+    let intervals = of_life(connection, incarnation)?;
+    let Some(interval) = intervals.iter().find(|it| it.version == version) else { return Ok(()) };
+    for range in own(interval, &intervals) {
+        partial::remove_all(connection, incarnation, range)?;
+        entry::remove_all(connection, incarnation, range)?;
+    }
+    Ok(remove(connection, incarnation, version)?)
+}
+
+/// Removes the row of a revision, and nothing that it covers.
+pub(super) fn remove(
+    connection: &Connection,
+    incarnation: Incarnation,
+    version: u64,
+) -> rusqlite::Result<()> {
+    let mut delete = connection
+        .prepare_cached("DELETE FROM revisions WHERE incarnation = ?1 AND version = ?2")?;
+    delete.execute([incarnation.get().cast_signed(), version.cast_signed()]).map(drop)
 }
 
 /// The revisions that [`forget`] removes.
@@ -108,7 +132,7 @@ fn due(
 ) -> Result<Vec<(Incarnation, u64)>, Setback> {
     let mut select = connection.prepare_cached(
         // A time with its highest bit set is stored as a negative number, and is not over.
-        "SELECT incarnation, version, from_seq, to_seq, at, crc FROM revisions \
+        "SELECT incarnation, version, from_seq, to_seq, at, reason, crc FROM revisions \
          WHERE at BETWEEN 0 AND ?1 ORDER BY at, incarnation, version",
     )?;
     let mut rows = select.query([i64::try_from(at.as_millis()).unwrap_or(i64::MAX)])?;
@@ -127,7 +151,7 @@ fn due(
 }
 
 /// What of an interval no older one had covered. Versions grow with each.
-fn own(interval: &Interval, intervals: &[Interval]) -> Vec<Range> {
+pub(super) fn own(interval: &Interval, intervals: &[Interval]) -> Vec<Range> {
     let older = intervals.iter().filter(|other| other.version < interval.version);
     interval.range.without(older.map(|older| older.range))
 }
@@ -139,12 +163,13 @@ pub(super) fn read(row: &Row<'_>) -> Option<Interval> {
             version: row::get_number(row, 1)?,
             range: Range { from: row::get_number(row, 2)?, to: row::get_number(row, 3)? },
             at: Timestamp::from_millis(row::get_number(row, 4)?),
+            reason: RevisionReason::parse(row::get_text(row, 5)?)?,
         })
     })
 }
 
 /// The error for a damaged row.
-fn damaged(incarnation: Incarnation, row: &Row<'_>) -> StoreError {
+pub(super) fn damaged(incarnation: Incarnation, row: &Row<'_>) -> StoreError {
     let version = row::get_number(row, 1).unwrap_or_default();
     Table::Revisions.damaged(format_args!("{version} of life {}", incarnation.get()))
 }

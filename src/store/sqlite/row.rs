@@ -93,7 +93,7 @@ impl Table {
             Self::LaterIds => "id, incarnation, place, crc",
             Self::Tombstones => "id, incarnation, reason, at, until, crc",
             Self::Partials => "incarnation, generation, first, chunks, text, crc",
-            Self::Revisions => "incarnation, version, from_seq, to_seq, at, crc",
+            Self::Revisions => "incarnation, version, from_seq, to_seq, at, reason, crc",
             Self::Requests => "incarnation, key, generation, digest, at, crc",
             Self::Resume => {
                 "incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc"

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::change;
 use super::failure::{Setback, not_committed, undone};
 use super::queue::{Answer, Job, Operation};
-use super::{binding, request, resume, revision, run, tombstone};
+use super::{binding, heal, request, resume, revision, run, tombstone};
 use crate::rt::{AtomicU64, Ordering};
 use crate::store::{Forget, StoreError};
 
@@ -130,6 +130,7 @@ fn perform(connection: &Connection, operation: &Operation) -> Result<Answer, Set
             Forget::ResumeHandles(at) => resume::forget_handles(connection, *at, *limit)?,
             Forget::RefusedHandles(at) => resume::forget_refused(connection, *at, *limit)?,
         })),
+        Operation::Heal => heal::heal(connection).map(|report| Answer::Healed(Box::new(report))),
     }
 }
 
@@ -176,7 +177,11 @@ mod tests {
             let answers = answers.iter_mut().map(|answer| match answer.try_recv().unwrap() {
                 Ok(Answer::Created(created)) => matches!(*created, Created::Created(_)),
                 Ok(
-                    Answer::Written | Answer::Bound(_) | Answer::Opened(_) | Answer::Forgotten(_),
+                    Answer::Written
+                    | Answer::Bound(_)
+                    | Answer::Opened(_)
+                    | Answer::Forgotten(_)
+                    | Answer::Healed(_),
                 )
                 | Err(_) => false,
             });

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::id::{InstanceId, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::standing::SuspendReason;
-use crate::store::{CleanStop, RunRecord};
+use crate::store::{CleanStop, Healed, Quarantined, RunRecord};
 
 /// What a start found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub struct RecoveryReport {
     pub resume_handles_swept: usize,
     /// Rows that could not be read, each told by table and id. They were left as they are.
     pub damaged: Vec<String>,
+    /// The sessions that got back what they had lost; see [`Store::heal`](crate::Store::heal).
+    pub healed: Vec<Healed>,
+    /// What is wrong otherwise and was left as it is: nothing was restored on its word, and no other session
+    /// is affected.
+    pub quarantined: Vec<Quarantined>,
     /// How long it took.
     pub took: Duration,
 }

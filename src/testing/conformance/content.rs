@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = checks![
     an_append_out_of_order_changes_nothing,
     entries_are_read_a_part_at_a_time,
     data_are_put_replaced_and_removed,
+    data_with_an_old_version_are_fenced,
     changes_of_data_happen_in_order,
     a_label_changes_and_nothing_with_it,
     payloads_are_any_bytes,
@@ -77,13 +78,25 @@ async fn entries_are_read_a_part_at_a_time(rig: Rig) -> Verdict {
 async fn data_are_put_replaced_and_removed(rig: Rig) -> Verdict {
     let life = rig.empty("a").await?;
     let removed = |name: &str| DataChange { name: name.to_owned(), value: None };
-    rig.done(&life, [put(vec![put_one("one", "1"), put_one("two", "2")])]).await?;
-    rig.done(&life, [put(vec![put_one("one", "uno"), removed("two"), removed("three")])]).await?;
+    rig.done(&life, [put(2, vec![put_one("one", "1"), put_one("two", "2")])]).await?;
+    rig.done(&life, [put(3, vec![put_one("one", "uno"), removed("two"), removed("three")])])
+        .await?;
     same("replaced", &rig.datum(&life, "one").await?, &Some(bytes("uno")))?;
     same("removed", &rig.datum(&life, "two").await?, &None)?;
     same("never there", &rig.datum(&life, "three").await?, &None)?;
     let expected = Record { last_active_at: at(60), version: 3, ..life.clone() };
     same("look up", &rig.live(&life).await?, &expected)
+}
+
+/// Whoever puts it has seen an older state: it would be written over a newer one.
+async fn data_with_an_old_version_are_fenced(rig: Rig) -> Verdict {
+    let life = rig.empty("a").await?;
+    rig.fenced(&life, put(0, vec![put_one("one", "x")]), FenceReason::OutOfOrder).await?;
+    rig.done(&life, [put(3, vec![put_one("one", "1")])]).await?;
+    for old in [0, 2, 3] {
+        rig.fenced(&life, put(old, vec![put_one("one", "x")]), FenceReason::OutOfOrder).await?;
+    }
+    rig.done(&life, [put(4, vec![put_one("one", "2")])]).await
 }
 
 /// The last change of a name is the one that stands.
@@ -98,7 +111,7 @@ async fn changes_of_data_happen_in_order(rig: Rig) -> Verdict {
         DataChange { name: "three".to_owned(), value: None },
         put_one("three", "1"),
     ];
-    rig.done(&life, [put(changes)]).await?;
+    rig.done(&life, [put(3, changes)]).await?;
     same("put twice", &rig.datum(&life, "one").await?, &Some(bytes("2")))?;
     same("put and removed", &rig.datum(&life, "two").await?, &None)?;
     same("removed and put", &rig.datum(&life, "three").await?, &Some(bytes("1")))
@@ -153,13 +166,13 @@ async fn labels_and_names_are_any_text(rig: Rig) -> Verdict {
     let texts =
         ["", "it's", "\"x\"; drop table t", "日本語 🦀", "e\u{301}", "é", "%_\\", "a\0b", "One"];
     let life = rig.empty("a").await?;
-    for text in texts {
+    for (version, text) in (1..).zip(texts) {
         let label = Some(text.to_owned());
         rig.done(&life, [Write::Label { label: label.clone() }]).await?;
         same("label", &rig.live(&life).await?.label, &label)?;
-        rig.done(&life, [put(vec![put_one(text, text)])]).await?;
+        rig.done(&life, [put(version, vec![put_one(text, text)])]).await?;
     }
-    rig.done(&life, [put(vec![put_one("one", "other")])]).await?;
+    rig.done(&life, [put(99, vec![put_one("one", "other")])]).await?;
     for text in texts {
         let found = rig.datum(&life, text).await?;
         same(&format!("datum {text:?}"), &found, &Some(bytes(text)))?;
@@ -170,7 +183,7 @@ async fn labels_and_names_are_any_text(rig: Rig) -> Verdict {
 /// Neither entries nor data.
 async fn sessions_do_not_see_each_others_content(rig: Rig) -> Verdict {
     let (one, other) = (rig.empty("a").await?, rig.empty("b").await?);
-    rig.done(&one, [append(1, &["x"]), put(vec![put_one("one", "x")])]).await?;
+    rig.done(&one, [append(1, &["x"]), put(3, vec![put_one("one", "x")])]).await?;
     same("the other", &rig.live(&other).await?, &other)?;
     same("its entries", &rig.entries(&other).await?, &vec![])?;
     same("its datum", &rig.datum(&other, "one").await?, &None)

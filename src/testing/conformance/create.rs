@@ -196,7 +196,7 @@ async fn a_reused_id_begins_a_higher_life_without_the_old_content(rig: Rig) -> V
     same("the old key", &rig.bound_to(&key("a")).await?, &None)?;
     reads_are_fenced(&rig, &old).await?;
     rig.fenced(&old, append(1, &["x"]), FenceReason::NoSuchLife).await?;
-    rig.fenced(&old, put(vec![put_one("one", "x")]), FenceReason::NoSuchLife).await?;
+    rig.fenced(&old, put(3, vec![put_one("one", "x")]), FenceReason::NoSuchLife).await?;
     rig.done(&young, [begin(1, 1), commit(1, 2)]).await?;
     same("its own turn", &rig.turn(&young, 1).await?.is_some(), &true)
 }

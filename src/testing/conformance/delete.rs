@@ -1,7 +1,7 @@
 //! Deleting, and what stays.
 
 use super::create::reads_are_fenced;
-use super::extras::{asked, begin_with, piece, said, say, settle_said, steer, take_back};
+use super::extras::{asked, begin_with, piece, put_back, said, say, settle_said, steer, take_back};
 use super::resume::{keeps, refuses, resume};
 use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
@@ -113,17 +113,19 @@ async fn a_second_delete_is_fenced_and_the_first_tombstone_stands(rig: Rig) -> V
 }
 
 /// One write of each kind, right in everything but the life.
-fn every_write(life: &Record) -> [Write; 13] {
+fn every_write(life: &Record) -> [Write; 15] {
     [
         begin(2, 4),
         begin_with(2, 4, asked("ask", 5)),
         steer(1, 4),
         say(1, 1, "late"),
         take_back(1, 9, 90),
+        put_back(9, (1, 1), 4, 10),
+        Write::ForgetRevision { version: 9 },
         commit(1, 4),
         settle(1, 4, TurnOutcome::Failed, InputFate::Drop),
         append(4, &["late"]),
-        put(vec![put_one("one", "late")]),
+        put(9, vec![put_one("one", "late")]),
         resume("cli", keeps("late"), 90),
         Write::Label { label: Some("late".to_owned()) },
         rotate("f", 90),

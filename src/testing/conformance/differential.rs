@@ -136,7 +136,13 @@ impl Game {
         let turn = Step::turn(&mut self.random, &record);
         // A life that is over has said nothing.
         let said = self.model.rig.partial(&record, turn.get()).await.unwrap_or_default();
-        let known = Known { record, turn, said: said.map_or(0, |said| said.chunks) };
+        let taken = self.model.rig.taken(&record).await.unwrap_or_default();
+        let of = |(version, numbers): (u64, Vec<u64>)| {
+            Some((version, *numbers.first()?, numbers.len() as u64))
+        };
+        let revisions = taken.into_iter().filter_map(of).collect();
+        let said = said.map_or(0, |said| said.chunks);
+        let known = Known { record, turn, said, revisions };
         Ok(Step::write(&mut self.random, self.now, life, &known))
     }
 }
@@ -210,6 +216,7 @@ impl Side {
                 let life = self.life(life);
                 told(store.revisions(&life.id, life.incarnation).await)
             }
+            Step::Heal => told(store.heal().await),
             Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
     }

@@ -5,8 +5,8 @@ use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    BeginExtra, BranchRecord, Forget, InputFate, PartialFate, PartialPiece, Record, Request,
-    RequestRecord, Revision, StoredPartial, TakeBack, Write,
+    BeginExtra, BranchRecord, Forget, InputFate, PartialFate, PartialPiece, PutBack, Record,
+    Request, RequestRecord, Revision, RevisionReason, StoredPartial, TakeBack, Write,
 };
 
 impl Rig {
@@ -93,7 +93,19 @@ pub(super) fn settle_said(generation: u64, next_seq: u64, partial: PartialFate) 
 
 /// Takes entries back, so many seconds after time zero.
 pub(super) fn take_back(from: u64, version: u64, seconds: u64) -> Write {
-    Write::TakeBack { from: TakeBack { from, version }, at: at(seconds) }
+    let reason = RevisionReason::Rollback;
+    Write::TakeBack { from: TakeBack { from, version, reason }, at: at(seconds) }
+}
+
+/// Puts the entries of a revision back: so many, from the first on, as those from `first_seq` on. 300 seconds
+/// after time zero.
+pub(super) fn put_back(
+    revision: u64,
+    (from, entries): (u64, u64),
+    first_seq: u64,
+    version: u64,
+) -> Write {
+    Write::PutBack { back: PutBack { revision, from, entries, first_seq, version }, at: at(300) }
 }
 
 /// Begins a turn with an input `in` and something beside it, `generation` seconds after time zero.
@@ -105,7 +117,8 @@ pub(super) fn begin_with(generation: u64, seq: u64, extra: BeginExtra) -> Write 
 
 /// A begin that does an earlier one over.
 pub(super) fn over(from: u64, version: u64) -> BeginExtra {
-    BeginExtra { take_back: Some(TakeBack { from, version }), ..BeginExtra::default() }
+    let reason = RevisionReason::Retry;
+    BeginExtra { take_back: Some(TakeBack { from, version, reason }), ..BeginExtra::default() }
 }
 
 /// A begin that is asked for under a name.

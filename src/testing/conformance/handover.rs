@@ -35,7 +35,7 @@ async fn a_write_happens_even_if_its_future_is_dropped(rig: Rig) -> Verdict {
         append(1, &["x"]),
         begin(1, 2),
         commit(1, 3),
-        put(vec![put_one("two", "put")]),
+        put(8, vec![put_one("two", "put")]),
         begin(2, 4),
         settle(2, 5, TurnOutcome::Failed, InputFate::Keep),
     ];

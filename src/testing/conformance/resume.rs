@@ -43,7 +43,11 @@ impl Rig {
     }
 
     /// The value, the uses in seconds after time zero and the attempts of a handle.
-    async fn handle(&self, life: &Record, provider: &str) -> Result<Option<Handle>, String> {
+    pub(super) async fn handle(
+        &self,
+        life: &Record,
+        provider: &str,
+    ) -> Result<Option<Handle>, String> {
         let seconds = |time: Timestamp| time.since(at(0)).as_secs();
         let known =
             |it: StoredHandle| (it.value, seconds(it.stored_at), seconds(it.used_at), it.attempts);
@@ -52,7 +56,7 @@ impl Rig {
 }
 
 /// A handle: its value, since when it is kept, when it was used, and its attempts.
-type Handle = (String, u64, u64, u32);
+pub(super) type Handle = (String, u64, u64, u32);
 
 /// Such a handle.
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may not be there")]
@@ -82,7 +86,7 @@ fn attempts(value: &str) -> ResumeAction {
 }
 
 /// Says that one works.
-fn worked(value: &str) -> ResumeAction {
+pub(super) fn worked(value: &str) -> ResumeAction {
     ResumeAction::Worked { digest: resume_digest(value) }
 }
 

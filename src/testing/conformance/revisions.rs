@@ -10,8 +10,8 @@ use super::rig::{
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
 use crate::store::{
-    EntryMark, FenceReason, Forget, InputFate, PartialFate, Record, Revision, StoredEntry,
-    TurnRecord,
+    EntryMark, FenceReason, Forget, InputFate, PartialFate, Record, Revision, RevisionReason,
+    StoredEntry, TurnRecord,
 };
 
 /// The checks of this file.
@@ -45,7 +45,7 @@ fn written(turn: u64, seq: u64, text: &str, seconds: u64) -> StoredEntry {
 }
 
 /// A session with two turns, of the entries 1 to 4 and version 7.
-async fn stage(rig: &Rig) -> Result<Record, String> {
+pub(super) async fn stage(rig: &Rig) -> Result<Record, String> {
     let life = rig.empty("a").await?;
     rig.done(&life, [begin(1, 1), commit(1, 2), begin(2, 3), commit(2, 4)]).await?;
     Ok(life)
@@ -62,7 +62,8 @@ async fn what_is_taken_back_is_a_revision_and_not_in_the_transcript(rig: Rig) ->
     let left = vec![written(1, 1, "in", 1), written(1, 2, "out", 100)];
     same("entries", &rig.entries(&life).await?, &left)?;
     let taken = vec![written(2, 3, "in", 2), written(2, 4, "out", 100)];
-    let revision = Revision { version: 8, at: at(200), entries: taken };
+    let revision =
+        Revision { version: 8, at: at(200), reason: RevisionReason::Rollback, entries: taken };
     same("revisions", &rig.revisions(&life).await?, &vec![revision])
 }
 

@@ -15,7 +15,7 @@ use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
 use crate::rt::{Arc, Mutex, Spawner};
 use crate::store::{
-    Binding, Created, DataChange, FenceReason, Found, InputFate, LifeWriter, NewRecord,
+    Binding, Created, DataChange, FenceReason, Found, HealReport, InputFate, LifeWriter, NewRecord,
     PartialFate, Record, RecordFilter, RecordPage, Store, StoreError, StoreFuture, StoredEntry,
     TurnMarker, TurnRecord, Write,
 };
@@ -198,10 +198,16 @@ impl Rig {
     /// Whether the store finds nothing wrong with itself. A closed one cannot look.
     pub(super) async fn healthy(&self) -> Verdict {
         match self.store.check().await {
-            Ok(problems) => same("what the store finds wrong with itself", &problems, &vec![]),
-            Err(StoreError::Closed) => Ok(()),
-            Err(error) => Err(format!("could not look at itself after the check: {error}")),
+            Ok(problems) => same("what the store finds wrong with itself", &problems, &vec![])?,
+            Err(StoreError::Closed) => return Ok(()),
+            Err(error) => {
+                return Err(format!("could not look at itself after the check: {error}"));
+            }
         }
+        let before = self.snapshot().await?;
+        let healed = told("heal", self.store.heal().await)?;
+        same("what was lost, where nothing was", &healed, &HealReport::default())?;
+        before.is_still(&self.snapshot().await?).map_err(|differs| format!("heal: {differs}"))
     }
 }
 
@@ -360,8 +366,8 @@ pub(super) fn put_one(name: &str, value: &str) -> DataChange {
 }
 
 /// Changes data, 60 seconds after time zero.
-pub(super) fn put(changes: Vec<DataChange>) -> Write {
-    Write::PutData { changes, version: 3, at: at(60) }
+pub(super) fn put(version: u64, changes: Vec<DataChange>) -> Write {
+    Write::PutData { changes, version, at: at(60) }
 }
 
 /// Deletes a life, 70 seconds after time zero, with a tombstone that stands until `until`.

@@ -1,5 +1,7 @@
 //! Further ids of one life.
 
+use super::extras::{asked, begin_with};
+use super::resume::{keeps, resume, worked};
 use super::rig::{
     Check, Rig, Verdict, append, at, begin, bytes, checks, commit, delete, id, key, new, new_again,
     new_bound, put, put_one, same, tombstone,
@@ -15,6 +17,7 @@ pub(super) const CHECKS: &[Check] = checks![
     a_tombstone_makes_room_for_an_id_when_its_time_is_over,
     an_id_that_was_given_is_not_created,
     a_key_goes_by_the_first_id,
+    what_is_kept_for_a_time_is_forgotten_by_that_whatever_the_id,
     a_delete_leaves_a_tombstone_under_every_id,
     a_life_that_is_over_is_given_no_id,
 ];
@@ -32,7 +35,7 @@ fn by(life: &Record, name: &str) -> Record {
 /// The turn that runs, the counters, the entries, the data.
 async fn a_life_is_told_by_its_newest_id_and_keeps_everything(rig: Rig) -> Verdict {
     let life = rig.create(new_bound("a", "a", None)).await?;
-    rig.done(&life, [append(1, &["x"]), put(vec![put_one("one", "1")]), begin(1, 2)]).await?;
+    rig.done(&life, [append(1, &["x"]), put(5, vec![put_one("one", "1")]), begin(1, 2)]).await?;
     let before = rig.live(&life).await?;
     let entries = rig.entries(&life).await?;
     rig.done(&life, [rotate("b", 80), rotate("c", 90)]).await?;
@@ -124,6 +127,20 @@ async fn a_key_goes_by_the_first_id(rig: Rig) -> Verdict {
     let next = rig.create(new_bound("c", "b", Some("a"))).await?;
     same("keys", &rig.keys_of(&life).await?, &Vec::new())?;
     same("keys of the next", &rig.keys_of(&next).await?, &vec![key("b")])
+}
+
+/// What was used again under another id is not forgotten by its first use, and nothing is forgotten twice.
+async fn what_is_kept_for_a_time_is_forgotten_by_that_whatever_the_id(rig: Rig) -> Verdict {
+    let life = rig.empty("a").await?;
+    rig.done(&life, [begin_with(1, 1, asked("ask", 5)), resume("cli", keeps("x"), 10)]).await?;
+    rig.done(&life, [rotate("b", 15), resume("cli", worked("x"), 40), rotate("c", 50)]).await?;
+    for (what, expected) in [(Forget::ResumeHandles(at(30)), 0), (Forget::Requests(at(30)), 1)] {
+        same(&format!("{what:?}"), &rig.forget(what, 10).await?, &expected)?;
+    }
+    let used = rig.handle(&by(&life, "b"), "cli").await?.map(|(_, _, used, _)| used);
+    same("the handle", &used, &Some(40))?;
+    rig.done(&life, [delete(&life, at(1_000))]).await?;
+    same("after a delete", &rig.forget(Forget::ResumeHandles(at(90)), 10).await?, &0)
 }
 
 /// All of the same life, and all until the same time.

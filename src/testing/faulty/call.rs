@@ -26,6 +26,10 @@ pub enum StoreCall {
     TakeBack,
     /// [`Write::Resume`].
     Resume,
+    /// [`Write::PutBack`].
+    PutBack,
+    /// [`Write::ForgetRevision`].
+    ForgetRevision,
     /// [`Write::Label`].
     Label,
     /// [`Write::Standing`].
@@ -40,6 +44,8 @@ pub enum StoreCall {
     Bind,
     /// [`Store::look_up`](crate::store::Store::look_up).
     LookUp,
+    /// [`Store::life_of`](crate::store::Store::life_of).
+    LifeOf,
     /// [`Store::bound_to`](crate::store::Store::bound_to).
     BoundTo,
     /// [`Store::keys_of`](crate::store::Store::keys_of).
@@ -82,6 +88,8 @@ pub enum StoreCall {
     ForgetResumeHandles,
     /// [`Store::forget`](crate::store::Store::forget) of [`Forget::RefusedHandles`].
     ForgetRefusedHandles,
+    /// [`Store::heal`](crate::store::Store::heal).
+    Heal,
     /// [`Store::check`](crate::store::Store::check).
     Check,
     /// [`Store::close`](crate::store::Store::close).
@@ -101,6 +109,8 @@ impl StoreCall {
             Write::PutData { .. } => Self::PutData,
             Write::TakeBack { .. } => Self::TakeBack,
             Write::Resume { .. } => Self::Resume,
+            Write::PutBack { .. } => Self::PutBack,
+            Write::ForgetRevision { .. } => Self::ForgetRevision,
             Write::Label { .. } => Self::Label,
             Write::Standing { .. } => Self::Standing,
             Write::Patch { .. } => Self::Patch,
@@ -134,6 +144,8 @@ impl StoreCall {
                 | Self::PutData
                 | Self::TakeBack
                 | Self::Resume
+                | Self::PutBack
+                | Self::ForgetRevision
                 | Self::Label
                 | Self::Standing
                 | Self::Patch

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::finding::Last;
+use self::finding::{Back, Last};
 use super::super::gate::{self, TestGate, TestPermit};
 use super::super::{
     ABORT_AFTER, BeginRequest, CancelReason, Change, Effects, Generation, GoneReason, Input,
@@ -54,6 +54,8 @@ pub(super) struct Driver {
     asked: BTreeMap<u8, u64>,
     /// What was found out about the last turns.
     found: Option<Last>,
+    /// What was found out about a revision.
+    found_back: Option<Back>,
     /// When a turn was opened or ended last, a change was told, somebody was there, or a lease began or ended.
     last_work: Option<Duration>,
     /// The changes that count as use, by port.
@@ -85,6 +87,7 @@ impl Driver {
             partials,
             asked: BTreeMap::new(),
             found: None,
+            found_back: None,
             last_work: None,
             uses: BTreeSet::new(),
             deleted_unknown: false,

@@ -7,6 +7,7 @@ mod effects;
 mod leases;
 mod names;
 mod partials;
+mod revisions;
 mod stalls;
 mod standing;
 mod steering;
@@ -158,6 +159,8 @@ pub(super) struct Model {
     leaving: Option<u32>,
     /// The transcript as whoever takes something back saw it.
     seen: Vec<u64>,
+    /// The entries of the revision that is put back next, as whoever does it saw them.
+    returning: Vec<StoredEntry>,
     /// The turns that are to be cleared.
     clearing: BTreeSet<Generation>,
     /// The leases that stand.
@@ -208,6 +211,7 @@ impl Model {
             begun: None,
             leaving: None,
             seen: Vec::new(),
+            returning: Vec::new(),
             clearing: BTreeSet::new(),
             over: false,
             deleted: false,

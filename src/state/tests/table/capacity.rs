@@ -28,6 +28,11 @@ archive: stands(archived) refused(b1 archived) refused(b2 archived) => archived 
 end: stands(ended) refused(b1 ended) refused(b2 ended) => ended | change:ended
 pin: => live q1? q2 | change:patch
 handle: => live q1? q2 | change:handle
+rotate: => live q1? q2 | change:rotate>further
+lease: taken(l8) alarm(112) leased(112) => live q1? q2 l8 u
+renew release: leased(over)
+inherit: alarm(130) => live q1? q2 l5
+save:
 ";
 
 /// Turn 1 runs, and begin 2 waits for a permit to run beside it.
@@ -68,4 +73,9 @@ archive: stands(archived) refused(b2 archived) fence(~1 archived) => archived !1
 end: stands(ended) refused(b2 ended) fence(~1 ended) => ended !1 | settle1:cancelled_ended/keep change:ended
 pin: => live p1r q2? | change:patch
 handle: => live p1r q2? | change:handle
+rotate: => live p1r q2? | change:rotate>further
+lease: taken(l8) alarm(112) leased(112) => live p1r q2? l8 u
+renew release: leased(over)
+inherit: alarm(130) => live p1r q2? l5
+save:
 ";

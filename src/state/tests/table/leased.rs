@@ -7,13 +7,14 @@ reject queue queue-full interrupt-0 interrupt-5 steer: opened(t1) => live t1s l9
 parallel: opened(t1) => live p1s l9 | begin1#1
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+leave-queue drop panic alarm-early granted granted-late not-granted leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live l9 | change:append#1v1
 data: => live l9 | change:data-v1
 label: => live l9 u | change:label
 handle: => live l9 u | change:handle
+rotate: => live l9 | change:rotate>further
 delete: dropped(l9) => closing d9 u | delete
 await-delete: deleted(d9 left)
 alarm-abort alarm-late: expired(l9) => live u
@@ -43,13 +44,14 @@ reject queue queue-full interrupt-0 interrupt-5 steer: opened(t1) => live t1s | 
 parallel: opened(t1) => live p1s | begin1#1
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early alarm-abort alarm-late leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
+leave-queue drop panic alarm-early granted granted-late not-granted alarm-abort alarm-late leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | change:append#1v1
 data: => live | change:data-v1
 label: => live u | change:label
 handle: => live u | change:handle
+rotate: => live | change:rotate>further
 delete: => closing d9 u | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -78,13 +80,14 @@ reject queue queue-full interrupt-0 interrupt-5 steer: opened(t1) => live t1s | 
 parallel: opened(t1) => live p1s | use-leave:patch begin1#1
 draining: refused(b9 draining)
 wrong-version: refused(b9 conflict v0)
-leave-queue drop panic alarm-early alarm-abort alarm-late unload unload-used save leave-echo keep-1 keep-77 take-1 take-77:
+leave-queue drop panic alarm-early granted granted-late not-granted alarm-abort alarm-late unload unload-used save leave-echo keep-1 keep-77 take-1 take-77:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | use-leave:patch change:append#1v1
 data: => live | use-leave:patch change:data-v1
 label: => live | use-leave:patch change:label
 handle: => live | use-leave:patch change:handle
+rotate: => live | use-leave:patch change:rotate>further
 delete: => closing d9 | use-leave:patch delete
 await-delete: deleted(d9 left)
 look look-act: unwatch

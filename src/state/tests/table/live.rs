@@ -15,6 +15,7 @@ data: => live | change:data-v1
 label: => live | change:label
 handle: => live | change:handle
 rotate: => live | change:rotate>further
+forget-revision: => live | change:forget1
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -24,7 +25,7 @@ branch: opened(t1) => live b1s | begin1#1^0
 named named-other: opened(t1) => live t1s | begin1#1(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live | settle1:interrupted/keep
 clear-77: => live | settle77:interrupted/keep
@@ -66,6 +67,7 @@ data: => live t1s | *begin1 change:data-v1
 label: => live t1s | *begin1 change:label
 handle: => live t1s | *begin1 change:handle
 rotate: => live t1s | *begin1 change:rotate>further
+forget-revision: => live t1s | *begin1 change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 ok: begun(b1 t1 ~1) => live t1r
@@ -77,7 +79,7 @@ steer named named-other: => live t1s q9 | *begin1
 branch: opened(t2) => live t1s b2s | *begin1 begin2#2^0
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 starting q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1s | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
@@ -118,6 +120,7 @@ data: => live t1r | change:data-v1
 label: => live t1r | change:label
 handle: => live t1r | change:handle
 rotate: => live t1r | change:rotate>further
+forget-revision: => live t1r | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -128,7 +131,7 @@ branch: opened(t2) => live t1r b2s | begin2#2^0
 named named-other: => live t1r q9
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 running q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
@@ -165,6 +168,7 @@ data: => live t1c | change:data-v1
 label: => live t1c | change:label
 handle: => live t1c | change:handle
 rotate: => live t1c | change:rotate>further
+forget-revision: => live t1c | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live !1 | settle1:cancelled_stopped/keep
@@ -175,7 +179,7 @@ steer named named-other: => live t1c q9
 branch: opened(t2) => live t1c b2s | begin2#2^0
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 cancelling q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c | partial1~1+1
 clear-1: settled(s9 failed)
@@ -213,6 +217,7 @@ data: => live t1c | *begin1 change:data-v1
 label: => live t1c | *begin1 change:label
 handle: => live t1c | *begin1 change:handle
 rotate: => live t1c | *begin1 change:rotate>further
+forget-revision: => live t1c | *begin1 change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 | *begin1 delete
 await-delete: deleted(d9 left)
 alarm-late: fence(~1 stopped) => live | *begin1 settle1:cancelled_stopped/keep
@@ -225,7 +230,7 @@ steer named named-other: => live t1c q9 | *begin1
 branch: opened(t2) => live t1c b2s | *begin1 begin2#2^0
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 cancelling q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c | *begin1 partial1~1+1
 clear-1: settled(s9 failed)

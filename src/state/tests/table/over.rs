@@ -9,14 +9,14 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing d1 | *delete
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing d1 | *delete
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label handle rotate: changed(c9 closing)
+append data label forget-revision handle rotate: changed(c9 closing)
 delete await-delete: => closing d1 d9 !1 | *delete
 ok no-such-life: bury deleted(d1 deleted) => gone !1
 unavailable: deleted(d1 unavailable) => closing failed !1
 unknown: deleted(d1 unknown) => closing failed !1
 look look-act: unwatch
 steer branch named named-other named-stale redo: refused(b9 closing)
-take-back: changed(c9 closing)
+take-back put-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
@@ -37,13 +37,13 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => closing failed
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => closing failed
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label handle rotate: changed(c9 closing)
+append data label forget-revision handle rotate: changed(c9 closing)
 delete: => closing d9 !1 | delete
 await-delete: deleted(d9 unavailable)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
 steer branch named named-other named-stale redo: refused(b9 closing)
-take-back: changed(c9 closing)
+take-back put-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
@@ -61,7 +61,7 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version:
 leave-queue alarm-early alarm-abort alarm-late drop panic:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label handle rotate: changed(c9 closing)
+append data label forget-revision handle rotate: changed(c9 closing)
 delete await-delete: => closing d1 d9 | *begin1 delete
 ok: refused(b1 closing) => closing d1 | delete
 unavailable: refused(b1 unavailable) deleted(d1 unavailable) => closing failed
@@ -69,7 +69,7 @@ unknown: refused(b1 unknown) deleted(d1 unknown) => closing failed
 no-such-life: refused(b1 no-such-life) deleted(d1 no-such-life) => closing failed
 look look-act: unwatch
 steer branch named named-other named-stale redo: refused(b9 closing)
-take-back: changed(c9 closing)
+take-back put-back: changed(c9 closing)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
@@ -89,12 +89,12 @@ commit-1 fail-keep fail-drop: settled(s9 stale deleted) => gone
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => gone
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label handle rotate: changed(c9 gone)
+append data label forget-revision handle rotate: changed(c9 gone)
 delete await-delete: deleted(d9 already)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
 steer branch named named-other named-stale redo: refused(b9 gone)
-take-back: changed(c9 gone)
+take-back put-back: changed(c9 gone)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:
@@ -114,12 +114,12 @@ commit-1 fail-keep fail-drop: settled(s9 stale store_failed) => left
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => left
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data label handle rotate: changed(c9 left)
+append data label forget-revision handle rotate: changed(c9 left)
 delete await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
 look look-act: unwatch
 steer branch named named-other named-stale redo: refused(b9 left)
-take-back: changed(c9 left)
+take-back put-back: changed(c9 left)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1 clear-77: settled(s9 failed)
 unload unload-used:

@@ -25,6 +25,7 @@ data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
 handle: => live t1r q2 | change:handle
 rotate: => live t1r q2 | change:rotate>further
+forget-revision: => live t1r q2 | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -33,7 +34,7 @@ look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) =
 steer branch named named-other: => live t1r q2 q9
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 running q1)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1r q2 | partial1~1+1
 clear-1: settled(s9 failed)
@@ -73,6 +74,7 @@ data: => live t1c q2 | change:data-v1
 label: => live t1c q2 | change:label
 handle: => live t1c q2 | change:handle
 rotate: => live t1c q2 | change:rotate>further
+forget-revision: => live t1c q2 | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -81,7 +83,7 @@ alarm-abort: abort(~1 preempted) => live t1a q2
 steer branch named named-other: => live t1c q2 q9
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t1 cancelling q1)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live t1c q2 | partial1~1+1
 clear-1: settled(s9 failed)
@@ -124,6 +126,7 @@ data: => live p1r p2r | change:data-v1
 label: => live p1r p2r | change:label
 handle: => live p1r p2r | change:handle
 rotate: => live p1r p2r | change:rotate>further
+forget-revision: => live p1r p2r | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -134,7 +137,7 @@ branch: opened(t3) => live p1r p2r b3s | begin3#3^0
 named named-other: => live p1r p2r q9
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t2 running q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-77 take-1 take-77:
 keep-1: => live p1r p2r | partial1~1+1
 clear-1: settled(s9 failed)
@@ -174,6 +177,7 @@ data: => live t2r !1 | change:data-v1
 label: => live t2r !1 | change:label
 handle: => live t2r !1 | change:handle
 rotate: => live t2r !1 | change:rotate>further
+forget-revision: => live t2r !1 | change:forget1
 delete: fence(~2 deleted) end(~2 cancelled_deleted) => closing d9 !1 !2 | delete
 await-delete: deleted(d9 left)
 ok unavailable unknown no-such-life:
@@ -184,7 +188,7 @@ branch: opened(t3) => live t2r b3s !1 | begin3#3^1
 named named-other: => live t2r q9 !1
 named-stale: refused(b9 ask again)
 redo: refused(b9 busy t2 running q0)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live t2r !1 | settle1:interrupted/keep
 clear-77: => live t2r !1 | settle77:interrupted/keep
@@ -216,6 +220,7 @@ data: => live | *commit1 change:data-v2
 label: => live | *commit1 change:label
 handle: => live | *commit1 change:handle
 rotate: => live | *commit1 change:rotate>further
+forget-revision: => live | *commit1 change:forget1
 delete: => closing d9 | *commit1 delete
 await-delete: deleted(d9 left)
 ok: end(~1 committed) settled(s1 committed #2 v1) => live
@@ -228,7 +233,7 @@ branch: opened(t2) => live b2s | *commit1 begin2#3^2
 named named-other: opened(t2) => live t2s | *commit1 begin2#3(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *commit1 settle77:interrupted/keep
@@ -259,6 +264,7 @@ data: => live | *settle1:failed change:data-v1
 label: => live | *settle1:failed change:label
 handle: => live | *settle1:failed change:handle
 rotate: => live | *settle1:failed change:rotate>further
+forget-revision: => live | *settle1:failed change:forget1
 delete: => closing d9 | *settle1:failed delete
 await-delete: deleted(d9 left)
 ok: end(~1 failed) settled(s1 failed) => live
@@ -271,7 +277,7 @@ branch: opened(t2) => live b2s | *settle1:failed begin2#2^1
 named named-other: opened(t2) => live t2s | *settle1:failed begin2#2(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: settled(s9 failed)
 clear-77: => live | *settle1:failed settle77:interrupted/keep
@@ -302,6 +308,7 @@ data: => live | settle3:interrupted/keep change:data-v1
 label: => live | settle3:interrupted/keep change:label
 handle: => live | settle3:interrupted/keep change:handle
 rotate: => live | settle3:interrupted/keep change:rotate>further
+forget-revision: => live | settle3:interrupted/keep change:forget1
 delete: => closing d9 | settle3:interrupted/keep delete
 await-delete: deleted(d9 left)
 ok: => live
@@ -313,6 +320,7 @@ named named-other: opened(t4) => live t4s | settle3:interrupted/keep begin4#2(a 
 named-stale: refused(b9 ask again)
 redo: opened(t4) => live t4s | settle3:interrupted/keep begin4#2<back#1v1>
 take-back: => live | settle3:interrupted/keep change:back#1v1
+put-back: changed(c9 moved)
 leave-echo keep-1 keep-77 take-1 take-77:
 clear-1: => live | settle3:interrupted/keep settle1:interrupted/keep
 clear-77: => live | settle3:interrupted/keep settle77:interrupted/keep

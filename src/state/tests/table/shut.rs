@@ -8,8 +8,9 @@ commit-1 fail-keep fail-drop: settled(s9 stale suspended) => suspended
 commit-2 commit-77: settled(s9 stale store_failed)
 drop panic: => suspended
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data handle rotate take-back restore: changed(c9 suspended)
+append data handle rotate take-back put-back restore: changed(c9 suspended)
 label: => suspended !1 | change:label
+forget-revision: => suspended !1 | change:forget1
 delete: => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -33,8 +34,9 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version 
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data handle rotate take-back suspend resume: changed(c9 archived)
+append data handle rotate take-back put-back suspend resume: changed(c9 archived)
 label: => archived | change:label
+forget-revision: => archived | change:forget1
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -58,8 +60,9 @@ reject queue queue-full interrupt-0 interrupt-5 parallel draining wrong-version 
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data handle rotate take-back suspend resume archive restore: changed(c9 ended)
+append data handle rotate take-back put-back suspend resume archive restore: changed(c9 ended)
 label: => ended | change:label
+forget-revision: => ended | change:forget1
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -82,7 +85,7 @@ draining: refused(b9 draining)
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data rotate label handle take-back suspend resume archive restore end pin: changed(c9 due)
+append data rotate label handle take-back put-back forget-revision suspend resume archive restore end pin: changed(c9 due)
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch

@@ -23,13 +23,14 @@ data: => live t1r q2 | change:data-v1
 label: => live t1r q2 | change:label
 handle: => live t1r q2 | change:handle
 rotate: => live t1r q2 | change:rotate>further
+forget-revision: => live t1r q2 | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late leave-echo keep-77 take-77 ok unavailable unknown no-such-life:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live t1r q2 | partial1~1+1
 take-1: => live t1r | steer1#2
 clear-1: settled(s9 failed)
@@ -70,6 +71,7 @@ data: => live t1r | *steer1 change:data-v1
 label: => live t1r | *steer1 change:label
 handle: => live t1r | *steer1 change:handle
 rotate: => live t1r | *steer1 change:rotate>further
+forget-revision: => live t1r | *steer1 change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *steer1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -77,7 +79,7 @@ look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) =
 steer: steerable(~1) => live t1r q9 | *steer1
 branch: opened(t2) => live t1r b2s | *steer1 begin2#3^0
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live t1r | *steer1 partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | *steer1 settle77:interrupted/keep
@@ -121,6 +123,7 @@ data: => live t1r | change:data-v1
 label: => live t1r | change:label
 handle: => live t1r | change:handle
 rotate: => live t1r | change:rotate>further
+forget-revision: => live t1r | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -130,7 +133,7 @@ branch: opened(t2) => live t1r b2s | begin2#2^0
 named: refused(b9 repeats t1 same)
 named-other: refused(b9 repeats t1 other)
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live t1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live t1r | settle77:interrupted/keep
@@ -171,12 +174,13 @@ data: => live t1s e3 | *begin1 change:data-v1
 label: => live t1s e3 | *begin1 change:label
 handle: => live t1s e3 | *begin1 change:handle
 rotate: => live t1s e3 | *begin1 change:rotate>further
+forget-revision: => live t1s e3 | *begin1 change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 e3 | *begin1 delete
 await-delete: deleted(d9 left)
 branch: opened(t2) => live t1s b2s e3 | *begin1 begin2#2^0
 named named-other: => live t1s e3 e9 | *begin1
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo: refused(b3 timeout t1 starting) => live t1s | *begin1
 keep-1: => live t1s e3 | *begin1 partial1~1+1
 clear-1: settled(s9 failed)
@@ -222,6 +226,7 @@ data: => live t1r q2 e3 | change:data-v1
 label: => live t1r q2 e3 | change:label
 handle: => live t1r q2 e3 | change:handle
 rotate: => live t1r q2 e3 | change:rotate>further
+forget-revision: => live t1r q2 e3 | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b3 closing) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late keep-77 take-1 take-77 ok unavailable unknown no-such-life:
@@ -229,7 +234,7 @@ look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live t1c q2 e3
 named named-other: => live t1r q2 e3 e9
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 leave-echo: refused(b3 timeout t1 running) => live t1r q2
 keep-1: => live t1r q2 e3 | partial1~1+1
 clear-1: settled(s9 failed)
@@ -271,6 +276,7 @@ data: => live b1r | change:data-v1
 label: => live b1r | change:label
 handle: => live b1r | change:handle
 rotate: => live b1r | change:rotate>further
+forget-revision: => live b1r | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -278,7 +284,7 @@ look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) =
 steer: steerable(~1) => live b1r q9
 branch: opened(t2) => live b1r b2s | begin2#2^0
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live b1r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r | settle77:interrupted/keep
@@ -320,6 +326,7 @@ data: => live b1r b2r b3r | change:data-v1
 label: => live b1r b2r b3r | change:label
 handle: => live b1r b2r b3r | change:handle
 rotate: => live b1r b2r b3r | change:rotate>further
+forget-revision: => live b1r b2r b3r | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) fence(~2 deleted) end(~2 cancelled_deleted) fence(~3 deleted) end(~3 cancelled_deleted) => closing d9 !1 !2 !3 | delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3 model 2/2 silence)
@@ -327,7 +334,7 @@ look-act: stalled(~1 model 2/2 silence) stalled(~2 model 2/2 silence) stalled(~3
 steer: steerable(~1) steerable(~2) steerable(~3) => live b1r b2r b3r q9
 branch: refused(b9 branches under #0)
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live b1r b2r b3r | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live b1r b2r b3r | settle77:interrupted/keep
@@ -368,6 +375,7 @@ data: => live t1r | *partial1 change:data-v1
 label: => live t1r | *partial1 change:label
 handle: => live t1r | *partial1 change:handle
 rotate: => live t1r | *partial1 change:rotate>further
+forget-revision: => live t1r | *partial1 change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) => closing d9 !1 | *partial1 delete
 await-delete: deleted(d9 left)
 look: stalled(~1 model 2/2 silence)
@@ -375,7 +383,7 @@ look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) =
 steer: steerable(~1) => live t1r q9 | *partial1
 branch: opened(t2) => live t1r b2s | *partial1 begin2#2^0
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 clear-1: settled(s9 failed)
 clear-77: => live t1r | *partial1 settle77:interrupted/keep
 ok unavailable unknown no-such-life: => live t1r
@@ -407,6 +415,7 @@ data: => live | *partial1 settle1:abandoned/keep~3+1 change:data-v1
 label: => live | *partial1 settle1:abandoned/keep~3+1 change:label
 handle: => live | *partial1 settle1:abandoned/keep~3+1 change:handle
 rotate: => live | *partial1 settle1:abandoned/keep~3+1 change:rotate>further
+forget-revision: => live | *partial1 settle1:abandoned/keep~3+1 change:forget1
 delete: => closing d9 | *partial1 settle1:abandoned/keep~3+1 delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
@@ -414,7 +423,7 @@ branch: opened(t2) => live b2s | *partial1 settle1:abandoned/keep~3+1 begin2#2^1
 named named-other: opened(t2) => live t2s | *partial1 settle1:abandoned/keep~3+1 begin2#2(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 clear-1: settled(s9 failed)
 clear-77: => live | *partial1 settle1:abandoned/keep~3+1 settle77:interrupted/keep
 ok: => live | settle1:abandoned/keep~3+1

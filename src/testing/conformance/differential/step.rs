@@ -14,8 +14,8 @@ use crate::outcome::TurnOutcome;
 use crate::standing::{EndReason, Standing, SuspendReason};
 use crate::store::{
     BeginExtra, Binding, CommitExtra, DataChange, Forget, InputFate, NewRecord, PartialFate,
-    PartialPiece, Record, RecordFilter, RecordPatch, Request, ResumeAction, ResumeChange, TakeBack,
-    Write, resume_digest,
+    PartialPiece, PutBack, Record, RecordFilter, RecordPatch, Request, ResumeAction, ResumeChange,
+    RevisionReason, TakeBack, Write, resume_digest,
 };
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -113,6 +113,8 @@ pub(super) enum Step {
     Branches(usize),
     /// `Store::revisions`.
     Revisions(usize),
+    /// `Store::heal`.
+    Heal,
     /// `Store::forget`.
     Forget {
         /// What.
@@ -160,7 +162,7 @@ impl Step {
     pub(super) fn read(random: &mut Random, now: u64, life: usize) -> Self {
         let limit = random.index(5) + 1;
         let generation = Generation::new(random.below(6));
-        match random.below(13) {
+        match random.below(15) {
             0 => Self::LookUp { id: id(random.name()), now: at(now) },
             1 => Self::BoundTo(key(random.name())),
             2 | 3 => Self::Entries { life, after: random.below(6), limit },
@@ -182,6 +184,7 @@ impl Step {
             9 => Self::Branches(life),
             10 => Self::Revisions(life),
             11 => Self::KeysOf(life),
+            13 => Self::Heal,
             _ => {
                 let filter = RecordFilter {
                     platform: random.one_in(2).then(|| "test".to_owned()),
@@ -207,7 +210,7 @@ impl Step {
         let version = if random.one_in(20) { random.below(8) } else { record.version + 1 };
         let seq = if random.one_in(10) { random.below(8) } else { record.next_seq };
         let newest = record.generation.get();
-        let write = match random.below(29) {
+        let write = match random.below(32) {
             0..5 => {
                 let next = if random.one_in(10) { random.below(newest + 1) } else { newest + 1 };
                 let input = (!random.one_in(4)).then(|| (seq, random.payload()));
@@ -249,6 +252,8 @@ impl Step {
             22 | 23 => Write::Patch { patch: random.patch(now) },
             24..27 => Write::Resume { change: Box::new(random.resume()), at },
             27 => Write::Rotate { to: id(random.name()), at },
+            28 | 29 => Write::PutBack { back: random.put_back(version, seq, known), at },
+            30 => Write::ForgetRevision { version: random.forgotten(version, known) },
             _ => return Self::delete(random, now, life),
         };
         Self::Write { life, write }
@@ -275,6 +280,8 @@ pub(super) struct Known {
     pub(super) turn: Generation,
     /// How many chunks are kept of that.
     pub(super) said: u64,
+    /// The revisions that have entries: number, first entry, and how many.
+    pub(super) revisions: Vec<(u64, u64, u64)>,
 }
 
 /// A datum to begin with, if a change is not a removal.
@@ -371,7 +378,32 @@ impl Random {
 
     /// What is taken back: mostly a few of the newest entries.
     fn take_back(&mut self, version: u64, next_seq: u64) -> TakeBack {
-        TakeBack { from: next_seq.saturating_sub(self.below(6)), version }
+        let reason = match self.below(3) {
+            0 => RevisionReason::Rollback,
+            1 => RevisionReason::Retry,
+            _ => RevisionReason::Truncated { why: format!("{:x}: it is", self.below(99)) },
+        };
+        TakeBack { from: next_seq.saturating_sub(self.below(6)), version, reason }
+    }
+
+    /// What is put back: mostly a revision that there is, whole.
+    fn put_back(&mut self, version: u64, first_seq: u64, known: &Known) -> PutBack {
+        let place = self.index(known.revisions.len().max(1));
+        let found = known.revisions.get(place).copied().unwrap_or((version, first_seq, 1));
+        let (mut revision, mut from, mut entries) = found;
+        match self.below(24) {
+            0 => revision += 1,
+            1 => from += 1,
+            2 => entries += 1,
+            _ => {}
+        }
+        PutBack { revision, from, entries, first_seq, version }
+    }
+
+    /// A revision to be forgotten: mostly one that there is.
+    fn forgotten(&mut self, version: u64, known: &Known) -> u64 {
+        let place = self.index(known.revisions.len() + 1);
+        known.revisions.get(place).map_or(version, |found| found.0)
     }
 
     /// What a begin has beside its input.

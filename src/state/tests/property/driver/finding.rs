@@ -9,7 +9,7 @@ use super::super::super::{
 use super::super::Find;
 use super::Driver;
 use crate::state::{Pass, Pending, Size};
-use crate::store::{EntryMark, Found, Store, StoredEntry};
+use crate::store::{EntryMark, Found, RevisionReason, Store, StoredEntry};
 
 /// The last turns, as the store knew them.
 #[derive(Clone, Debug)]
@@ -25,6 +25,20 @@ pub(super) struct Last {
 fn taken_from(entries: &[StoredEntry], from: u64) -> Size {
     let taken = entries.iter().filter(|entry| entry.seq >= from);
     Size::of(taken.map(|entry| entry.payload.len()))
+}
+
+/// A revision, as the store knew it.
+#[derive(Clone, Debug)]
+pub(super) struct Back {
+    redo: Redo,
+    revision: u64,
+    entries: Vec<StoredEntry>,
+    /// The numbers of the whole transcript.
+    numbers: Vec<u64>,
+}
+
+fn taking_back(redo: Redo) -> Change {
+    Change::TakeBack { redo, reason: RevisionReason::Rollback }
 }
 
 impl Driver {
@@ -44,7 +58,17 @@ impl Driver {
                 };
                 let port = self.port();
                 self.model.sees(last.numbers);
-                self.apply(Input::Change { change: Change::TakeBack(last.redo), port });
+                self.apply(Input::Change { change: taking_back(last.redo), port });
+            }
+            Find::Cut(which) => self.cut(which),
+            Find::LookForRevision(which) => self.found_back = self.look_for_revision(which),
+            Find::PutBack(which) => self.put_back(which),
+            Find::ForgetRevision(which) => {
+                // Whoever has found it finds that out from the store, which fails the session then.
+                self.found_back = None;
+                let Some(back) = self.look_for_revision(which) else { return };
+                let port = self.port();
+                self.apply(Input::Change { change: Change::ForgetRevision(back.revision), port });
             }
             Find::Redo { turns, policy, name } => self.redo(turns, policy, name),
             Find::Say { turn, chunks } => self.say(turn, chunks),
@@ -114,6 +138,50 @@ impl Driver {
         found.expect("no faults").map_or_else(Bytes::new, |partial| partial.text)
     }
 
+    /// Cuts the transcript off in front of one of its entries.
+    fn cut(&mut self, which: usize) {
+        let Some(redo) = self.from(0) else { return };
+        let entries = self.entries();
+        let Some(first) = entries.get(which % entries.len().max(1)) else { return };
+        let redo = Redo { from: first.seq, taken: taken_from(&entries, first.seq), ..redo };
+        let port = self.port();
+        self.model.sees(entries.iter().map(|entry| entry.seq).collect());
+        let reason = RevisionReason::Truncated { why: "cut".into() };
+        self.apply(Input::Change { change: Change::TakeBack { redo, reason }, port });
+    }
+
+    /// Puts a revision back, as it was found out before or else now.
+    fn put_back(&mut self, which: usize) {
+        let found = self.found_back.take().or_else(|| self.look_for_revision(which));
+        let Some(Back { redo, revision, entries, numbers }) = found else { return };
+        let back = Size::of(entries.iter().map(|entry| entry.payload.len()));
+        self.model.sees(numbers);
+        self.model.sees_revision(if self.state.outbox.is_empty() { entries } else { Vec::new() });
+        let port = self.port();
+        let change = Change::PutBack { redo, revision, back };
+        self.apply(Input::Change { change, port });
+    }
+
+    /// Finds out what a revision has.
+    fn look_for_revision(&self, which: usize) -> Option<Back> {
+        let (id, life) = (&self.record.id, self.record.incarnation);
+        // A session that was deleted has none.
+        let revisions = self.store.revisions(id, life).now().expect("at once").ok()?;
+        let found = revisions.get(which % revisions.len().max(1))?;
+        let redo = self.from(found.entries.first()?.seq)?;
+        let numbers = self.entries().iter().map(|entry| entry.seq).collect();
+        Some(Back { redo, revision: found.version, entries: found.entries.clone(), numbers })
+    }
+
+    /// All from the number `from` on, as the store knows it.
+    fn from(&self, from: u64) -> Option<Redo> {
+        let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
+        let Found::Live(record) = found.expect("no faults") else { return None };
+        let (next_seq, version, open) = (record.next_seq, record.version, !record.open.is_empty());
+        let taken = taken_from(&self.entries(), from);
+        Some(Redo { from, next_seq, version, open, taken })
+    }
+
     /// Finds out what the last turns are.
     pub(super) fn look_back(&self, turns: usize) -> Option<Last> {
         let found = self.store.look_up(&self.record.id, self.now().wall).now().expect("at once");
@@ -171,7 +239,7 @@ impl Driver {
         let Some(Last { redo, numbers, .. }) = self.look_back(0) else { return };
         let port = self.port();
         self.model.sees(numbers);
-        self.apply(Input::Change { change: Change::TakeBack(redo), port });
+        self.apply(Input::Change { change: taking_back(redo), port });
         assert!(!self.state.is_quiet(), "it has moved, and nothing came between");
         self.drain();
         assert!(self.entries().iter().all(|entry| entry.seq < redo.from));

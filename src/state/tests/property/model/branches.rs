@@ -133,6 +133,13 @@ impl Model {
         self.stands.taken_back = true;
     }
 
+    /// Entries have other numbers now: what stands under one goes on standing there.
+    pub(super) fn stands_move(&mut self, moved: &BTreeMap<u64, u64>) {
+        for parent in self.stands.under.values_mut() {
+            *parent = moved.get(parent).copied().unwrap_or(*parent);
+        }
+    }
+
     /// The session was loaded, and the store knows these places.
     pub(in super::super) fn stood(&mut self, branches: &[BranchRecord]) {
         self.stands.before = branches.iter().map(|branch| branch.generation).collect();
@@ -141,7 +148,9 @@ impl Model {
     /// Each turn that has a place follows what it was begun under.
     pub(super) fn follows(&self, entries: &[StoredEntry], branches: &[BranchRecord]) {
         let tree = Tree::new(entries, branches);
-        for (turn, parent) in &self.stands.under {
+        // One that came back before what it stands under follows what is there.
+        let there = |parent: u64| parent == 0 || self.lines.contains_key(&parent);
+        for (turn, parent) in self.stands.under.iter().filter(|(_, parent)| there(**parent)) {
             let line = tree.line(Some(*turn));
             let first = line.iter().position(|entry| entry.generation == Some(*turn));
             let Some(first) = first else { continue };

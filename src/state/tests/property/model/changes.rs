@@ -11,7 +11,7 @@ impl Model {
         }
         match change {
             Change::Stand(verb) => return self.asks_to_stand(*verb, port),
-            Change::Label(_) | Change::Patch(_) => {}
+            Change::Label(_) | Change::Patch(_) | Change::ForgetRevision(_) => {}
             _ if !self.is_active() => return,
             Change::Append(entries) => {
                 self.notes();
@@ -19,11 +19,19 @@ impl Model {
                 self.write(entries, None, port);
             }
             Change::Data(_) => self.version += 1,
-            Change::TakeBack(redo) => {
+            Change::TakeBack { redo, .. } => {
                 if !self.takes_back(*redo) {
                     return;
                 }
                 self.take_back(*redo);
+            }
+            Change::PutBack { redo, back, .. } => {
+                let returning = std::mem::take(&mut self.returning);
+                if returning.is_empty() || !self.takes_back(*redo) {
+                    return;
+                }
+                assert_eq!(returning.len() as u64, back.entries);
+                self.put_back(*redo, returning, port);
             }
             Change::Resume(_) => {}
             Change::Rotate(to) => {

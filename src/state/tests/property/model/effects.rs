@@ -51,7 +51,7 @@ impl Model {
                 assert!(!self.over);
                 match reason {
                     LeaveReason::StoreFailed => assert!(self.failing),
-                    LeaveReason::Idle | LeaveReason::Cap => self.settled(),
+                    LeaveReason::Idle | LeaveReason::Cap | LeaveReason::Outdated => self.settled(),
                 }
             }
             Effect::Steered { port, generation, seq, stream, input } => {
