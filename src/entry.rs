@@ -96,15 +96,15 @@ pub enum EntryError {
         /// `limits.max_entry_bytes` or `limits.max_datum_bytes`.
         max: usize,
     },
-    /// The rules of its own by which a session is to end make no sense.
-    #[error(transparent)]
-    Rules(#[from] ConfigError),
     /// The name of a datum begins with `_`. Those are kept for what a later release stores there.
     #[error("the name {name:?} of a datum is reserved: it begins with `_`")]
     Reserved {
         /// The name.
         name: String,
     },
+    /// The rules of its own by which a session is to end make no sense.
+    #[error(transparent)]
+    Rules(#[from] ConfigError),
     /// A name, a label or a resume handle is empty or longer than the limit.
     #[error("a name or a handle of {bytes} bytes is not between 1 and {max}")]
     Name {

@@ -63,6 +63,8 @@
 //! `provider` is what the program calls an outside service: use one name for each service, and none for an
 //! account or a user, since each is a series of its own for as long as the process runs.
 
+mod leases;
+
 use metrics::{counter, gauge, histogram};
 
 use crate::outcome::{CancelReason, TurnOutcome};
@@ -70,7 +72,7 @@ use crate::pulse::WorkPhase;
 use crate::resume::ResumeFailure;
 use crate::rt::{AtomicU64, Ordering};
 use crate::standing::{ExpiryClock, Standing};
-use crate::state::{Budget, LeaseEnd, LeaveReason};
+use crate::state::{Budget, LeaveReason};
 
 /// One number that only grows, kept beside the facade.
 #[derive(Debug, Default)]
@@ -401,30 +403,6 @@ impl Counts {
     pub(crate) fn actor_ended(&self) {
         self.actors_ended.add();
         counter!("session_actors_ended_total").increment(1);
-    }
-
-    pub(crate) fn lease_taken(&self) {
-        self.leases_taken.add();
-        counter!("session_leases_taken_total").increment(1);
-        gauge!("session_leases").increment(1);
-    }
-
-    pub(crate) fn lease_ended(&self, end: LeaseEnd) {
-        gauge!("session_leases").decrement(1);
-        match end {
-            LeaseEnd::Released => {
-                self.leases_released.add();
-                counter!("session_leases_released_total").increment(1);
-            }
-            LeaseEnd::Expired => {
-                self.leases_expired.add();
-                counter!("session_leases_expired_total").increment(1);
-            }
-            LeaseEnd::Dropped => {
-                self.leases_dropped.add();
-                counter!("session_leases_dropped_total").increment(1);
-            }
-        }
     }
 
     pub(crate) fn tombstones(&self, held: usize, evicted: usize) {

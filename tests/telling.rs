@@ -59,6 +59,64 @@ fn told(kind: Kind, scenario: impl AsyncFnOnce(&Stage, &Supervisor)) -> Vec<Stri
     events.take().iter().filter_map(line).collect()
 }
 
+// L1, X7
+#[test]
+fn every_lease_is_told_when_it_begins_and_when_it_ends() {
+    for kind in Kind::ALL {
+        let lines = told(kind, async |_stage, supervisor| {
+            let session = supervisor.open(&key("#rust")).await.unwrap();
+            drop(session.lease("work", Duration::from_secs(60)).await.unwrap());
+            session.lease_named("name", "work", Duration::from_millis(1)).await.unwrap();
+            until("it is over", || supervisor.counts().leases_expired > 0).await;
+            session.lease_named("name", "work", Duration::from_secs(60)).await.unwrap();
+            session.delete().await.unwrap();
+        });
+        let of_leases: Vec<_> = lines.iter().filter(|line| line.contains("leased")).collect();
+        let expected = [
+            "free -> leased",
+            "leased -> free (released)",
+            "free -> leased",
+            "leased -> free (expired)",
+            "free -> leased",
+            "leased -> free (dropped)",
+        ];
+        assert_eq!(of_leases, expected, "{kind:?}");
+    }
+}
+
+// X15
+#[test]
+fn a_bound_under_which_nothing_leaves_by_itself_is_warned_of() {
+    let warned = |change: fn(&mut Config)| {
+        let events = Events::default();
+        events.during(|| {
+            runtime(1).block_on(async {
+                let stage = Stage::new(Kind::Memory).await;
+                let mut config = Config::default();
+                change(&mut config);
+                stage.builder().config(config).start().await.unwrap();
+            });
+        });
+        let events = events.take();
+        events.iter().any(|event| event.get("message").is_some_and(|it| it.contains("bounded")))
+    };
+    let stays = |config: &mut Config| {
+        config.idle.max_live = 10;
+        config.idle.unload_after = Duration::ZERO;
+        config.expiry.idle = None;
+    };
+    assert!(warned(stays));
+    assert!(!warned(|config| config.idle.max_live = 10));
+    assert!(!warned(|config| {
+        config.idle.max_live = 10;
+        config.idle.unload_after = Duration::ZERO;
+    }));
+    assert!(!warned(|config| {
+        config.idle.unload_after = Duration::ZERO;
+        config.expiry.idle = None;
+    }));
+}
+
 // L1
 #[test]
 fn every_transition_of_a_turn_is_told_once_with_its_session_and_stream() {
@@ -271,12 +329,16 @@ async fn everything(stage: &Stage) -> Supervisor {
     session.cancel(aborted.stream());
     drop(aborted);
     let open = session.begin(&user("in"), ()).await.unwrap();
+    drop(session.lease("work", Duration::from_secs(60)).await.unwrap());
+    session.lease_named("name", "work", Duration::from_millis(1)).await.unwrap();
     for name in ["a", "b"] {
         let dead = supervisor.create_id(&id(name), NewSession::new()).await.unwrap();
+        dead.lease_named("name", "work", Duration::from_secs(60)).await.unwrap();
         dead.delete().await.unwrap();
         assert!(matches!(supervisor.look_up(&id(name)).await.unwrap(), Lookup::Gone(_)));
     }
     until("it is stuck", || supervisor.counts().stalls > 0).await;
+    until("a lease is over", || supervisor.counts().leases_expired > 0).await;
     Box::leak(Box::new(open));
     supervisor
 }
@@ -328,6 +390,11 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                     ("actors_started_total", counts.actors_started),
                     ("actors_ended_total", counts.actors_ended),
                     ("tombstones_evicted_total", counts.tombstones_evicted),
+                    ("leases_taken_total", counts.leases_taken),
+                    ("leases_released_total", counts.leases_released),
+                    ("leases_expired_total", counts.leases_expired),
+                    ("leases_dropped_total", counts.leases_dropped),
+                    ("loads_refused_total", counts.loads_refused),
                     ("resume_attempts_total", counts.resume_attempts),
                     ("resume_failures_total", counts.resume_failures),
                     ("resume_retries_total", counts.resume_retries),
@@ -339,6 +406,11 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                     of("loaded_total"),
                     of("live") + of("unloaded_total") + of("deleted_total")
                 );
+                let ended = of("leases_released_total")
+                    + of("leases_expired_total")
+                    + of("leases_dropped_total");
+                assert_eq!((of("leases_taken_total"), ended, of("leases")), (4, 4, 0));
+                assert_eq!(of("live_bytes"), i64::try_from(supervisor.loaded_bytes()).unwrap());
                 assert_eq!(of("turns_begun_total"), of("turns_ended_total") + of("turns_open"));
                 assert_eq!(
                     of("begins_queued_total"),

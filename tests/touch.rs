@@ -8,6 +8,8 @@
     clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
     clippy::field_reassign_with_default,
+    clippy::let_underscore_must_use,
+    clippy::semicolon_if_nothing_returned,
     reason = "a test, which does not run on the library's seam"
 )]
 
@@ -103,7 +105,7 @@ in_paused_time! {
                 let refused = session.begin(&user("x"), BeginOptions::default().expect_version(99)).await;
                 refused.unwrap_err()
             };
-            false "too deep a rollback": |_, session| session.rollback(99).await.unwrap_err();
+            false "too deep a rollback": |_, session| session.rollback(99, None).await.unwrap_err();
             false "too deep a retry": |_, session| session.retry(99, ()).await.unwrap_err();
             false "an empty name": |_, session| session.insert("", &1).await.unwrap_err();
             false "too large": |_, session| {
@@ -127,7 +129,20 @@ in_paused_time! {
             true "remove": |_, session| session.remove("mood").await.unwrap();
             false "set_label": |_, session| session.set_label(Some("x")).await.unwrap();
             true "retry": |_, session| session.retry(1, ()).await.unwrap();
-            true "rollback": |_, session| session.rollback(1).await.unwrap();
+            true "rollback": |_, session| session.rollback(1, None).await.unwrap();
+            false "revisions": |_, session| session.revisions().await.unwrap();
+            true "restore_revision": |_, session| {
+                let newest = session.revisions().await.unwrap().pop().unwrap().version;
+                session.restore_revision(newest, None).await.unwrap()
+            };
+            true "truncate": |_, session| session.truncate(1, "x", None).await.unwrap();
+            false "a truncation of nothing": |_, session| {
+                session.truncate(1, "x", None).await.unwrap()
+            };
+            false "forget_revision": |_, session| {
+                let newest = session.revisions().await.unwrap().pop().unwrap().version;
+                assert!(session.forget_revision(newest).await.unwrap());
+            };
             true "lease": |_, session| session.lease("work", MINUTE).await.unwrap();
             true "lease_named": |_, session| session.lease_named("name", "work", MINUTE).await.unwrap();
             false "renew_lease": |_, session| session.renew_lease("name", MINUTE).unwrap();

@@ -139,12 +139,12 @@ impl<E> Session<E> {
     /// [`LeaseError::MaxAge`].
     pub fn renew_lease(&self, name: &str, max_age: Duration) -> Result<LeaseRenewal, LeaseError> {
         check_age(&self.slot, max_age)?;
-        Ok(renew(&self.slot, LeaseKey::Name(name.to_owned()), max_age))
+        Ok(renew(&self.slot, &LeaseKey::Name(name.to_owned()), max_age))
     }
 
     /// Gives the lease `name` back; answers whether it stood.
     pub fn release_lease(&self, name: &str) -> bool {
-        release(&self.slot, LeaseKey::Name(name.to_owned()))
+        release(&self.slot, &LeaseKey::Name(name.to_owned()))
     }
 
     /// The leases that stand, in the order in which they were taken: what keeps the session, for what, and
@@ -165,7 +165,7 @@ impl<E> Session<E> {
         check_age(&self.slot, max_age)?;
         let (purpose, max) = (purpose.to_owned(), config.leases.max_per_session);
         let op = LeaseOp::Take { number, name, purpose, max_age, max };
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
         let mut loaded: Option<Stay> = None;
         loop {
             let slot = loaded.as_deref().unwrap_or(&self.slot);
@@ -194,7 +194,7 @@ impl Lease {
     /// [`LeaseError::MaxAge`]; the lease is as it was.
     pub fn renew(&self, max_age: Duration) -> Result<LeaseRenewal, LeaseError> {
         check_age(&self.slot, max_age)?;
-        Ok(renew(&self.slot, LeaseKey::Number(self.number), max_age))
+        Ok(renew(&self.slot, &LeaseKey::Number(self.number), max_age))
     }
 
     /// Whether it is over: its time, or its session.
@@ -212,7 +212,7 @@ impl Lease {
 
     /// Which session it keeps.
     pub fn session(&self) -> &SessionId {
-        &self.slot.id
+        self.slot.tip()
     }
 
     /// Its number, by which [`Session::leases`] tells it.
@@ -223,21 +223,21 @@ impl Lease {
     /// Gives it back; answers whether it stood. Dropping it does the same.
     pub fn release(mut self) -> bool {
         self.held = false;
-        release(&self.slot, LeaseKey::Number(self.number))
+        release(&self.slot, &LeaseKey::Number(self.number))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.held {
-            release(&self.slot, LeaseKey::Number(self.number));
+            release(&self.slot, &LeaseKey::Number(self.number));
         }
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lease({} of {})", self.number, self.slot.id)
+        write!(f, "Lease({} of {})", self.number, self.slot.tip())
     }
 }
 
@@ -248,7 +248,7 @@ fn check_age(slot: &Slot, asked: Duration) -> Result<(), LeaseError> {
 }
 
 /// Lets a lease last longer, wherever it is by now.
-fn renew(slot: &Arc<Slot>, lease: LeaseKey, max_age: Duration) -> LeaseRenewal {
+fn renew(slot: &Arc<Slot>, lease: &LeaseKey, max_age: Duration) -> LeaseRenewal {
     let asked = |slot: &Arc<Slot>| slot.lease(LeaseOp::Renew { lease: lease.clone(), max_age });
     let answers =
         slot.lease_holders().iter().map(asked).find(|answer| *answer != LeaseAnswer::Over);
@@ -259,7 +259,7 @@ fn renew(slot: &Arc<Slot>, lease: LeaseKey, max_age: Duration) -> LeaseRenewal {
 }
 
 /// Gives a lease back, wherever it is by now; answers whether it stood.
-fn release(slot: &Arc<Slot>, lease: LeaseKey) -> bool {
+fn release(slot: &Arc<Slot>, lease: &LeaseKey) -> bool {
     let asked = |slot: &Arc<Slot>| slot.lease(LeaseOp::Release { lease: lease.clone() });
     slot.lease_holders().iter().map(asked).any(|answer| answer == LeaseAnswer::Released)
 }

@@ -54,7 +54,7 @@ impl<E> Session<E> {
         slot: &Arc<Slot>,
         presence: Presence,
     ) -> Result<Option<Stay>, SessionError> {
-        let (id, instance) = (self.slot.id.clone(), self.slot.engine.instance);
+        let (id, instance) = (self.slot.tip().clone(), self.slot.engine.instance);
         let again = match presence {
             Presence::Live => return Ok(None),
             Presence::Due => {

@@ -64,7 +64,7 @@ impl Slot {
     pub(super) fn lease_taken(&self, lease: &LeaseInfo) {
         let LeaseInfo { number, name, purpose, until, .. } = lease;
         self.engine.counts.lease_taken();
-        tracing::debug!(session = %self.id, lease = number, name, purpose, %until,
+        tracing::debug!(session = %self.tip(), lease = number, name, purpose, %until,
             from = "free", to = "leased", "a lease is taken");
     }
 
@@ -74,10 +74,10 @@ impl Slot {
         self.engine.counts.lease_ended(end);
         let reason = end.as_str();
         if end == LeaseEnd::Released {
-            tracing::debug!(session = %self.id, lease = number, name, purpose, %since, reason,
+            tracing::debug!(session = %self.tip(), lease = number, name, purpose, %since, reason,
                 from = "leased", to = "free", "a lease ends");
         } else {
-            tracing::warn!(session = %self.id, lease = number, name, purpose, %since, reason,
+            tracing::warn!(session = %self.tip(), lease = number, name, purpose, %since, reason,
                 from = "leased", to = "free", "a lease ends that was not given back");
         }
     }

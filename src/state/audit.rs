@@ -63,8 +63,7 @@ impl<P: Ports> SessionState<P> {
             rule(self.queue.is_empty(), "a session that is not live has a queue");
         }
         rule(!self.writing || !self.outbox.is_empty(), "the store writes what nobody asked for");
-        broken.extend(self.audit_what_is_on_its_way());
-        broken.extend(self.audit_leases());
+        broken.extend(self.audit_what_is_on_its_way().chain(self.audit_leases()));
         broken
     }
 

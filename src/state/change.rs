@@ -44,7 +44,8 @@ impl<P: Ports> SessionState<P> {
                 write
             }
         };
-        // Neither a line for people nor a handle is what somebody does with the conversation.
+        // Neither a line for people nor a handle is what somebody does with the conversation, nor what it is
+        // rid of.
         let used = !matches!(
             write,
             Write::Patch { .. }

@@ -133,8 +133,8 @@ pub(crate) enum Input<P: Ports> {
     Drop { generation: Generation, panicked: bool },
     /// From `cancel`, `stop`, `reset` and the shutdown. Does not count as use.
     Cancel { target: Target, reason: CancelReason, grace: Grace },
-    /// From `append`, `insert`, `remove`, `rollback`, `rotate`, which count as use. From `set_label` and from what is done
-    /// with resume handles, which do not.
+    /// From `append`, `insert`, `remove`, `rollback`, `rotate`, which count as use. From `set_label` and from what
+    /// is done with resume handles, which do not.
     Change { change: Change, port: P::Change },
     /// From `delete`.
     Delete { reason: GoneReason, keep_for: Duration, port: P::Delete },

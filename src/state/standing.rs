@@ -41,10 +41,10 @@ impl<P: Ports> SessionState<P> {
 
     /// Why a change is refused, if it is.
     pub(super) fn refuse_change(&mut self, change: &Change, now: Now) -> Option<ChangeRefusal> {
-        // A line for people is no part of the conversation, and nor is what was taken out of it.
+        // A line for people is no part of the conversation.
         let content = !matches!(
             change,
-            Change::Stand(_) | Change::Patch(_) | Change::Label(_) | Change::ForgetRevision(_)
+            Change::Stand(_) | Change::Patch(_) | Change::ForgetRevision(_) | Change::Label(_)
         );
         let expires = matches!(change, Change::Stand(Verb::Expire));
         match &self.phase {

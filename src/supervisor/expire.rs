@@ -85,7 +85,7 @@ impl Shared {
         if !record.open.is_empty() {
             kept_by.push(KeptBy::Turn);
         }
-        if self.registry.is_leased(&record.id, record.incarnation, now) {
+        if self.registry.is_leased(record.first_id(), record.incarnation, now) {
             kept_by.push(KeptBy::Leased);
         }
         let clocks = self.engine.expiry(record).due(&self.engine.ages(record, now));

@@ -84,6 +84,8 @@ impl Drain<'_> {
             self.wait(|| most, self.all_at_rest(ending.except())).await;
         }
         self.end_excepted();
+        // What somebody was there for meanwhile.
+        self.shared.registry.slots().iter().for_each(Slot::save);
         let most = engine.now().moment.plus(LAST_WAIT);
         self.wait(|| most, self.all_at_rest(Vec::new())).await
     }

@@ -4,8 +4,8 @@
 //! delete, `#1` the number of an entry, `v1` a version.
 
 use super::super::{
-    BeginRefusal, ChangeRefusal, DeleteRefusal, Deletion, Effect, LeaseAnswer, LeaveReason,
-    OpenTurn, Pending, Phase, SessionState, Settlement, Stall,
+    BeginRefusal, ChangeRefusal, Changed, DeleteRefusal, Deletion, Effect, LeaseAnswer,
+    LeaveReason, OpenTurn, Pending, Phase, SessionState, Settlement, Stall,
 };
 use super::Test;
 use crate::clock::Moment;
@@ -34,18 +34,7 @@ fn effect(effect: &Effect<Test>) -> String {
             Err(it) => format!("settled(s{port} {})", error(it)),
         },
         Effect::Rotated { to } => format!("rotated({to})"),
-        Effect::Changed { port, answer } => match answer {
-            Ok(changed) => format!("changed(c{port} v{} #{})", changed.version, changed.last_seq),
-            Err(ChangeRefusal::Left) => format!("changed(c{port} left)"),
-            Err(ChangeRefusal::Gone(_)) => format!("changed(c{port} gone)"),
-            Err(ChangeRefusal::Closing) => format!("changed(c{port} closing)"),
-            Err(ChangeRefusal::Shut(it)) => format!("changed(c{port} {})", it.as_str()),
-            Err(ChangeRefusal::Due) => format!("changed(c{port} due)"),
-            Err(ChangeRefusal::Busy { .. }) => format!("changed(c{port} busy)"),
-            Err(ChangeRefusal::TooLong(_)) => format!("changed(c{port} too long)"),
-            Err(ChangeRefusal::Moved) => format!("changed(c{port} moved)"),
-            Err(ChangeRefusal::Store(it)) => format!("changed(c{port} {})", error(it)),
-        },
+        Effect::Changed { port, answer } => format!("changed(c{port} {})", changed(answer)),
         Effect::Deleted { port, answer } => match answer {
             Ok(Deletion::Deleted(_)) => format!("deleted(d{port} deleted)"),
             Ok(Deletion::AlreadyGone(_)) => format!("deleted(d{port} already)"),
@@ -80,17 +69,7 @@ fn effect(effect: &Effect<Test>) -> String {
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
         Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
         Effect::Stands { standing, .. } => format!("stands({})", standing.as_str()),
-        Effect::Leased { answer } => match answer {
-            LeaseAnswer::Stands(until) => format!("leased({})", until.as_millis() / 1_000),
-            LeaseAnswer::Released => "leased(released)".to_owned(),
-            LeaseAnswer::Over => "leased(over)".to_owned(),
-            LeaseAnswer::TooMany => "leased(too many)".to_owned(),
-            LeaseAnswer::Due => "leased(due)".to_owned(),
-            LeaseAnswer::Shut(standing) => format!("leased({})", standing.as_str()),
-            LeaseAnswer::Left => "leased(left)".to_owned(),
-            LeaseAnswer::Closing => "leased(closing)".to_owned(),
-            LeaseAnswer::Gone(_) => "leased(gone)".to_owned(),
-        },
+        Effect::Leased { answer } => format!("leased({})", lease(answer)),
         Effect::LeaseTaken { lease } => format!("taken(l{})", lease.number),
         Effect::LeaseEnded { lease, end } => format!("{}(l{})", end.as_str(), lease.number),
         Effect::Bury { .. } => "bury".to_owned(),
@@ -98,6 +77,35 @@ fn effect(effect: &Effect<Test>) -> String {
             let told = *reason != LeaveReason::StoreFailed;
             if told { format!("leave({})", reason.as_str()) } else { "leave".to_owned() }
         }
+    }
+}
+
+fn changed(answer: &Result<Changed, ChangeRefusal>) -> String {
+    match answer {
+        Ok(Changed { version, last_seq }) => format!("v{version} #{last_seq}"),
+        Err(ChangeRefusal::Left) => "left".to_owned(),
+        Err(ChangeRefusal::Gone(_)) => "gone".to_owned(),
+        Err(ChangeRefusal::Closing) => "closing".to_owned(),
+        Err(ChangeRefusal::Shut(it)) => it.as_str().to_owned(),
+        Err(ChangeRefusal::Due) => "due".to_owned(),
+        Err(ChangeRefusal::Busy { .. }) => "busy".to_owned(),
+        Err(ChangeRefusal::TooLong(_)) => "too long".to_owned(),
+        Err(ChangeRefusal::Moved) => "moved".to_owned(),
+        Err(ChangeRefusal::Store(it)) => error(it).to_owned(),
+    }
+}
+
+fn lease(answer: &LeaseAnswer) -> String {
+    match answer {
+        LeaseAnswer::Stands(until) => format!("{}", until.as_millis() / 1_000),
+        LeaseAnswer::Released => "released".to_owned(),
+        LeaseAnswer::Over => "over".to_owned(),
+        LeaseAnswer::TooMany => "too many".to_owned(),
+        LeaseAnswer::Due => "due".to_owned(),
+        LeaseAnswer::Shut(standing) => standing.as_str().to_owned(),
+        LeaseAnswer::Left => "left".to_owned(),
+        LeaseAnswer::Closing => "closing".to_owned(),
+        LeaseAnswer::Gone(_) => "gone".to_owned(),
     }
 }
 

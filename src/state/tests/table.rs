@@ -229,11 +229,7 @@ fn input(name: &str) -> Input<Test> {
         "look-act" => Input::Look { rule: after_two_seconds(Some(grace(5))) },
         "unload" => unload(START + 1),
         "unload-used" => unload(START - 1),
-        "lease" => Input::Lease { op: take(8, 10, 2) },
-        "renew" => Input::Lease { op: renew(9, 10) },
-        "release" => Input::Lease { op: release(9) },
-        "inherit" => inherit(5, 30),
-        "save" => Input::Save,
+        "lease" | "renew" | "release" | "inherit" | "save" => lease_input(name),
         "steer" => begin(9, STEER),
         "branch" => begin(9, BRANCH),
         "named" => named(9, QUEUE, NAME, 0),
@@ -248,10 +244,7 @@ fn input(name: &str) -> Input<Test> {
         "take-77" => Input::Take { generation: Generation::new(77) },
         "clear-1" => Input::Clear { generation: first, port: 9 },
         "clear-77" => Input::Clear { generation: Generation::new(77), port: 9 },
-        "ok" => Input::Stored { result: Ok(()) },
-        "unavailable" => Input::Stored { result: Err(unavailable()) },
-        "unknown" => Input::Stored { result: Err(outcome_unknown()) },
-        "no-such-life" => Input::Stored { result: Err(no_such_life()) },
+        "ok" | "unavailable" | "unknown" | "no-such-life" => stored(name),
         other => permit(other).unwrap_or_else(|| change(standing(other))),
     }
 }
@@ -290,6 +283,28 @@ fn standing(name: &str) -> Change {
         "expire" => Change::Stand(Verb::Expire),
         "pin" => Change::Patch(Patch::Pinned(true)),
         other => panic!("no input is called {other}"),
+    }
+}
+
+/// What the store answers.
+fn stored(name: &str) -> Input<Test> {
+    let result = match name {
+        "ok" => Ok(()),
+        "unavailable" => Err(unavailable()),
+        "unknown" => Err(outcome_unknown()),
+        _ => Err(no_such_life()),
+    };
+    Input::Stored { result }
+}
+
+/// Those that have to do with leases.
+fn lease_input(name: &str) -> Input<Test> {
+    match name {
+        "lease" => Input::Lease { op: take(8, 10, 2) },
+        "renew" => Input::Lease { op: renew(9, 10) },
+        "release" => Input::Lease { op: release(9) },
+        "inherit" => inherit(5, 30),
+        _ => Input::Save,
     }
 }
 

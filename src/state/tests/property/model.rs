@@ -267,16 +267,6 @@ impl Model {
         self.queue.get(which % self.queue.len().max(1)).map(|begin| begin.port)
     }
 
-    /// What stands of leases, after an input; whether that was an alarm.
-    pub(super) fn leases(&self, standing: &[u64], ends: bool, alarm: bool) {
-        self.leases.after(standing, ends, alarm);
-    }
-
-    /// Whether no lease stands.
-    pub(super) fn is_free(&self) -> bool {
-        self.leases.are_none()
-    }
-
     /// The turns that were told to end and have not.
     pub(super) fn told(&self) -> Vec<Generation> {
         self.open.iter().filter(|it| it.told.is_some()).map(|it| it.generation).collect()
@@ -323,19 +313,7 @@ impl Model {
             Input::Delete { port, .. } | Input::AwaitDelete { port } => {
                 self.owed.insert(*port);
             }
-            Input::Stored { .. } => {
-                let given_to_nobody = self
-                    .open
-                    .iter()
-                    .find(|turn| Some(turn.generation) == begins && turn.told.is_some());
-                if let Some(turn) = given_to_nobody {
-                    self.end(turn.generation, TurnOutcome::Abandoned, InputFate::Keep);
-                }
-                for turn in self.open.iter_mut().filter(|it| Some(it.generation) == begins) {
-                    turn.given = true;
-                    turn.seen.push(Seen { at: now, pulse: Pulse::default() });
-                }
-            }
+            Input::Stored { .. } => self.hands_over(begins, now),
             Input::Look { rule } => self.look(rule, now),
             Input::Take { generation } => self.take(*generation),
             Input::Clear { generation, port } => {

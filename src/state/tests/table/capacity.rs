@@ -13,11 +13,12 @@ cancel-all: cancelled(none) refused(b1 cancelled stopped) refused(b2 cancelled s
 append: => live q1? q2 | change:append#1v1
 data: => live q1? q2 | change:data-v1
 label: => live q1? q2 | change:label
+forget-revision: => live q1? q2 | change:forget1
 delete: refused(b1 closing) refused(b2 closing) => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
 named-stale: refused(b9 ask again)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 clear-1: => live q1? q2 | settle1:interrupted/keep
 clear-77: => live q1? q2 | settle77:interrupted/keep
 granted: opened(t1) => live t1s q2 | begin1#1
@@ -56,13 +57,14 @@ cancel-all: alarm(105) alarm(107) tell(~1 stopped) cancelled([1]) refused(b2 can
 append: => live p1r q2? | change:append#2v1
 data: => live p1r q2? | change:data-v1
 label: => live p1r q2? | change:label
+forget-revision: => live p1r q2? | change:forget1
 delete: fence(~1 deleted) end(~1 cancelled_deleted) refused(b2 closing) => closing d9 !1 | delete
 await-delete: deleted(d9 left)
 alarm-early alarm-abort alarm-late unload unload-used leave-echo keep-77 take-1 take-77 ok unavailable unknown no-such-life granted-late:
 look: stalled(~1 model 2/2 silence)
 look-act: stalled(~1 model 2/2 silence) alarm(105) alarm(107) tell(~1 stalled) => live p1c q2?
 named-stale: refused(b9 ask again)
-take-back: changed(c9 busy)
+take-back put-back: changed(c9 busy)
 keep-1: => live p1r q2? | partial1~1+1
 clear-1: settled(s9 failed)
 clear-77: => live p1r q2? | settle77:interrupted/keep

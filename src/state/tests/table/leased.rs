@@ -13,6 +13,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live l9 | change:append#1v1
 data: => live l9 | change:data-v1
 label: => live l9 u | change:label
+forget-revision: => live l9 u | change:forget1
 handle: => live l9 u | change:handle
 rotate: => live l9 | change:rotate>further
 delete: dropped(l9) => closing d9 u | delete
@@ -28,7 +29,7 @@ branch: opened(t1) => live b1s l9 | begin1#1^0
 named named-other: opened(t1) => live t1s l9 | begin1#1(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 clear-1: => live l9 u | settle1:interrupted/keep
 clear-77: => live l9 u | settle77:interrupted/keep
 suspend: stands(suspended) => suspended l9 u | change:suspended
@@ -36,6 +37,8 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) dropped(l9) => archived u | change:archived
 end: stands(ended) dropped(l9) => ended u | change:ended
 pin: => live l9 u | change:patch
+rotate: => live l9 | change:rotate>further
+granted granted-late not-granted:
 ";
 
 /// Nothing runs. The store is told before it leaves.
@@ -50,6 +53,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | change:append#1v1
 data: => live | change:data-v1
 label: => live u | change:label
+forget-revision: => live u | change:forget1
 handle: => live u | change:handle
 rotate: => live | change:rotate>further
 delete: => closing d9 u | delete
@@ -64,7 +68,7 @@ branch: opened(t1) => live b1s | begin1#1^0
 named named-other: opened(t1) => live t1s | begin1#1(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 clear-1: => live u | settle1:interrupted/keep
 clear-77: => live u | settle77:interrupted/keep
 suspend: stands(suspended) => suspended u | change:suspended
@@ -72,6 +76,8 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived u | change:archived
 end: stands(ended) => ended u | change:ended
 pin: => live u | change:patch
+rotate: => live | change:rotate>further
+granted granted-late not-granted:
 ";
 
 /// It was touched and is to leave. What comes before the answer keeps it; if the store fails, it stays.
@@ -86,6 +92,7 @@ cancel-1 cancel-77 cancel-all: cancelled(none)
 append: => live | use-leave:patch change:append#1v1
 data: => live | use-leave:patch change:data-v1
 label: => live | use-leave:patch change:label
+forget-revision: => live | use-leave:patch change:forget1
 handle: => live | use-leave:patch change:handle
 rotate: => live | use-leave:patch change:rotate>further
 delete: => closing d9 | use-leave:patch delete
@@ -98,7 +105,7 @@ branch: opened(t1) => live b1s | use-leave:patch begin1#1^0
 named named-other: opened(t1) => live t1s | use-leave:patch begin1#1(a name)
 named-stale: refused(b9 ask again)
 redo: refused(b9 moved)
-take-back: changed(c9 moved)
+take-back put-back: changed(c9 moved)
 clear-1: => live | use-leave:patch settle1:interrupted/keep
 clear-77: => live | use-leave:patch settle77:interrupted/keep
 ok: leave(idle) => left
@@ -109,4 +116,6 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived | use-leave:patch change:archived
 end: stands(ended) => ended | use-leave:patch change:ended
 pin: => live | use-leave:patch change:patch
+rotate: => live | use-leave:patch change:rotate>further
+granted granted-late not-granted:
 ";

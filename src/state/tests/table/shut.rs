@@ -85,7 +85,8 @@ draining: refused(b9 draining)
 leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo keep-1 keep-77 take-1 take-77 ok unavailable unknown no-such-life:
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
-append data rotate label handle take-back put-back forget-revision suspend resume archive restore end pin: changed(c9 due)
+append data rotate label handle take-back put-back suspend resume archive restore end pin: changed(c9 due)
+forget-revision: => live | change:forget1
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch

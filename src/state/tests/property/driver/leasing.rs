@@ -38,14 +38,15 @@ impl Driver {
 
     /// When a lease has begun or ended by this, if it has.
     pub(super) fn lease_work(&self, effect: &Effect<Test>) -> Option<Duration> {
-        match effect {
-            Effect::LeaseTaken { .. } => Some(self.clock),
-            Effect::LeaseEnded { end: LeaseEnd::Released, .. } => Some(self.clock),
+        if matches!(effect, Effect::LeaseTaken { .. }) {
+            return Some(self.clock);
+        }
+        let Effect::LeaseEnded { end, lease } = effect else { return None };
+        match end {
+            LeaseEnd::Released => Some(self.clock),
             // Both clocks show the same here.
-            Effect::LeaseEnded { end: LeaseEnd::Expired, lease } => {
-                Some(Duration::from_millis(lease.until.as_millis()))
-            }
-            _ => None,
+            LeaseEnd::Expired => Some(Duration::from_millis(lease.until.as_millis())),
+            LeaseEnd::Dropped => None,
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::super::{BRANCH, BusyPolicy, Generation, InputFate, Phase, Record, Test};
-use super::{Begin, Model, Turn};
+use super::{Begin, Model, Seen, Turn};
+use crate::clock::Moment;
 use crate::outcome::{CancelReason, TurnOutcome};
+use crate::pulse::Pulse;
 use crate::state::{BeginRefusal, ChangeRefusal, Changed, Deletion, Effect, LeaveReason};
 use crate::store::{BranchRecord, EntryMark, StoredEntry};
 
@@ -89,6 +91,19 @@ impl Model {
                 assert!(!self.is_active() && !self.changes.contains_key(&port));
             }
             Err(_) => assert!(self.over || self.failing),
+        }
+    }
+
+    /// A turn whose begin is stored is given out, or ended if it was told to end meanwhile.
+    pub(super) fn hands_over(&mut self, begins: Option<Generation>, now: Moment) {
+        let given_to_nobody =
+            self.open.iter().find(|turn| Some(turn.generation) == begins && turn.told.is_some());
+        if let Some(turn) = given_to_nobody {
+            self.end(turn.generation, TurnOutcome::Abandoned, InputFate::Keep);
+        }
+        for turn in self.open.iter_mut().filter(|it| Some(it.generation) == begins) {
+            turn.given = true;
+            turn.seen.push(Seen { at: now, pulse: Pulse::default() });
         }
     }
 

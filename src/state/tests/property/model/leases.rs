@@ -1,5 +1,6 @@
 //! Which leases stand.
 
+use super::Model;
 use crate::clock::Moment;
 use crate::state::{LeaseAnswer, LeaseEnd, LeaseInfo, LeaseKey, LeaseOp};
 
@@ -131,5 +132,17 @@ impl Leases {
     /// Whether none stands.
     pub(super) fn are_none(&self) -> bool {
         self.standing().next().is_none()
+    }
+}
+
+impl Model {
+    /// What stands of leases, after an input; whether that was an alarm.
+    pub(in super::super) fn leases(&self, standing: &[u64], ends: bool, alarm: bool) {
+        self.leases.after(standing, ends, alarm);
+    }
+
+    /// Whether no lease stands.
+    pub(in super::super) fn is_free(&self) -> bool {
+        self.leases.are_none()
     }
 }
