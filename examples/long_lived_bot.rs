@@ -1,4 +1,4 @@
-//! A week of a bot on two platforms, in a second: what leaves memory, what is kept and why, what ends by
+//! Three days of a bot on two platforms, in a second: what leaves memory, what is kept and why, what ends by
 //! itself, and how its user is told.
 //!
 //! Run it:
@@ -8,14 +8,15 @@
 //! ```
 //!
 //! You will see Ada on Discord ask for something that takes the bot thirty hours, and Ben on Telegram say
-//! good morning. Their conversations end after twelve hours of silence, Ben's also at four o'clock each
-//! night. Ada's is kept for as long as the work goes on, which holds a lease; twelve hours after that it
+//! good morning. A conversation on Discord ends after twelve hours of silence, one on Telegram at four
+//! o'clock in the night. Ada's is kept for as long as the work goes on, which holds a lease; twelve hours after that it
 //! ends as well. When they come back each gets a fresh conversation, and is told what became of the old
 //! one. Every six hours the bot says what it has in memory, and what is to become of each.
 //!
-//! Nobody waits for a week: the runtime's clock is paused, so that it jumps to whatever comes next. A
+//! Nobody waits for days: the runtime's clock is paused, so that it jumps to whatever comes next. A
 //! program of yours needs none of that, only the settings.
 #![allow(clippy::print_stdout, reason = "it shows something")]
+#![allow(clippy::disallowed_methods, reason = "a bot starts tasks of its own")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "enums of another crate may grow")]
 
 use std::error::Error;
@@ -50,7 +51,7 @@ async fn main() -> Outcome<()> {
         look(&supervisor, &[(&ada, asked.id()), (&ben, greeted.id())]).await?;
     }
 
-    // Thursday: they are back.
+    // Wednesday evening: they are back.
     say(&supervisor, &ben, "did I miss anything?").await?;
     say(&supervisor, &ada, "what did you find?").await?;
 
@@ -66,7 +67,7 @@ async fn main() -> Outcome<()> {
     }
 
     // What was put away a month ago goes for good.
-    tokio::time::sleep(31 * 24 * HOUR).await;
+    tokio::time::sleep(30 * 24 * HOUR).await;
     let gone = supervisor.look_up(asked.id()).await?;
     if let Lookup::Gone(tombstone) = gone {
         println!("\n{} {}: {}", time(tombstone.at), asked.id(), tombstone.reason);
@@ -81,9 +82,11 @@ async fn start() -> Outcome<Supervisor> {
     config.idle.unload_after = HOUR / 4;
     config.expiry.idle = Some(12 * HOUR);
     config.prune.every = HOUR;
+    config.leases.max_age = 72 * HOUR;
     config.prune.delete_closed_after = 30 * 24 * HOUR;
     // On Telegram a conversation ends with the night, too.
     let mut telegram = ClassConfig::default();
+    telegram.expiry.idle = Some(24 * HOUR);
     telegram.expiry.calendar = Some(Calendar::daily(4, 0, "Europe/Berlin")?);
     config.classes.insert("telegram".to_owned(), telegram);
     let builder = Supervisor::builder().config(config).clock(PausedClock::starting_at(START));
@@ -156,8 +159,9 @@ async fn look(supervisor: &Supervisor, sessions: &[(&SessionKey, &SessionId)]) -
 /// A day and a time, for people.
 fn time(at: Timestamp) -> String {
     let hours = at.since(START).as_secs() / 3_600 + 8;
-    let day = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][(hours / 24) as usize % 7];
-    format!("{day} {:02}:00", hours % 24)
+    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let day = days.iter().cycle().nth(usize::try_from(hours / 24).unwrap_or_default());
+    format!("{} {:02}:00", day.unwrap_or(&"?"), hours % 24)
 }
 
 /// Hours and minutes.

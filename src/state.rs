@@ -34,6 +34,7 @@ mod outbox;
 mod partial;
 mod protocol;
 mod redo;
+mod refusal;
 mod request;
 mod size;
 mod stale;
@@ -42,6 +43,7 @@ mod standing;
 mod steer;
 mod streams;
 mod turns;
+mod view;
 
 use std::collections::VecDeque;
 
@@ -50,11 +52,10 @@ use smallvec::SmallVec;
 
 use crate::clock::{Moment, Now, Timestamp};
 use crate::expiry::{Ages, Expiry};
-use crate::id::{Generation, Incarnation, InstanceId, StreamId};
+use crate::id::{Generation, Incarnation, InstanceId};
 use crate::limit::Place;
 use crate::outcome::CancelReason;
-use crate::policy::{Holder, Parallel, PartialPolicy, TurnPhase};
-use crate::pulse::Pulsing;
+use crate::policy::{Parallel, PartialPolicy};
 use crate::rt::Arc;
 use crate::standing::Standing;
 use crate::store::{Record, Request, StoreError, Write};
@@ -73,10 +74,10 @@ use outbox::Outbox;
 pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
 pub(crate) use protocol::{
-    Asked, BeginRefusal, BeginRequest, Change, ChangeRefusal, Changed, DeleteRefusal, Effect,
-    Effects, Input, Patch, Ports, Redo, Replied, Settlement, Snapshot, Special, Target, Ticket,
-    TurnView,
+    Asked, BeginRequest, Change, Changed, Effect, Effects, Input, Patch, Ports, Redo, Replied,
+    Settlement, Snapshot, Special, Target, Ticket, TurnView,
 };
+pub(crate) use refusal::{BeginRefusal, ChangeRefusal, DeleteRefusal};
 use request::Echo;
 pub(crate) use size::{Length, Size};
 use stalls::Watched;
@@ -391,47 +392,6 @@ impl<P: Ports> SessionState<P> {
     /// Whether turn `generation` runs.
     pub(crate) fn is_open(&self, generation: Generation) -> bool {
         self.turns.iter().any(|turn| turn.generation == generation)
-    }
-
-    /// What is to be seen.
-    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
-        Snapshot {
-            turns: self.turns.iter().map(|turn| self.turn_view(turn, now)).collect(),
-            queued: self.queue.len(),
-            echoes: self.echoes.len(),
-            requests: self.requests,
-            fenced: self.fenced.len(),
-            unwritten: self.outbox.len(),
-            version: self.version,
-            last_active_at: self.last_use(now.moment).wall,
-            idle_for: self.idle_for(now.moment),
-            kept_by: self.keepers(now.moment).collect(),
-            standing: self.standing(),
-            generation: self.generation,
-        }
-    }
-
-    /// The name of a turn of this life.
-    fn stream_id(&self, generation: Generation) -> StreamId {
-        StreamId::new(self.incarnation, generation)
-    }
-
-    /// What is to be seen of an open turn.
-    fn turn_view(&self, turn: &OpenTurn<P>, now: Now) -> TurnView {
-        let Holder { stream, age, phase } = self.holder(turn, now);
-        let pulse = turn.stream.pulse();
-        let silent_for = turn.silent_for(pulse, now.moment);
-        TurnView { stream, phase, age, work: pulse.work, silent_for }
-    }
-
-    /// What is told of a turn that holds the slot.
-    fn holder(&self, turn: &OpenTurn<P>, now: Now) -> Holder {
-        let phase = match (turn.stopping, turn.opened) {
-            (Some(_), _) => TurnPhase::Cancelling,
-            (None, true) => TurnPhase::Running,
-            (None, false) => TurnPhase::Starting,
-        };
-        Holder { stream: self.stream_id(turn.generation), age: now.moment.since(turn.since), phase }
     }
 }
 

@@ -15,6 +15,7 @@
 //! - Handing over a write is enough: dropping its future afterwards does not take it back.
 //! - Each life of an id has its own entries and data; a later life never sees an earlier one's.
 
+mod creation;
 mod error;
 mod heal;
 mod lane;
@@ -34,6 +35,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+pub use creation::{Binding, Bound, Created, NewRecord};
 pub use error::{FenceReason, StoreError};
 pub use heal::{HealReport, Healed, QuarantineReason, Quarantined};
 #[cfg(feature = "sqlite")]
@@ -54,8 +56,8 @@ pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{
-    BeginExtra, Binding, Bound, CommitExtra, Created, DataChange, InputFate, NewRecord,
-    PartialFate, PartialPiece, PutBack, RecordPatch, Request, TakeBack, Write,
+    BeginExtra, CommitExtra, DataChange, InputFate, PartialFate, PartialPiece, PutBack,
+    RecordPatch, Request, TakeBack, Write,
 };
 
 use crate::clock::Timestamp;

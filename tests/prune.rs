@@ -1,6 +1,7 @@
 //! The pass that ends what nobody comes for, what keeps a conversation from it, and who is asked.
 
 #![allow(
+    clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

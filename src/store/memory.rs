@@ -20,6 +20,7 @@ use self::cell::Cell;
 use self::index::Index;
 use self::life::Life;
 use self::runs::Runs;
+use super::creation::{Binding, Bound, Created, NewRecord};
 use super::error::{FenceReason, StoreError};
 use super::lane::{DuePage, DueQuery, Lane};
 use super::record::{
@@ -29,7 +30,7 @@ use super::record::{
 use super::resume::ResumeRecord;
 use super::revision::Revision;
 use super::run::{CleanStop, RunsFound};
-use super::write::{Binding, Bound, Created, NewRecord, Write};
+use super::write::Write;
 use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};

@@ -148,10 +148,10 @@ impl Shared {
                 }
             };
             for damaged in page.damaged {
-                let line = format!("{damaged} is damaged");
+                let told = format!("{damaged} is damaged");
                 // It is in each part of its lane, since nobody can say in which it belongs.
-                if !report.failures.contains(&line) {
-                    report.failed(|| line);
+                if !report.failures.contains(&told) {
+                    report.failed(|| told);
                 }
             }
             for batch in page.records.chunks(BATCH) {

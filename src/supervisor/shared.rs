@@ -107,12 +107,12 @@ impl Shared {
         need: Need,
     ) -> Result<Located, LoadError> {
         loop {
-            match self.find(id, need).await? {
-                Located::Live(slot) if slot.presence_at(self.engine.now()) == Presence::Due => {
-                    self.expire(&slot).await?;
-                }
-                located => return Ok(located),
+            let located = self.find(id, need).await?;
+            let Located::Live(slot) = &located else { return Ok(located) };
+            if slot.presence_at(self.engine.now()) != Presence::Due {
+                return Ok(located);
             }
+            self.expire(slot).await?;
         }
     }
 

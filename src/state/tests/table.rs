@@ -8,6 +8,7 @@ mod leased;
 mod live;
 mod over;
 mod phases;
+mod pieces;
 mod queued;
 mod shut;
 mod special;
@@ -129,10 +130,10 @@ const PHASES: [Row; 35] = [
     ("an echo of a waiting begin", phases::echo_queued, special::ECHO_QUEUED),
     ("a begin waits for a permit", phases::asking, capacity::ASKING),
     ("a parallel begin waits for a permit", phases::asking_beside, capacity::ASKING_BESIDE),
-    ("a branch runs", phases::branch, special::BRANCH),
-    ("branches at their limit", phases::branches, special::BRANCHES),
-    ("a piece with the store", phases::piece, special::PIECE),
-    ("a piece with the store, of a turn that is over", phases::last_piece, special::LAST_PIECE),
+    ("a branch runs", phases::branch, pieces::BRANCH),
+    ("branches at their limit", phases::branches, pieces::BRANCHES),
+    ("a piece with the store", phases::piece, pieces::PIECE),
+    ("a piece with the store, of a turn that is over", phases::last_piece, pieces::LAST_PIECE),
     ("suspended while a turn ran", phases::suspended, shut::SUSPENDED),
     ("archived", phases::archived, shut::ARCHIVED),
     ("ended", phases::ended, shut::ENDED),

@@ -104,20 +104,12 @@ impl Life {
                 self.extras.said(generation, &piece);
             }
             Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
-                self.check_next(first_seq)?;
-                self.close(generation)?;
-                self.extras.forget_partial(generation);
-                if entries.is_empty() {
-                    let outcome = TurnOutcome::Committed;
-                    self.turns.push(TurnRecord { generation, outcome, settled_at: at });
-                }
-                self.push(entries, Some(generation), false, at);
+                self.commit(generation, first_seq, entries, at)?;
                 self.change(data);
                 for change in extra.iter().flat_map(|extra| &extra.resume) {
                     self.extras.change_resume(change, at);
                 }
                 self.touch(version, at);
-                self.record.crashes = 0;
             }
             Write::Settle { generation, outcome, input, partial, next_seq, version, at } => {
                 self.settle((generation, outcome), input, (partial, next_seq), at)?;
@@ -152,6 +144,26 @@ impl Life {
                 unreachable!("what concerns ids goes through the index")
             }
         }
+        Ok(())
+    }
+
+    /// [`Write::Commit`], but for what changes beside the transcript.
+    fn commit(
+        &mut self,
+        generation: Generation,
+        first_seq: u64,
+        entries: Vec<Bytes>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.check_next(first_seq)?;
+        self.close(generation)?;
+        self.extras.forget_partial(generation);
+        if entries.is_empty() {
+            let outcome = TurnOutcome::Committed;
+            self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+        }
+        self.push(entries, Some(generation), false, at);
+        self.record.crashes = 0;
         Ok(())
     }
 

@@ -89,16 +89,14 @@ pub(super) fn apply(
         return delete(connection, id, incarnation, tombstone);
     }
     let mut life = Life::load(connection, id, incarnation)?;
-    match write {
-        Write::ForgetRevision { version } => {
-            revision::forget_one(connection, incarnation, *version)
-        }
-        Write::Resume { change, at } => resume::put(connection, incarnation, change, *at),
-        write => {
-            change(connection, &mut life, write)?;
-            Ok(life.update(connection)?)
-        }
+    if let Write::ForgetRevision { version } = write {
+        return revision::forget_one(connection, incarnation, *version);
     }
+    if let Write::Resume { change, at } = write {
+        return resume::put(connection, incarnation, change, *at);
+    }
+    change(connection, &mut life, write)?;
+    Ok(life.update(connection)?)
 }
 
 /// What a write does to a life, but for its row.

@@ -4,13 +4,15 @@
 //! a seed plays the same again; answers are compared up to the numbers of lives, which each store
 //! draws for itself, and up to which of several fences a write ran into.
 
+mod random;
 mod step;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::future::Future;
 
-use self::step::{Known, Random, Step};
+use self::random::Random;
+use self::step::{Known, Step};
 use super::rig::{Rig, Verdict, at, same, shown};
 use super::snapshot::{Content, Snapshot};
 use crate::clock::Timestamp;
@@ -208,17 +210,21 @@ impl Side {
                 told(store.request(&life.id, life.incarnation, key).await)
             }
             Step::Resume { life, provider } => self.resume(self.life(life), provider).await,
-            Step::Branches(life) => {
-                let life = self.life(life);
-                told(store.branches(&life.id, life.incarnation).await)
-            }
-            Step::Revisions(life) => {
-                let life = self.life(life);
-                told(store.revisions(&life.id, life.incarnation).await)
-            }
+            Step::Branches(life) => self.branches(self.life(life)).await,
+            Step::Revisions(life) => self.revisions(self.life(life)).await,
             Step::Heal => told(store.heal().await),
             Step::Forget { what, limit } => told(store.forget(what, limit).await),
         }
+    }
+
+    /// The turns beside siblings, in words.
+    async fn branches(&self, life: &Record) -> String {
+        told(self.rig.store().branches(&life.id, life.incarnation).await)
+    }
+
+    /// What was taken out, in words.
+    async fn revisions(&self, life: &Record) -> String {
+        told(self.rig.store().revisions(&life.id, life.incarnation).await)
     }
 
     /// What is kept of a service, in words.

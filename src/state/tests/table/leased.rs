@@ -38,7 +38,6 @@ archive: stands(archived) dropped(l9) => archived u | change:archived
 end: stands(ended) dropped(l9) => ended u | change:ended
 pin: => live l9 u | change:patch
 rotate: => live l9 | change:rotate>further
-granted granted-late not-granted:
 ";
 
 /// Nothing runs. The store is told before it leaves.
@@ -77,7 +76,6 @@ archive: stands(archived) => archived u | change:archived
 end: stands(ended) => ended u | change:ended
 pin: => live u | change:patch
 rotate: => live | change:rotate>further
-granted granted-late not-granted:
 ";
 
 /// It was touched and is to leave. What comes before the answer keeps it; if the store fails, it stays.
@@ -117,5 +115,4 @@ archive: stands(archived) => archived | use-leave:patch change:archived
 end: stands(ended) => ended | use-leave:patch change:ended
 pin: => live | use-leave:patch change:patch
 rotate: => live | use-leave:patch change:rotate>further
-granted granted-late not-granted:
 ";
