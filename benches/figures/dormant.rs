@@ -268,13 +268,38 @@ fn page(report: &mut Report, runtime: &Runtime, path: &Path) {
     report.line("page/sqlite (loaded)", loaded, None, Some(Target::AtMost(0.0)));
 }
 
+/// How many sessions are woken in a round.
+const SLEEPERS: usize = 200;
+
+/// Reads what is said in each, with nothing around it.
+fn read_raw(raw: &Connection) {
+    for number in 0..SLEEPERS {
+        let mut select = raw.prepare_cached("SELECT * FROM sessions WHERE id = ?1").expect("right");
+        let life = select.query_row([id(number).to_string()], |row| row.get::<_, i64>(0));
+        let mut select = raw
+            .prepare_cached(
+                "SELECT seq, generation, mark, at, payload FROM entries \
+                 WHERE incarnation = ?1 ORDER BY seq",
+            )
+            .expect("right");
+        let mut rows = select.query([life.expect("it is there")]).expect("right");
+        let mut read = Vec::new();
+        while let Some(row) = rows.next().expect("the store does not fail") {
+            let entry: (i64, Vec<u8>) = (row.get(0).expect("seq"), row.get(4).expect("it"));
+            let text: session_supervisor::ChatMessage =
+                serde_json::from_slice(&entry.1).expect("an entry");
+            read.push((entry.0, text));
+        }
+        assert_eq!(read.len(), ENTRIES);
+    }
+}
+
 /// Waking a session and reading what is said in it, beside the raw rows.
 fn wake(report: &mut Report, runtime: &Runtime, path: &Path) {
-    const SESSIONS: usize = 200;
     let said = Said::long();
     runtime.block_on(async {
         let store = SqliteStore::open(path, SqliteOptions::default()).await.expect("it opens");
-        for number in 0..SESSIONS {
+        for number in 0..SLEEPERS {
             let entries = vec![bytes::Bytes::from(said.input_bytes()); ENTRIES];
             let new = NewRecord { entries, ..NewRecord::new(id(number), wall(DAY)) };
             drop(store.create(new).await.expect("the store does not fail"));
@@ -295,8 +320,8 @@ fn wake(report: &mut Report, runtime: &Runtime, path: &Path) {
     let subject = || {
         let supervisor: Supervisor = supervisor.clone();
         in_task(runtime, async move {
-            timed(SESSIONS, async {
-                for number in 0..SESSIONS {
+            timed(SLEEPERS, async {
+                for number in 0..SLEEPERS {
                     let found = supervisor.look_up(&id(number)).await.expect("no failure");
                     let session = found.live().expect("it is there");
                     let entries = session.entries(0, ENTRIES).await.expect("no failure");
@@ -306,37 +331,14 @@ fn wake(report: &mut Report, runtime: &Runtime, path: &Path) {
             .await
         })
     };
-    let limit = || {
-        runtime.block_on(timed(SESSIONS, async {
-            for number in 0..SESSIONS {
-                let mut select =
-                    raw.prepare_cached("SELECT * FROM sessions WHERE id = ?1").expect("right");
-                let life = select.query_row([id(number).to_string()], |row| row.get::<_, i64>(0));
-                let mut select = raw
-                    .prepare_cached(
-                        "SELECT seq, generation, mark, at, payload FROM entries \
-                         WHERE incarnation = ?1 ORDER BY seq",
-                    )
-                    .expect("right");
-                let mut rows = select.query([life.expect("it is there")]).expect("right");
-                let mut read = Vec::new();
-                while let Some(row) = rows.next().expect("the store does not fail") {
-                    let entry: (i64, Vec<u8>) = (row.get(0).expect("seq"), row.get(4).expect("it"));
-                    let text: session_supervisor::ChatMessage =
-                        serde_json::from_slice(&entry.1).expect("an entry");
-                    read.push((entry.0, text));
-                }
-                assert_eq!(read.len(), ENTRIES);
-            }
-        }))
-    };
+    let limit = || runtime.block_on(timed(SLEEPERS, async { read_raw(&raw) }));
     let sides = vec![
         Side::new(format!("wake/sqlite/entries={ENTRIES}"), subject),
         Side::new("the rows, raw, on the same thread", limit),
     ];
     let target = Some(Target::AtMost(3.0));
     report.sides(Shown::Time, &interleave(15, sides), &[target]);
-    let woken = supervisor.counts().unloaded as f64 / SESSIONS as f64;
+    let woken = supervisor.counts().unloaded as f64 / SLEEPERS as f64;
     let median = median(vec![woken]);
     report.line("- rounds in which each was asleep", (median, "rounds"), None, None);
 }

@@ -5,6 +5,8 @@
 //! those whose group contains the text, `-- --no-fail` always ends well. See `benches/README.md`.
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::unchecked_time_subtraction,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,

@@ -8,7 +8,7 @@ use crate::store::{Found, Store};
 
 impl Driver {
     /// Lets everything end: time passes, turns report, and the store answers well.
-    pub(super) fn drain(&mut self) {
+    pub(in super::super) fn drain(&mut self) {
         self.clock += Duration::from_secs(1_000);
         let told = self.model.told();
         self.apply(Input::Alarm);
@@ -34,7 +34,7 @@ impl Driver {
     }
 
     /// What is stored is what the model says.
-    pub(super) fn compare(&mut self) {
+    pub(in super::super) fn compare(&mut self) {
         self.reload();
         self.drain();
         assert!(self.store.check().now().expect("at once").expect("no faults").is_empty());
