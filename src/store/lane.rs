@@ -58,33 +58,36 @@ impl Bucket {
 }
 
 impl Lane {
-    /// Its name in a store: two lanes have the same only if they are the same.
+    /// Its name in a store: two lanes have the same only if they are the same. Those of closed sessions begin
+    /// with `c`, and no others.
     pub fn name(&self) -> String {
         let (kind, class, rules) = match self {
-            Self::Active { class, rules } => ('a', class, rules),
-            Self::Closed { class, rules, expired: false } => ('c', class, rules),
-            Self::Closed { class, rules, expired: true } => ('e', class, rules),
+            Self::Active { class, rules } => ("a", class, rules),
+            Self::Closed { class, rules, expired: false } => ("cq", class, rules),
+            Self::Closed { class, rules, expired: true } => ("ce", class, rules),
         };
-        let Some(rules) = rules else { return format!("{kind}{class}") };
-        // No text of a class can be taken for the end of the rules.
+        // No text of a class can be taken for rules, nor for the end of them.
+        let Some(rules) = rules else { return format!("{kind}-{class}") };
         let rules = serde_json::to_string(rules).unwrap_or_default();
-        format!("{}{rules}{class}", kind.to_ascii_uppercase())
+        format!("{kind}+{rules}{class}")
     }
 
     /// The lane of this name; `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
-        let (kind, mut class) = name.split_at_checked(1)?;
+        let (kind, mut class) = name.split_at_checked(name.find(['-', '+'])?)?;
         let mut rules = None;
-        if matches!(kind, "A" | "C" | "E") {
+        let with_rules = class.starts_with('+');
+        class = class.get(1..)?;
+        if with_rules {
             let mut parts = serde_json::Deserializer::from_str(class).into_iter();
             rules = Some(parts.next()?.ok()?);
             class = class.get(parts.byte_offset()..)?;
         }
         let class = class.to_owned();
         match kind {
-            "a" | "A" => Some(Self::Active { class, rules }),
-            "c" | "C" => Some(Self::Closed { class, rules, expired: false }),
-            "e" | "E" => Some(Self::Closed { class, rules, expired: true }),
+            "a" => Some(Self::Active { class, rules }),
+            "cq" => Some(Self::Closed { class, rules, expired: false }),
+            "ce" => Some(Self::Closed { class, rules, expired: true }),
             _ => None,
         }
     }
@@ -188,9 +191,10 @@ mod tests {
         let names: std::collections::BTreeSet<_> = lanes.iter().map(Lane::name).collect();
         assert_eq!(names.len(), lanes.len());
         for lane in lanes {
+            assert_eq!(lane.name().starts_with('c'), matches!(lane, Lane::Closed { .. }));
             assert_eq!(Lane::from_name(&lane.name()), Some(lane));
         }
-        for name in ["", "x", "A", "A{", "E1x", "é"] {
+        for name in ["", "x", "a", "a+", "a+{", "ce+1x", "x-y", "é"] {
             assert_eq!(Lane::from_name(name), None, "{name:?}");
         }
     }
