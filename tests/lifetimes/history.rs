@@ -145,6 +145,22 @@ pub(crate) enum Step {
         who: u8,
         what: Change,
     },
+    /// Somebody is there.
+    Touch {
+        who: u8,
+    },
+    /// Takes a lease.
+    Lease {
+        who: u8,
+        millis: u64,
+    },
+    Renew {
+        lease: u8,
+        millis: u64,
+    },
+    Release {
+        lease: u8,
+    },
     /// Whatever only looks.
     Look {
         who: u8,

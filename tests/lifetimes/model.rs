@@ -484,10 +484,9 @@ impl World {
     pub(crate) fn clocks(&self, who: usize, now: Reading) -> Vec<(ExpiryClock, i64, Span)> {
         let life = &self.lives[who];
         let (spans, calendar, _) = self.rules(life);
-        // What is being used was used just now.
-        let in_use = life.is_busy() || life.is_leased(now);
-        let used = if in_use { now } else { life.last_used() };
-        let idle = if in_use { Span::NONE } else { self.age(used, now) };
+        // While it is in use this says that its time is over, and the use keeps it; its end begins anew.
+        let used = life.last_used();
+        let idle = self.age(used, now);
         let age = self.age(life.created(), now);
         let calendar = calendar.and_then(|it| boundary(&it, used.wall)).map(|it| it - used.wall);
         let spans = spans

@@ -139,11 +139,7 @@ impl World {
             Step::Prune { dry } => self.pass(*dry, played, seen_to),
             Step::Restart { how, .. } => self.stop(*how, played, seen_to),
             Step::Started => self.started(played, seen_to),
-            Step::Look { .. }
-            | Step::Wait { .. }
-            | Step::Edge { .. }
-            | Step::Jump { .. }
-            | Step::Mood { .. } => {
+            Step::Wait { .. } | Step::Edge { .. } | Step::Jump { .. } | Step::Mood { .. } => {
                 seen_to.clear();
                 Ok(())
             }
