@@ -161,14 +161,10 @@ impl<E> Supervisor<E> {
         if let Some(slot) = self.shared.loaded(id) {
             return crate::session::delete(&slot, self.shared.as_ref()).await;
         }
-        let located = match self.shared.find(id, Need::Look).await {
+        let located = self.shared.find(id, Need::Look).await.map_err(LoadError::into_store);
+        let located = match located {
             Err(damaged @ StoreError::Damaged { .. }) => {
-                let deleted = self
-                    .shared
-                    .delete_damaged(id, None)
-                    .await
-                    .map_err(LoadError::into_store)
-                    .map_err(failed)?;
+                let deleted = self.shared.delete_damaged(id, None).await.map_err(failed)?;
                 return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
             }
             located => located.map_err(failed)?,

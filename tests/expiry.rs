@@ -428,7 +428,7 @@ everywhere! {
                 "append" => drop(session.append(&[says("a notice")]).await.unwrap()),
                 "insert" => drop(session.insert("mood", &1).await.unwrap()),
                 "remove" => drop(session.remove("mood").await.unwrap()),
-                "rollback" => drop(session.rollback(1).await.unwrap()),
+                "rollback" => drop(session.rollback(1, None).await.unwrap()),
                 "retry" => drop(committed(session.retry(1, ()).await.unwrap(), "better").await),
                 "a turn that is dropped" => drop(session.begin(&user("x"), ()).await.unwrap()),
                 "resume" => session.resume().await.unwrap(),
@@ -525,7 +525,7 @@ everywhere! {
                 "retry" => assert_eq!(unusable(session.retry(1, ()).await.unwrap_err()), expired),
                 "append" => assert_eq!(inactive(session.append(&[says("x")]).await.unwrap_err()), expired),
                 "insert" => assert_eq!(inactive(session.insert("x", &1).await.unwrap_err()), expired),
-                "rollback" => assert_eq!(inactive(session.rollback(1).await.unwrap_err()), expired),
+                "rollback" => assert_eq!(inactive(session.rollback(1, None).await.unwrap_err()), expired),
                 "look_up" => {
                     let found = supervisor.look_up(session.id()).await.unwrap().live().unwrap();
                     assert_eq!(expired_by(found.status().standing), expired);

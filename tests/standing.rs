@@ -113,7 +113,7 @@ everywhere! {
                 session.append(&[says("x")]).await.map(drop),
                 session.insert("mood", &1).await.map(drop),
                 session.remove("mood").await.map(drop),
-                session.rollback(1).await.map(drop),
+                session.rollback(1, None).await.map(drop),
             ] {
                 let refused = refused.unwrap_err();
                 assert!(matches!(refused, SessionError::Inactive { .. }), "{verb}: {refused:?}");

@@ -14,7 +14,7 @@ use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
 use crate::slot::Slot;
-use crate::standing::{Previous, RebindReason};
+use crate::standing::Previous;
 use crate::store::{Binding, Created, Found, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -208,38 +208,6 @@ impl Shared {
                 OpenError::Damaged { key: key.clone(), source }
             }
             LoadError::Store(source) => OpenError::Store { key: key.clone(), source },
-        }
-    }
-
-    /// Binds a key to a fresh session; answers with that and with what the key was bound to.
-    async fn reset(
-        &self,
-        key: &SessionKey,
-        seed: &Seed,
-    ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
-        let _flight = self.key_flights.join(key).await;
-        loop {
-            let (old, expected) = match self.resolve(key).await.map_err(self.failed(key))? {
-                Resolved::Live(slot) => {
-                    let id = slot.id.clone();
-                    (Some(slot), Some(id))
-                }
-                Resolved::Nothing { bound_to, .. } => (None, bound_to),
-            };
-            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
-            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
-            let binding = Binding { key: key.clone(), expected };
-            let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
-                continue;
-            };
-            if let Some(old) = old {
-                let at_once = std::time::Duration::ZERO;
-                // Where it is loaded by now: it may have been left and used since.
-                let now = self.loaded(&old.id).filter(|now| now.incarnation == old.incarnation);
-                let old = now.unwrap_or(old);
-                old.cancel(Target::Everything, CancelReason::Reset, at_once);
-            }
-            return Ok((slot, previous));
         }
     }
 
