@@ -12,10 +12,13 @@ use session_supervisor::{
     Standing, Timestamp,
 };
 
-use crate::history::{KEYS, Mood, Settings, Step};
+use crate::history::{KEYS, Mood, Settings, Step, Verb};
 
 /// How long a turn that was told to end has.
 pub(crate) const GRACE: i64 = 5_000;
+
+/// For how long at most nobody has to ask the hook again.
+const SPARED_FOR: i64 = 60_000;
 
 /// How long a deleted id says so, at least.
 pub(crate) const TOMBSTONES: i64 = 24 * 3_600_000;
@@ -171,6 +174,8 @@ pub(crate) enum Event {
     Pinned(bool),
     Own(Option<ExpiryRules>),
     RitesFailed,
+    /// The hook has kept it.
+    Spared,
     /// A start after a crash found it in the middle of a turn.
     Crashed,
     Committed,
@@ -194,6 +199,8 @@ pub(crate) struct Leased {
     pub(crate) number: usize,
     /// The moment when it is over.
     pub(crate) until: i64,
+    /// What the wall clock was to show then.
+    pub(crate) wall: i64,
 }
 
 /// A session.
@@ -206,6 +213,8 @@ pub(crate) struct Life {
     /// The begins that wait, in order.
     pub(crate) waiting: Vec<usize>,
     pub(crate) leases: Vec<Leased>,
+    /// Whether the store has forgotten that it is gone.
+    pub(crate) forgotten: bool,
     /// Whether turns have run beside each other in it.
     pub(crate) parallel: bool,
 }
@@ -362,7 +371,9 @@ impl Life {
     /// How many crashes in a row were found in the middle of a turn of it.
     pub(crate) fn crashes(&self) -> usize {
         let events = self.history.iter().rev().map(|(_, event)| event);
-        let since = events.take_while(|event| !matches!(event, Event::Committed));
+        let over =
+            |event: &&Event| matches!(event, Event::Committed | Event::Stands(Standing::Active));
+        let since = events.take_while(|event| !over(event));
         since.filter(|event| matches!(event, Event::Crashed)).count()
     }
 
@@ -511,6 +522,13 @@ impl World {
         left.filter(|left| life.is_active() && *left > 0)
     }
 
+    /// Whether the hook has kept it a moment ago, so that nobody has to ask again yet.
+    pub(crate) fn is_spared(&self, who: usize, now: Reading) -> bool {
+        let spared = |at: Reading, event: &Event| matches!(event, Event::Spared).then_some(at);
+        let last = self.lives[who].last(spared).filter(|at| at.run == now.run);
+        last.is_some_and(|at| now.moment - at.moment <= SPARED_FOR)
+    }
+
     /// Whether the clock is one that was over first at some time from `from` to `to`.
     pub(crate) fn is_first_over(
         &self,
@@ -532,9 +550,28 @@ impl World {
 
     /// Whether a session was ended since it was seen last, as far as the store says, because its time was
     /// over: by which clock, and when.
-    pub(crate) fn seen_ended(&self, who: usize, row: &Row) -> Option<(ExpiryClock, i64)> {
-        if !self.lives[who].is_active() {
+    pub(crate) fn seen_ended(&self, who: usize, played: &Played<'_>) -> Option<(ExpiryClock, i64)> {
+        let life = &self.lives[who];
+        if !life.is_active() {
             return None;
+        }
+        let row = &played.rows[who];
+        let last_used = life.last_used().wall;
+        let hidden = match (played.step, row) {
+            // It was over, and restored at once.
+            (Step::Verb { verb: Verb::Restore, .. }, Row::Live { last_active, .. }) => {
+                *last_active != last_used
+            }
+            // It is ended either way.
+            (Step::Verb { verb: Verb::End, .. }, Row::Live { .. }) => true,
+            _ => false,
+        };
+        if hidden && played.who == Some(who) {
+            let clocks = self.clocks(who, played.settled).into_iter().map(|(clock, ..)| clock);
+            let over = |clock: &ExpiryClock| {
+                self.is_first_over(who, *clock, played.before, played.settled)
+            };
+            return clocks.filter(over).next().map(|clock| (clock, played.before.wall));
         }
         match row {
             Row::Live {
@@ -570,11 +607,13 @@ impl World {
             let used = self.lives[who].last_used().wall;
             demand!(*last_active == used, "#{who}: the hook was told {last_active}, not {used}");
         }
-        let seen = self.seen_ended(who, &played.rows[who]);
+        let seen = self.seen_ended(who, played);
         let surely = self.is_surely_over(who, from);
         let asks = self.settings().hook;
+        let is_pass = matches!(played.step, Step::Prune { .. });
+        let spared = !is_pass && self.is_spared(who, from);
         demand!(
-            must != Must::Yes || !surely || !asks || !asked.is_empty(),
+            must != Must::Yes || !surely || !asks || !asked.is_empty() || spared,
             "#{who}: the hook was not asked"
         );
         let ended = if asks {
@@ -584,6 +623,9 @@ impl World {
         };
         if !ended || must == Must::Never {
             let kept = asked.iter().any(|asked| asked.mood != Mood::Well);
+            if kept {
+                self.lives[who].history.push((to, Event::Spared));
+            }
             return Ok(if kept { Verdict::Kept } else { Verdict::GoesOn });
         }
         let Some((clock, at)) = seen else {
@@ -638,6 +680,7 @@ impl World {
     pub(crate) fn unbind_gone(&mut self, who: usize) {
         if self.lives[who].gone().is_some() {
             self.lives[who].fence();
+            self.lives[who].leases.clear();
             for key in &mut self.keys {
                 key.take_if(|bound| *bound == who);
             }
@@ -663,9 +706,11 @@ impl World {
 
     /// The session may have been used in this step.
     pub(crate) fn perhaps_used(&mut self, who: usize, played: &Played<'_>) -> Result<(), Wrong> {
-        let unchanged = self.lives[who].last_used().wall;
+        let unchanged = self.lives[who].stored_uses();
         match played.rows[who] {
-            Row::Live { last_active, .. } if last_active != unchanged => self.used(who, played),
+            Row::Live { last_active, .. } if !unchanged.contains(&last_active) => {
+                self.used(who, played)
+            }
             _ => Ok(()),
         }
     }
@@ -688,9 +733,14 @@ impl World {
     }
 
     /// Tells everybody who waits.
-    pub(crate) fn refuse_waiting(&mut self, who: usize, answers: &mut Vec<(usize, Told)>) {
+    pub(crate) fn refuse_waiting(
+        &mut self,
+        who: usize,
+        why: &Refusal,
+        answers: &mut Vec<(usize, Told)>,
+    ) {
         let waiting = std::mem::take(&mut self.lives[who].waiting);
-        answers.extend(waiting.into_iter().map(|begin| (begin, Told::Refused(Refusal::Told))));
+        answers.extend(waiting.into_iter().map(|begin| (begin, Told::Refused(why.clone()))));
     }
 }
 

@@ -85,15 +85,20 @@ impl World {
             Step::Touch { .. } | Step::Lease { .. } => {
                 let who = who.unwrap();
                 self.find_out(who, played, Must::Yes)?;
-                if let Some(refusal) = self.refusal(who, played, true) {
+                // Work for it may go on while it is suspended.
+                let is_lease = matches!(played.step, Step::Lease { .. });
+                let routable = self.lives[who].standing().1.is_routable();
+                if let Some(refusal) = self.refusal(who, played, !(is_lease && routable)) {
                     return expect(&refusal, &played.told);
                 }
                 expect(&[Told::Done], &played.told)?;
                 let life = &mut self.lives[who];
                 life.history.push((played.after, Event::Noted));
                 if let Step::Lease { millis, .. } = played.step {
-                    let until = played.after.moment + i64::try_from(*millis).unwrap();
-                    life.leases.push(Leased { number: played.begin, until });
+                    let (number, after) = (played.begin, played.after);
+                    let millis = i64::try_from(*millis).unwrap();
+                    let (until, wall) = (after.moment + millis, after.wall + millis);
+                    life.leases.push(Leased { number, until, wall });
                 }
                 Ok(())
             }
@@ -102,6 +107,7 @@ impl World {
                 let lease = leases.find(|lease| lease.number == played.begin);
                 let Some(lease) = lease else { return expect(&[Told::Late], &played.told) };
                 lease.until = played.after.moment + i64::try_from(*millis).unwrap();
+                lease.wall = played.after.wall + i64::try_from(*millis).unwrap();
                 expect(&[Told::Done], &played.told)
             }
             Step::Release { .. } => self.release(played),
@@ -230,6 +236,7 @@ impl World {
             turns: Vec::new(),
             waiting: Vec::new(),
             leases: Vec::new(),
+            forgotten: false,
             parallel: false,
         });
         Ok(who)
@@ -248,7 +255,7 @@ impl World {
             seen_to.push(old);
             self.find_out(old, played, Must::May)?;
             self.lives[old].fence();
-            self.refuse_waiting(old, answers);
+            self.refuse_waiting(old, &Refusal::Told, answers);
             self.perhaps_used(old, played)?;
         }
         let previous = bound.map(|old| (old, RebindReason::Reset));
@@ -316,7 +323,7 @@ impl World {
         for turn in self.lives[who].turns.iter_mut().filter(|turn| !turn.fenced) {
             turn.told.get_or_insert(played.before);
         }
-        self.refuse_waiting(who, answers);
+        self.refuse_waiting(who, &Refusal::Told, answers);
         Ok(())
     }
 
@@ -326,7 +333,7 @@ impl World {
             return expect(&[Told::Late], &played.told);
         };
         life.leases.retain(|lease| lease.number != played.begin);
-        if life.is_active() {
+        if life.gone().is_none() {
             life.history.push((played.after, Event::Noted));
         }
         expect(&[Told::Done], &played.told)
@@ -338,10 +345,9 @@ impl World {
             let (over, stand) =
                 life.leases.drain(..).partition(|lease: &Leased| lease.until <= now.moment);
             life.leases = stand;
-            if let Some(last) = over.iter().map(|lease| lease.until).max() {
-                let moment = last.max(played.before.moment);
-                let wall = played.before.wall + moment - played.before.moment;
-                if life.is_active() {
+            let last = over.iter().max_by_key(|lease| lease.until);
+            if let Some(&Leased { until: moment, wall, .. }) = last {
+                if life.gone().is_none() {
                     life.history.push((Reading { moment, wall, ..now }, Event::Noted));
                 }
             }
@@ -414,7 +420,7 @@ impl World {
         if !next.is_routable() {
             self.lives[who].leases.clear();
         }
-        self.refuse_waiting(who, answers);
+        self.refuse_waiting(who, &Refusal::Inactive(next), answers);
         self.perhaps_used(who, played)
     }
 
@@ -454,7 +460,7 @@ impl World {
             return expect(&expected, &played.told);
         }
         expect(&[Told::Deleted], &played.told)?;
-        self.refuse_waiting(who, answers);
+        self.refuse_waiting(who, &Refusal::Gone(GoneReason::Deleted), answers);
         self.goes(who, GoneReason::Deleted, played)
     }
 
@@ -568,7 +574,10 @@ impl World {
             };
             demand!(same(by, &expected), "#{who}: kept by {expected:?}");
         }
-        demand!(!surely || expired.is_some() || kept.is_some(), "#{who}: nothing is told of it");
+        // What is pinned is not looked at.
+        let told = expired.is_some() || kept.is_some();
+        let pinned = vetoes.contains(&KeptBy::Pinned);
+        demand!(!surely || told != pinned, "#{who}: told {kept:?}, pinned {pinned}");
         demand!(
             dry || (verdict == Verdict::Ended) == expired.is_some(),
             "#{who}: {verdict:?}, but told {expired:?}"
@@ -647,7 +656,9 @@ impl World {
         let life = &self.lives[who];
         if let Some((at, reason)) = life.gone() {
             let mut refusals = vec![Told::Refused(Refusal::Gone(reason))];
-            if self.age(at, played.settled).most >= TOMBSTONES {
+            let over = self.age(at, played.settled).most >= TOMBSTONES;
+            // A run remembers its own by the clock that does not jump.
+            if over || (life.forgotten && at.run != played.settled.run) {
                 refusals.push(Told::Refused(Refusal::Unknown));
             }
             return Some(refusals);
@@ -714,7 +725,7 @@ impl World {
     }
 
     /// Whether everything is as it has to be.
-    fn compare(&self, played: &Played<'_>, answers: &Answers) -> Result<(), Wrong> {
+    fn compare(&mut self, played: &Played<'_>, answers: &Answers) -> Result<(), Wrong> {
         let mut answered = played.answered.clone();
         answered.sort_by_key(|(begin, _)| *begin);
         let mut answers = answers.clone();
@@ -729,6 +740,11 @@ impl World {
             played.rows.len(),
             self.lives.len()
         );
+        for (life, row) in self.lives.iter_mut().zip(&played.rows) {
+            let gone = life.gone().filter(|_| *row == Row::Unknown);
+            let over = gone.is_some_and(|(at, _)| played.settled.wall - at.wall >= TOMBSTONES);
+            life.forgotten |= over;
+        }
         demand!(played.keys == self.keys, "keys lead to {:?}, not {:?}", played.keys, self.keys);
         for (who, life) in self.lives.iter().enumerate() {
             let row = &played.rows[who];
@@ -737,7 +753,8 @@ impl World {
                     Row::Gone { reason: told, at: when, until } => {
                         *told == reason && *when == at.wall && *until >= at.wall + TOMBSTONES
                     }
-                    Row::Unknown => self.age(at, played.settled).most >= TOMBSTONES,
+                    // The store goes by the wall clock.
+                    Row::Unknown => life.forgotten || played.settled.wall - at.wall >= TOMBSTONES,
                     Row::Live { .. } => false,
                 };
                 demand!(right, "#{who} is {row:?}, not gone since {}: {reason:?}", at.wall);
