@@ -19,7 +19,9 @@ use crate::partial::PartialEntry;
 use crate::policy::PartialPolicy;
 use crate::reading::Reading;
 use crate::room::Occupied;
-use crate::rt::{Arc, AtomicBool, AtomicU64, CancellationToken, Mutex, Ordering, Spawner};
+use crate::rt::{
+    Arc, AtomicBool, AtomicU64, CancellationToken, Mutex, MutexGuard, Ordering, Spawner,
+};
 use crate::state::{Length, Size};
 use crate::store::{PartialFate, Record, Store, StoreError, Write};
 use crate::stream::{Shelf, Stream};
@@ -136,7 +138,18 @@ impl Engine {
 
     /// How long ago something was stored that says `at`.
     pub(crate) fn closed_for(&self, at: Timestamp) -> Duration {
-        self.drift.lock().age(at, self.now().wall)
+        let now = self.now();
+        self.compare_clocks(now).age(at, now.wall)
+    }
+
+    /// Finds out whether the wall clock has jumped. The sooner after it, the less of what is stored meanwhile
+    /// is taken for older than the jump.
+    pub(crate) fn compare_clocks(&self, now: Now) -> MutexGuard<'_, Drift> {
+        let mut drift = self.drift.lock();
+        if let Some(ahead) = drift.observe(now) {
+            tracing::warn!(?ahead, "the wall clock has jumped; it counts as nobody's age");
+        }
+        drift
     }
 
     /// When a session of that class with those rules of its own ends by itself.
@@ -146,10 +159,7 @@ impl Engine {
 
     /// How old a session is that is stored so.
     pub(crate) fn ages(&self, record: &Record, now: Now) -> Ages {
-        let mut drift = self.drift.lock();
-        if let Some(ahead) = drift.observe(now) {
-            tracing::warn!(?ahead, "the wall clock has jumped; it counts as nobody's age");
-        }
+        let drift = self.compare_clocks(now);
         Ages {
             active_at: record.last_active_at,
             idle: drift.age(record.last_active_at, now.wall),

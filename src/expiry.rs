@@ -21,7 +21,7 @@ pub use self::calendar::{Calendar, CalendarError, Weekday};
 pub(crate) use self::drift::Drift;
 pub(crate) use self::table::ExpiryTable;
 use crate::clock::Timestamp;
-use crate::standing::ExpiryClock;
+use crate::standing::{EndReason, ExpiryClock, Standing};
 
 /// When a conversation ends by itself: for all, for a class or for one session. What is `None` is taken from
 /// the next wider one, and for all it means never.
@@ -118,6 +118,16 @@ impl Expiry {
             },
             action: rules.action.unwrap_or(self.action),
         })
+    }
+
+    /// How a session stands whose time was over at `at`. One that is to be deleted has ended: whatever is set
+    /// by the time somebody comes to delete it, it was not archived to be kept.
+    pub(crate) const fn closed(&self, clock: ExpiryClock, at: Timestamp) -> Standing {
+        let reason = EndReason::Expired(clock);
+        match self.action {
+            ExpiryAction::Archive => Standing::Archived { reason, at },
+            ExpiryAction::Delete => Standing::Ended { reason, at },
+        }
     }
 
     /// What the clocks say of a session of these ages.

@@ -94,6 +94,18 @@ impl Standing {
         matches!(self, Self::Active | Self::Suspended { .. })
     }
 
+    /// By which clock its time was over, if that is why it is closed, and whether it is to be deleted.
+    pub(crate) const fn expired(self) -> Option<(ExpiryClock, bool)> {
+        match self {
+            Self::Archived { reason: EndReason::Expired(clock), .. } => Some((clock, false)),
+            Self::Ended { reason: EndReason::Expired(clock), .. } => Some((clock, true)),
+            Self::Active
+            | Self::Suspended { .. }
+            | Self::Archived { reason: EndReason::Requested, .. }
+            | Self::Ended { reason: EndReason::Requested, .. } => None,
+        }
+    }
+
     /// Its name in logs and metrics; stable.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -531,8 +531,7 @@ mod tests {
         };
         let usual = || spans(&["0s", "1s", "90d", "2h 30m"], &["1ms", "200years"]);
         let count = || {
-            let bad =
-                vec![json!(-1), json!(0), json!(1.5), json!("3"), json!(4e19)];
+            let bad = vec![json!(-1), json!(0), json!(1.5), json!("3"), json!(4e19)];
             (vec![json!(1), json!(4_000_000_000_u32)], bad)
         };
         let calendar = || {

@@ -2,11 +2,11 @@
 
 use super::Slot;
 use super::answer::Errand;
-use crate::clock::{Moment, Now};
+use crate::clock::{Moment, Now, Timestamp};
 use crate::expiry::{Due, ExpiryAction, ExpiryRules};
 use crate::hook::Candidate;
 use crate::rt::{Arc, oneshot};
-use crate::standing::{EndReason, ExpiryClock, Standing};
+use crate::standing::{ExpiryClock, Standing};
 use crate::state::{Change, ChangeRefusal, Changed, Effect, Input, KeptBy, Phase, Verb};
 use crate::tombstone::GoneReason;
 
@@ -50,26 +50,30 @@ impl Slot {
         })
     }
 
+    /// When it was last used.
+    pub(crate) fn last_use(&self, now: Now) -> Timestamp {
+        let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
+        state.last_active_at()
+    }
+
     /// What becomes of it when its time is over.
     pub(crate) fn expiry_action(&self) -> ExpiryAction {
         self.state.lock().expiry_action()
     }
 
-    /// Ends it if its time is over and nothing keeps it; by which clock, if this call did it. The answer comes
-    /// when the store has it, also to one that came second.
+    /// Ends it if its time is over and nothing keeps it; by which clock, if this call did it, and whether it is
+    /// to be deleted. The answer comes when the store has it, also to one that came second.
     pub(crate) fn expire(
         self: &Arc<Self>,
-    ) -> (Option<ExpiryClock>, oneshot::Receiver<Result<Changed, ChangeRefusal>>) {
+    ) -> (Option<(ExpiryClock, bool)>, oneshot::Receiver<Result<Changed, ChangeRefusal>>) {
         let (port, answer) = oneshot::channel();
         let mut errand = Errand::new(self.engine.now());
         let change = Change::Stand(Verb::Expire);
         let write = self.step(Input::Change { change, port }, &mut errand);
         let clock = errand.effects.iter().find_map(|effect| {
             let Effect::Stands { standing, .. } = effect else { return None };
-            let Standing::Archived { reason: EndReason::Expired(clock), .. } = standing else {
-                return None;
-            };
-            Some(*clock)
+            standing.expired()
         });
         self.finish(&mut errand, write);
         (clock, answer)

@@ -25,7 +25,7 @@ pub(crate) enum Verb {
     Restore,
     /// It is history.
     End,
-    /// It is archived if its time is over, and left alone otherwise.
+    /// If its time is over it is archived, or ended if it is to be deleted; otherwise it is left alone.
     Expire,
 }
 
@@ -123,7 +123,7 @@ impl<P: Ports> SessionState<P> {
             (Verb::Resume, Standing::Suspended { .. })
             | (Verb::Restore, Standing::Archived { .. }) => Some(Standing::Active),
             (Verb::Expire, Standing::Active) => Some(match self.due(now) {
-                Some(clock) => Standing::Archived { reason: EndReason::Expired(clock), at },
+                Some(clock) => self.lifespan.expiry.closed(clock, at),
                 None => before,
             }),
             // It is so already; an earlier reason stands.

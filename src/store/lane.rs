@@ -31,8 +31,9 @@ pub enum Lane {
         class: String,
         /// With these rules of their own.
         rules: Option<ExpiryRules>,
-        /// Whether because their time was over.
-        expired: bool,
+        /// Whether they ended because their time was over. Only those that are to be deleted do; the others
+        /// are archived.
+        at_once: bool,
     },
 }
 
@@ -63,8 +64,8 @@ impl Lane {
     pub fn name(&self) -> String {
         let (kind, class, rules) = match self {
             Self::Active { class, rules } => ("a", class, rules),
-            Self::Closed { class, rules, expired: false } => ("cq", class, rules),
-            Self::Closed { class, rules, expired: true } => ("ce", class, rules),
+            Self::Closed { class, rules, at_once: false } => ("cq", class, rules),
+            Self::Closed { class, rules, at_once: true } => ("ce", class, rules),
         };
         // No text of a class can be taken for rules, nor for the end of them.
         let Some(rules) = rules else { return format!("{kind}-{class}") };
@@ -86,8 +87,8 @@ impl Lane {
         let class = class.to_owned();
         match kind {
             "a" => Some(Self::Active { class, rules }),
-            "cq" => Some(Self::Closed { class, rules, expired: false }),
-            "ce" => Some(Self::Closed { class, rules, expired: true }),
+            "cq" => Some(Self::Closed { class, rules, at_once: false }),
+            "ce" => Some(Self::Closed { class, rules, at_once: true }),
             _ => None,
         }
     }
@@ -117,8 +118,9 @@ pub(crate) fn lane(
         Standing::Suspended { .. } => None,
         Standing::Active => Some((Lane::Active { class, rules }, Bucket::of(active_at))),
         Standing::Archived { reason, at } | Standing::Ended { reason, at } => {
-            let expired = matches!(reason, EndReason::Expired(_));
-            Some((Lane::Closed { class, rules, expired }, Bucket::of(at)))
+            let ended = matches!(standing, Standing::Ended { .. });
+            let at_once = ended && matches!(reason, EndReason::Expired(_));
+            Some((Lane::Closed { class, rules, at_once }, Bucket::of(at)))
         }
     }
 }
@@ -168,10 +170,10 @@ mod tests {
             class: class.to_owned(),
             rules: rules.cloned(),
         };
-        let closed = |class: &str, rules: Option<&ExpiryRules>, expired| Lane::Closed {
+        let closed = |class: &str, rules: Option<&ExpiryRules>, at_once| Lane::Closed {
             class: class.to_owned(),
             rules: rules.cloned(),
-            expired,
+            at_once,
         };
         let lanes = [
             class("", None),

@@ -62,7 +62,8 @@ pub struct Record {
     pub expiry: Option<Box<ExpiryRules>>,
     /// Whether it never ends by itself.
     pub pinned: bool,
-    /// How many starts in a row, the last ones, have found it with an open turn. A commit makes it 0.
+    /// How many starts in a row, the last ones, have found it with an open turn. A commit makes it 0, and so
+    /// does what makes it active again.
     pub crashes: u32,
     /// What its key led to before.
     pub previous: Option<Box<Previous>>,

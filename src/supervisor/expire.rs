@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::clock::{Now, Timestamp};
-use crate::expiry::{Due, ExpiryAction};
+use crate::expiry::Due;
 use crate::hook::{Candidate, Said, is_asked_about};
 use crate::id::Incarnation;
 use crate::metrics::Counts;
 use crate::rt::{Arc, ShardedMap};
 use crate::slot::Slot;
-use crate::standing::{EndReason, ExpiryClock, Standing};
+use crate::slot::idle::Stay;
+use crate::standing::{ExpiryClock, Standing};
 use crate::state::{ChangeRefusal, DeleteRefusal, Deletion, KeptBy};
 use crate::store::{Record, StoreError};
 use crate::tombstone::GoneReason;
@@ -167,6 +168,8 @@ impl Shared {
         }
         // Those who come together ask once.
         let _asking = self.asking.join(&slot.incarnation).await;
+        // If it left memory while the host thinks, the host would be asked again about what is loaded then.
+        let Some(_stay) = Stay::take(slot) else { return Ok(()) };
         let Some(candidate) = slot.candidate(engine.now()) else { return Ok(()) };
         if self.ask_hook(candidate, true).await.is_some() {
             let every = engine.config.prune.every;
@@ -182,26 +185,23 @@ impl Shared {
     /// Ends the session in `slot` if its time is over and nothing that the library knows of keeps it, and
     /// deletes it if that is what becomes of it.
     async fn end(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
-        let ended = self.archive(slot).await?;
-        if let Some(clock) = ended
-            && slot.expiry_action() == ExpiryAction::Delete
-        {
+        if let Some((clock, true)) = self.close(slot).await? {
             delete(slot, GoneReason::Expired(clock)).await?;
         }
         Ok(())
     }
 
-    /// Archives the session in `slot` if its time is over and nothing that the library knows of keeps it; by
-    /// which clock, if this call did it.
-    pub(super) async fn archive(
+    /// Archives the session in `slot`, or ends it if it is to be deleted, if its time is over and nothing that
+    /// the library knows of keeps it; by which clock, if this call did it, and whether it is to be deleted.
+    pub(super) async fn close(
         &self,
         slot: &Arc<Slot>,
-    ) -> Result<Option<ExpiryClock>, StoreError> {
-        let (clock, answer) = slot.expire();
+    ) -> Result<Option<(ExpiryClock, bool)>, StoreError> {
+        let (closed, answer) = slot.expire();
         match crate::session::answer(answer).await {
             Ok(_) => {
-                clock.inspect(|clock| self.engine.counts.expired(*clock));
-                Ok(clock)
+                closed.inspect(|(clock, _)| self.engine.counts.expired(*clock));
+                Ok(closed)
             }
             Err(ChangeRefusal::Store(error)) => Err(error),
             // Somebody else was faster, with something that counts more.
@@ -218,7 +218,7 @@ impl Shared {
         }
     }
 
-    /// `record` as it is to be shown: one whose time is over is archived, and only nobody has come for it yet.
+    /// `record` as it is to be shown: one whose time is over is closed, and only nobody has come for it yet.
     /// Where the host is to be asked before, it is as it is stored.
     pub(super) fn as_it_stands(&self, mut record: Record) -> Record {
         let now = self.engine.now();
@@ -226,8 +226,8 @@ impl Shared {
             && let Decision::Over { clock, since, kept_by } = self.decide(&record, now)
             && kept_by.is_empty()
         {
-            let (reason, at) = (EndReason::Expired(clock), now.wall.minus(since));
-            record.standing = Standing::Archived { reason, at };
+            let at = now.wall.minus(since);
+            record.standing = self.engine.expiry(&record).closed(clock, at);
         }
         record
     }

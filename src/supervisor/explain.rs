@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Supervisor;
 use super::error::ReadError;
 use super::expire::Decision;
-use super::prune::candidate;
+
 use crate::expiry::ExpiryAction;
 use crate::id::SessionId;
 use crate::standing::{ExpiryClock, Standing};
@@ -86,7 +86,7 @@ impl<E> Supervisor<E> {
         let shared = &self.shared;
         let mut decision = shared.decide(&record, shared.engine.now());
         if let Some(clock) = decision.is_due()
-            && let Some(by) = shared.would_keep(candidate(&record, clock)).await
+            && let Some(by) = shared.would_keep(shared.candidate(&record, clock)).await
         {
             decision.keep(by);
         }

@@ -231,6 +231,7 @@ impl Shared {
     /// Lets sessions leave that are due, and those that are too many.
     pub(super) async fn look_for_idle(&self) {
         let now = self.engine.now();
+        drop(self.engine.compare_clocks(now));
         let unused_since = now.moment.minus(self.idle.config.unload_after).unwrap_or_default();
         let due = self.idle.due(now.moment);
         while let Some(mut taken) = due.and_then(|due| self.idle.take(due, SLICE)) {

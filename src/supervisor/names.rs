@@ -52,7 +52,7 @@ pub enum BindError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
-    /// No key may lead to the session: it was archived, or has ended. Nothing was changed.
+    /// No key may lead to the session: it was archived, or has ended, or its time was over. Nothing was changed.
     #[error("session {id} is {standing}")]
     Unroutable {
         /// Which session.
@@ -193,6 +193,10 @@ impl Shared {
         let instance = self.engine.instance;
         let failed = |source| self.bind_failed(key, source);
         let _flight = self.key_flights.join(key).await;
+        if let Some(slot) = change.to() {
+            // One whose time is over is out of the way first.
+            self.locate(&slot.id).await.map_err(failed)?;
+        }
         let before = loop {
             let before = self.engine.store.bound_to(key).await.map_err(failed)?;
             if let (Change::Bind(slot), Some(bound)) = (change, &before)

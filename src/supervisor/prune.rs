@@ -6,8 +6,9 @@
 //! id is held nobody can use it, and the store refuses to end what was used since it was read. One that
 //! cannot be read, or ended, is told in the report and stops nothing.
 //!
-//! One that is to be deleted when it expires is archived first, and found again among those that are closed:
-//! so a crash between the two is nothing that anybody has to know of.
+//! One that is to be deleted when it expires is ended first, and found again among those that are closed: so a
+//! crash between the two is nothing that anybody has to know of. Nothing else ends by a clock, so what was
+//! archived is kept for as long as it was to be, whatever is set by now.
 
 mod report;
 
@@ -28,7 +29,7 @@ use crate::metrics::Counts;
 use crate::room::{LoadError, Need};
 use crate::rt::{self, Arc, Weak};
 use crate::slot::Slot;
-use crate::standing::{EndReason, ExpiryClock, Standing};
+use crate::standing::{ExpiryClock, Standing};
 use crate::state::KeptBy;
 use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
 use crate::tombstone::GoneReason;
@@ -86,6 +87,7 @@ impl Shared {
     /// One pass.
     pub(super) async fn prune(self: &Arc<Self>, dry_run: bool) -> Result<PruneReport, StoreError> {
         let started = self.engine.now();
+        drop(self.engine.compare_clocks(started));
         let mut report = PruneReport { dry_run, ..PruneReport::default() };
         for lane in self.engine.store.lanes().await? {
             let Lane::Active { class, rules } = &lane else { continue };
@@ -101,10 +103,8 @@ impl Shared {
         }
         // Now those that were closed, some of them above.
         for lane in self.engine.store.lanes().await? {
-            let Lane::Closed { class, rules, expired } = &lane else { continue };
-            let deletes = || self.engine.expiry_of(class, rules.as_ref()).action;
-            let at_once = *expired && deletes() == ExpiryAction::Delete;
-            if let Some(horizon) = self.purge_horizon(at_once) {
+            let Lane::Closed { at_once, .. } = &lane else { continue };
+            if let Some(horizon) = self.purge_horizon(*at_once) {
                 let by = DueBy::Rested(Bucket::of(horizon));
                 self.prune_lane(&lane, by, None, &mut report).await;
             }
@@ -119,7 +119,7 @@ impl Shared {
     }
 
     /// When those of a lane have to have been closed to be deleted by now; `None` if they never are. Some are
-    /// to be deleted `at_once`: those were only archived before something came between.
+    /// to be deleted `at_once`: something came between that and their end.
     fn purge_horizon(&self, at_once: bool) -> Option<Timestamp> {
         let (now, kept) = (self.engine.now().wall, self.engine.config.prune.delete_closed_after);
         let after = Some(kept).filter(|kept| !kept.is_zero()).map(|kept| now.minus(kept));
@@ -218,10 +218,10 @@ impl Shared {
                 Ok(()) => {
                     self.engine.counts.expired(clock);
                     self.engine.capacity.count_session(false);
-                    let (from, to) = ("active", "archived");
+                    let (from, to) = ("active", self.closed(record, clock).as_str());
                     tracing::info!(session = %record.id, from, to, reason = %clock, "a session expires");
                     self.rites.forget(record.incarnation);
-                    report.expired(record, clock);
+                    report.expired(record, clock, record.last_active_at);
                 }
                 // Used, pinned or deleted since it was read.
                 Err(StoreError::Fenced { .. }) => report.kept(&record.id, vec![KeptBy::Starting]),
@@ -245,13 +245,13 @@ impl Shared {
         if self.engine.hook.is_some() {
             asking = Some(self.asking.join(&record.incarnation).await);
             let rites = !report.dry_run;
-            if let Some(by) = self.ask_hook(candidate(record, clock), rites).await {
+            if let Some(by) = self.ask_hook(self.candidate(record, clock), rites).await {
                 report.kept(&record.id, vec![by]);
                 return None;
             }
         }
         if report.dry_run {
-            report.expired(record, clock);
+            report.expired(record, clock, self.last_use(record));
             let action = self.engine.expiry(record).action;
             report.deleted += usize::from(action == ExpiryAction::Delete);
             return None;
@@ -266,9 +266,8 @@ impl Shared {
             report.kept(&record.id, vec![KeptBy::Starting]);
             return None;
         };
-        let (reason, at) = (EndReason::Expired(clock), self.engine.now().wall);
         let write = Write::Standing {
-            standing: Standing::Archived { reason, at },
+            standing: self.closed(record, clock),
             unused_since: Some(record.last_active_at),
             used_at: None,
         };
@@ -276,12 +275,19 @@ impl Shared {
         Some(Ending { record, clock, _flight: flight, _asking: asking, answer })
     }
 
+    /// How a session stands whose time is over by now.
+    fn closed(&self, record: &Record, clock: ExpiryClock) -> Standing {
+        self.engine.expiry(record).closed(clock, self.engine.now().wall)
+    }
+
     /// Ends a session that is loaded, if it is still due.
     async fn prune_loaded(&self, slot: &Arc<Slot>, record: &Record, report: &mut PruneReport) {
         // Whoever was told to keep it, or has only looked at it, does not keep it now.
         slot.reconsider();
-        match self.archive(slot).await {
-            Ok(Some(clock)) => report.expired(record, clock),
+        match self.close(slot).await {
+            Ok(Some((clock, _))) => {
+                report.expired(record, clock, slot.last_use(self.engine.now()));
+            }
             Ok(None) => {
                 let mut kept_by = slot.outlook(self.engine.now()).kept_by;
                 if kept_by.is_empty() {
@@ -290,6 +296,24 @@ impl Shared {
                 report.kept(&record.id, kept_by);
             }
             Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
+        }
+    }
+
+    /// When a session was last used that is stored so: where it is loaded, somebody may have been there since.
+    fn last_use(&self, record: &Record) -> Timestamp {
+        let slot = self.loaded(&record.id).filter(|slot| slot.incarnation == record.incarnation);
+        slot.map_or(record.last_active_at, |slot| slot.last_use(self.engine.now()))
+    }
+
+    /// What the host is asked about a session that is stored so.
+    pub(super) fn candidate(&self, record: &Record, clock: ExpiryClock) -> Candidate {
+        Candidate {
+            id: record.id.clone(),
+            incarnation: record.incarnation,
+            key: record.key.clone(),
+            class: record.class_name().to_owned(),
+            last_active_at: self.last_use(record),
+            clock,
         }
     }
 
@@ -347,17 +371,14 @@ impl Shared {
 
     /// Why a closed session is to be deleted, if it is.
     fn is_to_be_deleted(&self, record: &Record) -> Option<GoneReason> {
-        let (Standing::Archived { reason, at } | Standing::Ended { reason, at }) = record.standing
-        else {
+        if let Some((clock, true)) = record.standing.expired() {
+            return Some(GoneReason::Expired(clock));
+        }
+        let (Standing::Archived { at, .. } | Standing::Ended { at, .. }) = record.standing else {
             return None;
         };
         let kept = self.engine.config.prune.delete_closed_after;
         let closed_for = self.engine.closed_for(at);
-        if let EndReason::Expired(clock) = reason
-            && self.engine.expiry(record).action == ExpiryAction::Delete
-        {
-            return Some(GoneReason::Expired(clock));
-        }
         (!kept.is_zero() && closed_for >= kept).then_some(GoneReason::Purged)
     }
 
@@ -372,18 +393,6 @@ impl Shared {
             },
         };
         if slot.incarnation == record.incarnation { delete(&slot, reason).await } else { Ok(false) }
-    }
-}
-
-/// What the host is asked about a session that is stored so.
-pub(super) fn candidate(record: &Record, clock: ExpiryClock) -> Candidate {
-    Candidate {
-        id: record.id.clone(),
-        incarnation: record.incarnation,
-        key: record.key.clone(),
-        class: record.class_name().to_owned(),
-        last_active_at: record.last_active_at,
-        clock,
     }
 }
 

@@ -27,7 +27,7 @@ pub struct PruneReport {
     /// How many were deleted: because that is what becomes of those that expire, or because they had been
     /// closed for as long as they were to be kept.
     pub deleted: usize,
-    /// How many were kept although their time was over.
+    /// How many were kept although their time was over. Pinned and suspended ones are not looked at.
     pub kept: usize,
     /// Which, and by what, up to a thousand.
     pub kept_sessions: Vec<(SessionId, Vec<KeptBy>)>,
@@ -77,13 +77,13 @@ impl PruneReport {
     }
 
     /// A session was ended.
-    pub(super) fn expired(&mut self, record: &Record, clock: ExpiryClock) {
+    pub(super) fn expired(&mut self, record: &Record, clock: ExpiryClock, last_use: Timestamp) {
         self.expired += 1;
         Self::name(&mut self.expired_sessions, || ExpiredSession {
             id: record.id.clone(),
             key: record.key.clone(),
             clock,
-            last_active_at: record.last_active_at,
+            last_active_at: last_use,
         });
     }
 
