@@ -257,10 +257,6 @@ pub(crate) struct Span {
     pub(crate) most: i64,
 }
 
-impl Span {
-    const NONE: Self = Self { least: 0, most: 0 };
-}
-
 /// Whether it has to be found out that a session's time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Must {
@@ -313,10 +309,6 @@ impl Life {
     /// Takes back what was noted of its use and not stored, if this was.
     pub(crate) fn forget_noted(&mut self, stored: i64) {
         self.history.retain(|(at, event)| !matches!(event, Event::Noted) || at.wall <= stored);
-    }
-
-    pub(crate) fn is_leased(&self, now: Reading) -> bool {
-        self.leases.iter().any(|lease| lease.until > now.moment)
     }
 
     pub(crate) fn standing(&self) -> (Reading, Standing) {

@@ -20,14 +20,14 @@ impl World {
         let mut answers = Answers::new();
         let mut seen_to = Vec::new();
         self.fence_the_told(played, &mut answers)?;
-        self.end_leases(played, played.after);
+        self.end_leases(played.after);
         self.step(played, &mut answers, &mut seen_to)?;
         for who in 0..self.lives.len() {
             if !seen_to.contains(&who) {
                 self.in_passing(who, played)?;
             }
         }
-        self.end_leases(played, played.settled);
+        self.end_leases(played.settled);
         self.compare(played, &answers)
     }
 
@@ -340,7 +340,7 @@ impl World {
     }
 
     /// Leases whose time is over by `now`: it counts from then.
-    fn end_leases(&mut self, played: &Played<'_>, now: Reading) {
+    fn end_leases(&mut self, now: Reading) {
         for life in &mut self.lives {
             let (over, stand) =
                 life.leases.drain(..).partition(|lease: &Leased| lease.until <= now.moment);
