@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
-    BeginOptions, BusyPolicy, ChatMessage, Config, ExpiryRules, MemoryStore, NewSession,
+    BeginOptions, BusyPolicy, ChatMessage, Config, ExpiryRules, Fate, MemoryStore, NewSession,
     RecordFilter, Session, SessionError, Supervisor, SystemClock, TurnInput,
 };
 use support::{committed, everywhere, in_paused_time, key, quiet, says, settled, until, user};
@@ -233,6 +233,45 @@ in_paused_time! {
         let refused = session.touch().await.unwrap_err();
         assert!(matches!(refused, SessionError::Inactive { .. }), "{refused:?}");
         assert_ne!(supervisor.open(&key("#rust")).await.unwrap().id(), session.id());
+        settled(&supervisor).await;
+    }
+
+    // X10, X17: whoever decides knows of the last touch, however that was noted
+    async fn whoever_asks_whether_a_conversation_is_over_knows_of_the_last_touch(stage) {
+        let supervisor = stage
+            .start_with(|config| {
+                config.expiry.idle = Some(MINUTE);
+                config.prune.every = Duration::ZERO;
+            })
+            .await;
+        for way in ["open", "begin", "append", "lease", "explain", "prune", "inspect"] {
+            let key = key(way);
+            let session = supervisor.open(&key).await.unwrap();
+            // Every other one is only noted: it is not over for sure until later.
+            for _ in 0..10 {
+                pass(50).await;
+                session.touch().await.unwrap();
+            }
+            pass(50).await;
+            match way {
+                "begin" => drop(session.begin(&user("x"), ()).await.unwrap()),
+                "append" => {
+                    session.append(&[says("x")]).await.unwrap();
+                }
+                "lease" => drop(session.lease("work", MINUTE).await.unwrap()),
+                "explain" => {
+                    let explained = supervisor.explain(session.id()).await.unwrap().unwrap();
+                    assert!(matches!(explained.fate, Fate::GoesOn { .. }), "{explained:?}");
+                }
+                "prune" => drop(supervisor.prune(false).await.unwrap()),
+                "inspect" => {
+                    let inspection = supervisor.inspect(session.id()).unwrap();
+                    assert_eq!(inspection.idle_for, Duration::from_secs(50));
+                }
+                _ => {}
+            }
+            assert_eq!(supervisor.open(&key).await.unwrap().id(), session.id(), "{way}");
+        }
         settled(&supervisor).await;
     }
 

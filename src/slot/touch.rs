@@ -86,6 +86,7 @@ impl Slot {
             return Some(Presence::Due);
         }
         state.note_use(now);
+        state.refresh(now);
         self.touched.fresh_until.store(state.fresh_until().nanos(), Ordering::Relaxed);
         None
     }

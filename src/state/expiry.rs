@@ -90,6 +90,12 @@ impl<P: Ports> SessionState<P> {
         self.fresh_until
     }
 
+    /// Finds out anew until when its time is not over for sure: it was used at `now`.
+    pub(crate) fn refresh(&mut self, now: Now) {
+        self.fresh_until = Moment::default();
+        self.due(now);
+    }
+
     /// Nobody is to ask again before `until`: somebody outside keeps it.
     pub(crate) fn spare(&mut self, until: Moment) {
         self.fresh_until = self.fresh_until.max(until);

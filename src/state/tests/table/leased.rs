@@ -37,7 +37,6 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) dropped(l9) => archived u | change:archived
 end: stands(ended) dropped(l9) => ended u | change:ended
 pin: => live l9 u | change:patch
-rotate: => live l9 | change:rotate>further
 ";
 
 /// Nothing runs. The store is told before it leaves.
@@ -75,7 +74,6 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived u | change:archived
 end: stands(ended) => ended u | change:ended
 pin: => live u | change:patch
-rotate: => live | change:rotate>further
 ";
 
 /// It was touched and is to leave. What comes before the answer keeps it; if the store fails, it stays.
@@ -114,5 +112,4 @@ resume restore expire: changed(c9 v0 #0)
 archive: stands(archived) => archived | use-leave:patch change:archived
 end: stands(ended) => ended | use-leave:patch change:ended
 pin: => live | use-leave:patch change:patch
-rotate: => live | use-leave:patch change:rotate>further
 ";

@@ -86,7 +86,7 @@ leave-queue drop panic alarm-early alarm-abort alarm-late unload-used leave-echo
 commit-1 commit-2 commit-77 fail-keep fail-drop: settled(s9 stale store_failed)
 cancel-1 cancel-77 cancel-all: cancelled(none)
 append data rotate label handle take-back put-back suspend resume archive restore end pin: changed(c9 due)
-forget-revision: => live | change:forget1
+forget-revision: changed(c9 due)
 delete: => closing d9 | delete
 await-delete: deleted(d9 left)
 look look-act: unwatch
