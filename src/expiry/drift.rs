@@ -5,6 +5,9 @@
 //! end conversations that nobody has left. So the wall clock is compared with the one that does not jump,
 //! and what it went ahead is not counted as age of anything that was stored before.
 //!
+//! What an earlier run stored by a clock that was ahead of this one's is measured by the wall clock alone: it
+//! may be this one that is wrong, and is put right later.
+//!
 //! A clock that goes ahead and is put back has left nothing behind, so one that is wrong for an hour makes
 //! nothing live longer than that.
 //!
@@ -27,6 +30,9 @@ const REMEMBERED: usize = 32;
 pub(crate) struct Drift {
     /// What the clocks said when they were compared last.
     seen: Now,
+    /// The latest time that the wall clock has shown in this run, as far as is known. What was stored may say
+    /// so, even if the clock was put back since.
+    latest: Timestamp,
     /// Each jump forward: what was stored up to then, and by how much.
     jumps: Vec<(Timestamp, Duration)>,
 }
@@ -34,7 +40,7 @@ pub(crate) struct Drift {
 impl Drift {
     /// From `now` on.
     pub(crate) const fn new(now: Now) -> Self {
-        Self { seen: now, jumps: Vec::new() }
+        Self { seen: now, latest: now.wall, jumps: Vec::new() }
     }
 
     /// Compares the clocks; answers by how much the wall clock went ahead, if it did.
@@ -43,6 +49,8 @@ impl Drift {
             return None; // Read before what was compared last.
         }
         let expected = self.seen.wall.plus(now.moment.since(self.seen.moment));
+        let latest = self.latest.max(expected);
+        self.latest = latest.max(now.wall);
         let (ahead, behind) = (now.wall.since(expected), expected.since(now.wall));
         // Small differences add up until they are seen: the mark stays where it was.
         if ahead.max(behind) <= TOLERANCE {
@@ -53,8 +61,10 @@ impl Drift {
         if ahead.is_zero() {
             return None;
         }
-        // It may have jumped at any time since; as late as possible is late for everybody.
-        self.jumps.push((now.wall.minus(ahead), ahead));
+        // It may have jumped at any time since; as late as possible is late for everybody. What says later than
+        // that was stored before all the same, if the clock was put back in between.
+        let before = latest.min(now.wall.minus(Duration::from_millis(1)));
+        self.jumps.push((now.wall.minus(ahead).max(before), ahead));
         if self.jumps.len() > REMEMBERED {
             let (_, oldest) = self.jumps.remove(0);
             if let Some((_, next)) = self.jumps.first_mut() {
@@ -154,6 +164,33 @@ mod tests {
         assert_eq!(drift.observe(early), None);
         assert_eq!(drift.observe(now(3 * DAY, Duration::ZERO)), None);
         assert!(drift.jumps.is_empty());
+    }
+
+    // X3
+    #[test]
+    fn a_clock_that_goes_back_and_then_far_ahead_makes_nothing_older() {
+        let hour = Duration::from_secs(3_600);
+        let mut drift = Drift::new(now(Duration::ZERO, DAY));
+        let stored = now(hour, DAY).wall;
+        let minute = Duration::from_secs(60);
+        // Back by an hour, and then ahead by a day.
+        drift.observe(now(hour + minute, DAY - hour));
+        drift.observe(now(hour + 2 * minute, 2 * DAY - hour));
+        let later = now(hour + 3 * minute, 2 * DAY - hour);
+        assert!(drift.age(stored, later.wall) <= 3 * minute);
+        assert!(drift.age(START, later.wall) <= DAY + hour + 3 * minute);
+        // Stored after all of it.
+        assert_eq!(drift.age(now(hour + 2 * minute, 2 * DAY - hour).wall, later.wall), minute);
+    }
+
+    // X3
+    #[test]
+    fn what_was_stored_by_a_clock_that_was_ahead_goes_by_the_wall_clock() {
+        // A machine without a clock of its own starts in the past, and is told the time later.
+        let mut drift = Drift::new(now(Duration::ZERO, Duration::ZERO));
+        let stored = START.plus(100 * DAY);
+        assert_eq!(drift.observe(now(DAY, 102 * DAY)), Some(102 * DAY));
+        assert_eq!(drift.age(stored, now(DAY, 102 * DAY).wall), 3 * DAY);
     }
 
     // X3
