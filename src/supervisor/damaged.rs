@@ -11,25 +11,28 @@ use crate::store::{StoreError, Write};
 use crate::tombstone::{GoneReason, Tombstone};
 
 impl Shared {
-    /// The session that `key` leads to, and what it is bound to, for somebody who binds it anew: a session
-    /// that is damaged is none, and a binding that is says nothing. Called under the key's flight.
+    /// The session that `key` leads to, what it is bound to, and the session that was deleted on the way since
+    /// its time was over, for somebody who binds it anew: a session that is damaged is none, and a binding
+    /// that is says nothing. Called under the key's flight.
     pub(super) async fn resolve_to_replace(
         &self,
         key: &SessionKey,
-    ) -> Result<(Option<Arc<Slot>>, Option<SessionId>), LoadError> {
+    ) -> Result<(Option<Arc<Slot>>, Option<SessionId>, Option<SessionId>), LoadError> {
         let damage = match self.resolve(key).await {
             Ok(Resolved::Live(slot)) => {
                 let id = slot.id.clone();
-                return Ok((Some(slot), Some(id)));
+                return Ok((Some(slot), Some(id), None));
             }
-            Ok(Resolved::Nothing { bound_to, .. }) => return Ok((None, bound_to)),
+            Ok(Resolved::Nothing { bound_to, ended, .. }) => {
+                return Ok((None, bound_to, ended.map(|ended| ended.id)));
+            }
             Err(LoadError::Store(StoreError::Damaged { what })) => what,
             Err(error) => return Err(error),
         };
         tracing::warn!(%key, what = damage, "a key is taken off what is damaged");
         match self.engine.store.bound_to(key).await {
-            Ok(bound_to) => Ok((None, bound_to)),
-            Err(StoreError::Damaged { .. }) => Ok((None, None)),
+            Ok(bound_to) => Ok((None, bound_to, None)),
+            Err(StoreError::Damaged { .. }) => Ok((None, None, None)),
             Err(error) => Err(error.into()),
         }
     }

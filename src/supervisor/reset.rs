@@ -58,11 +58,14 @@ impl Shared {
         seed: &Seed,
     ) -> Result<(Arc<Slot>, Option<Previous>), OpenError> {
         let _flight = self.key_flights.join(key).await;
+        let mut before = None;
         loop {
             let resolved = self.resolve_to_replace(key).await;
-            let (old, expected) = resolved.map_err(self.failed(key))?;
-            let previous = old.as_ref().map_or(expected.clone(), |old| Some(old.tip().clone()));
-            let previous = previous.map(|id| Previous::new(id, RebindReason::Reset));
+            let (old, expected, ended) = resolved.map_err(self.failed(key))?;
+            let tip = old.as_ref().map(|old| old.tip().clone());
+            // One that was deleted meanwhile is not bound any more, and was before.
+            before = tip.or_else(|| expected.clone()).or(ended).or(before);
+            let previous = before.clone().map(|id| Previous::new(id, RebindReason::Reset));
             let binding = Binding { key: key.clone(), expected };
             let Some(slot) = self.attempt_key(binding, seed, previous.clone()).await? else {
                 continue;
