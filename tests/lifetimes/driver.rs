@@ -786,6 +786,7 @@ fn refused(error: BeginError) -> Refusal {
         BeginError::Inactive { standing, .. } => Refusal::Inactive(standing),
         BeginError::Gone { tombstone, .. } => Refusal::Gone(tombstone.reason),
         BeginError::Unknown { .. } => Refusal::Unknown,
+        BeginError::Closing { .. } => Refusal::Closing,
         BeginError::Busy { .. } => Refusal::Busy,
         BeginError::Cancelled { .. } => Refusal::Told,
         error => Refusal::Other(format!("{error:?}")),

@@ -80,6 +80,7 @@ pub(crate) enum Refusal {
     Gone(GoneReason),
     Unknown,
     Busy,
+    Closing,
     /// It was told to end while it waited.
     Told,
     Other(String),
@@ -210,8 +211,8 @@ pub(crate) struct Life {
     pub(crate) previous: Option<(usize, RebindReason)>,
     pub(crate) history: Vec<(Reading, Event)>,
     pub(crate) turns: Vec<Open>,
-    /// The begins that wait, in order.
-    pub(crate) waiting: Vec<usize>,
+    /// The begins that wait, in order, and whether they may run beside others.
+    pub(crate) waiting: Vec<(usize, bool)>,
     pub(crate) leases: Vec<Leased>,
     /// Whether the store has forgotten that it is gone.
     pub(crate) forgotten: bool,
@@ -456,7 +457,9 @@ impl World {
             (now.moment - then.moment, now.moment - then.moment)
         } else {
             let before = run.start.wall - then.wall;
-            (before + now.moment, before.max(0) + now.moment)
+            // Stored by a clock that was ahead of this one's: the wall clock alone can tell.
+            let most = if before < 0 { now.wall - then.wall } else { 0 };
+            (before + now.moment, most.max(before.max(0) + now.moment))
         };
         let back = run.jumps.iter().any(|jump| *jump < 0);
         let lost: i64 = if back { run.jumps.iter().map(|jump| jump.abs()).sum() } else { 0 };
@@ -558,7 +561,8 @@ impl World {
             (Step::Verb { verb: Verb::End, .. }, Row::Live { .. }) => true,
             _ => false,
         };
-        if hidden && played.who == Some(who) {
+        let (_, _, action) = self.rules(life);
+        if hidden && played.who == Some(who) && action == ExpiryAction::Archive {
             let clocks = self.clocks(who, played.settled).into_iter().map(|(clock, ..)| clock);
             let over = |clock: &ExpiryClock| {
                 self.is_first_over(who, *clock, played.before, played.settled)
@@ -714,14 +718,17 @@ impl World {
         played: &Played<'_>,
         answers: &mut Vec<(usize, Told)>,
     ) -> Result<(), Wrong> {
-        let life = &mut self.lives[who];
-        if life.is_busy() || life.waiting.is_empty() || !life.is_active() {
-            return Ok(());
+        loop {
+            let life = &mut self.lives[who];
+            let Some((begin, beside)) = life.waiting.first().copied() else { return Ok(()) };
+            if life.is_busy() && !beside || !life.is_active() {
+                return Ok(());
+            }
+            life.waiting.remove(0);
+            life.turns.push(Open { begin, told: None, fenced: false });
+            answers.push((begin, Told::Begun));
+            self.used(who, played)?;
         }
-        let begin = life.waiting.remove(0);
-        life.turns.push(Open { begin, told: None, fenced: false });
-        answers.push((begin, Told::Begun));
-        self.used(who, played)
     }
 
     /// Tells everybody who waits.
@@ -732,7 +739,7 @@ impl World {
         answers: &mut Vec<(usize, Told)>,
     ) {
         let waiting = std::mem::take(&mut self.lives[who].waiting);
-        answers.extend(waiting.into_iter().map(|begin| (begin, Told::Refused(why.clone()))));
+        answers.extend(waiting.into_iter().map(|(begin, _)| (begin, Told::Refused(why.clone()))));
     }
 }
 

@@ -276,7 +276,7 @@ impl World {
             Policy::Parallel => !life.waiting.is_empty(),
         };
         if waits {
-            life.waiting.push(played.begin);
+            life.waiting.push((played.begin, policy == Policy::Parallel));
             return expect(&[Told::Waits], &played.told);
         }
         life.turns.push(Open { begin: played.begin, told: None, fenced: false });
@@ -460,7 +460,7 @@ impl World {
             return expect(&expected, &played.told);
         }
         expect(&[Told::Deleted], &played.told)?;
-        self.refuse_waiting(who, &Refusal::Gone(GoneReason::Deleted), answers);
+        self.refuse_waiting(who, &Refusal::Closing, answers);
         self.goes(who, GoneReason::Deleted, played)
     }
 
