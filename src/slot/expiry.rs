@@ -21,6 +21,9 @@ pub(crate) struct Outlook {
     pub(crate) kept_by: Vec<KeptBy>,
 }
 
+/// Brings what the store says to a change.
+type Stored = oneshot::Receiver<Result<Changed, ChangeRefusal>>;
+
 impl Slot {
     /// What is known of its end at `now`.
     pub(crate) fn outlook(&self, now: Now) -> Outlook {
@@ -64,9 +67,7 @@ impl Slot {
 
     /// Ends it if its time is over and nothing keeps it; by which clock, if this call did it, and whether it is
     /// to be deleted. The answer comes when the store has it, also to one that came second.
-    pub(crate) fn expire(
-        self: &Arc<Self>,
-    ) -> (Option<(ExpiryClock, bool)>, oneshot::Receiver<Result<Changed, ChangeRefusal>>) {
+    pub(crate) fn expire(self: &Arc<Self>) -> (Option<(ExpiryClock, bool)>, Stored) {
         let (port, answer) = oneshot::channel();
         let mut errand = Errand::new(self.engine.now());
         let change = Change::Stand(Verb::Expire);

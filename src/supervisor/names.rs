@@ -194,8 +194,11 @@ impl Shared {
         let failed = |source| self.bind_failed(key, source);
         let _flight = self.key_flights.join(key).await;
         if let Some(slot) = change.to() {
-            // One whose time is over is out of the way first.
-            self.locate(&slot.id).await.map_err(failed)?;
+            // One whose time is over is out of the way first. One that is being deleted is not waited for: the
+            // store says which of the two was first. One that is not loaded stays so.
+            if self.is_over(&slot.id).await.map_err(failed)? {
+                self.locate(&slot.id).await.map_err(failed)?;
+            }
         }
         let before = loop {
             let before = self.engine.store.bound_to(key).await.map_err(failed)?;
@@ -231,6 +234,18 @@ impl Shared {
         Ok(match before {
             Some(bound) => Some(self.tip_of(&bound).await),
             None => None,
+        })
+    }
+
+    /// Whether the time of a session is over, and nobody has ended it.
+    async fn is_over(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let now = self.engine.now();
+        if let Some(slot) = self.loaded(id) {
+            return Ok(slot.presence_at(now) == Presence::Due);
+        }
+        Ok(match self.read(id).await? {
+            Found::Live(record) => self.decide_stored(&record, now).is_due().is_some(),
+            Found::Gone(_) | Found::Unknown => false,
         })
     }
 
