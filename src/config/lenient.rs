@@ -521,7 +521,6 @@ mod tests {
     }
 
     /// Places, and at each what is right and what is not.
-    #[expect(clippy::too_many_lines, reason = "a table")]
     fn places() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
         let spans = |good: &[&str], bad: &[&str]| {
             let bad = bad.iter().map(|it| json!(it));

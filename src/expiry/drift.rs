@@ -174,13 +174,16 @@ mod tests {
         let stored = now(hour, DAY).wall;
         let minute = Duration::from_secs(60);
         // Back by an hour, and then ahead by a day.
-        drift.observe(now(hour + minute, DAY - hour));
-        drift.observe(now(hour + 2 * minute, 2 * DAY - hour));
-        let later = now(hour + 3 * minute, 2 * DAY - hour);
+        drift.observe(now(hour + minute, DAY.saturating_sub(hour)));
+        drift.observe(now(hour + 2 * minute, (2 * DAY).saturating_sub(hour)));
+        let later = now(hour + 3 * minute, (2 * DAY).saturating_sub(hour));
         assert!(drift.age(stored, later.wall) <= 3 * minute);
         assert!(drift.age(START, later.wall) <= DAY + hour + 3 * minute);
         // Stored after all of it.
-        assert_eq!(drift.age(now(hour + 2 * minute, 2 * DAY - hour).wall, later.wall), minute);
+        assert_eq!(
+            drift.age(now(hour + 2 * minute, (2 * DAY).saturating_sub(hour)).wall, later.wall),
+            minute
+        );
     }
 
     // X3

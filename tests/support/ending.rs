@@ -129,7 +129,9 @@ pub async fn stored(stage: &Stage, session: &Session) -> Record {
 
 /// The clock by which it was archived, and whether it was.
 pub fn expired_by(standing: Standing) -> Option<ExpiryClock> {
-    let Standing::Archived { reason: EndReason::Expired(clock), .. } = standing else {
+    let (Standing::Archived { reason: EndReason::Expired(clock), .. }
+    | Standing::Ended { reason: EndReason::Expired(clock), .. }) = standing
+    else {
         return None;
     };
     Some(clock)
