@@ -251,7 +251,9 @@ impl<E> Supervisor<E> {
     /// # use std::time::Duration;
     /// # async fn restart(supervisor: Supervisor, key: &SessionKey) -> Result<(), Box<dyn std::error::Error>> {
     /// let clone = supervisor.clone();
-    /// let told = supervisor.open(key).await?.run(&ChatMessage::user("/restart"), (), |turn| async move {
+    /// let session = supervisor.open(key).await?;
+    /// let input = ChatMessage::user("/restart");
+    /// let told = session.run(&input, (), |turn| async move {
     ///     let options = ShutdownOptions::within(Duration::from_secs(30)).except(turn.stream());
     ///     clone.shutdown(options).await
     /// });
