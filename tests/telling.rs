@@ -17,14 +17,16 @@ mod listen;
 mod stage;
 
 use std::collections::BTreeSet;
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use listen::{Events, Numbers};
 use session_supervisor::testing::{Fault, Gate, PausedClock, StoreCall};
 use session_supervisor::{
-    BeginError, BusyPolicy, CommitOutcome, Config, CreateError, FailedInput, KeptHandle, Lookup,
-    NewSession, OpenError, Parallel, ResumeAdvice, ResumeFailure, SessionError, Supervisor, Turn,
-    TurnInput, TurnPhase, WorkPhase,
+    BeginError, BusyPolicy, Candidate, CommitOutcome, Config, CreateError, ExpiryRules,
+    FailedInput, HookFuture, KeptHandle, Lookup, NewSession, OpenError, Parallel, PruneHook,
+    ResumeAdvice, ResumeFailure, SessionError, Supervisor, Turn, TurnInput, TurnPhase, WorkPhase,
 };
 use stage::{
     Kind, Stage, assert_clean, everywhere, id, key, poll_once, reply, runtime, until, user,
@@ -207,7 +209,7 @@ fn a_store_that_fails_and_the_session_that_is_given_up_for_it_are_told() {
     });
     for line in [
         "turn 1 running -> fenced (the store failed)",
-        "live -> left (the store failed)",
+        "live -> left (store_failed)",
         "stored -> live",
     ] {
         assert!(lines.iter().any(|it| it == line), "{line} is missing: {lines:#?}");
@@ -293,8 +295,10 @@ async fn everything(stage: &Stage) -> Supervisor {
     config.stalls.model = Duration::from_millis(1);
     config.stalls.check_every = Duration::from_millis(10);
     config.classes.entry("irc".to_owned()).or_default().max_turns = 100;
-    let clock = PausedClock::new();
-    let supervisor = stage.builder().config(config).clock(clock).start().await.unwrap();
+    config.prune.finalize_attempts = 1;
+    let builder = stage.builder().config(config).clock(PausedClock::new()).prune_hook(NoRites);
+    let supervisor = builder.start().await.unwrap();
+    ends_by_itself(&supervisor).await;
     let session = supervisor.open(&key("#rust")).await.unwrap();
     let turn = session.begin(&user("in"), ()).await.unwrap();
     turn.emit("chunk").unwrap();
@@ -343,6 +347,33 @@ async fn everything(stage: &Stage) -> Supervisor {
     supervisor
 }
 
+/// Last rites that fail.
+struct NoRites;
+
+impl PruneHook for NoRites {
+    fn keeps(&self, _session: Arc<Candidate>) -> HookFuture<bool> {
+        Box::pin(ready(Ok(false)))
+    }
+
+    fn finalize(&self, _session: Arc<Candidate>) -> HookFuture<()> {
+        Box::pin(ready(Err("no ink".into())))
+    }
+}
+
+/// A session with two ids whose time is over, ended without its last rites.
+async fn ends_by_itself(supervisor: &Supervisor) {
+    const AGE: Duration = Duration::from_secs(60);
+    let session = supervisor.open(&key("#short")).await.unwrap();
+    session.rotate(None).await.unwrap();
+    let mut rules = ExpiryRules::default();
+    rules.age = Some(AGE);
+    session.set_expiry(Some(rules)).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(AGE).await;
+    tokio::time::resume();
+    assert_eq!(supervisor.prune(false).await.unwrap().expired, 1);
+}
+
 // L5, K7, I5
 #[test]
 fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
@@ -375,6 +406,8 @@ fn every_metric_in_the_table_is_emitted_and_no_other_and_they_balance() {
                     ("loaded_total", counts.loaded),
                     ("unloaded_total", counts.unloaded),
                     ("deleted_total", counts.deleted),
+                    ("expired_total", counts.expired),
+                    ("rotated_total", counts.rotated),
                     ("gone_hits_total", counts.gone_hits),
                     ("turns_begun_total", counts.turns_begun),
                     ("turns_ended_total", counts.turns_ended),
