@@ -888,7 +888,7 @@ everywhere! {
     async fn whoever_is_dropped_while_it_ends_leaves_nothing_half_done(stage) {
         for what in ["open", "begin", "begin by key", "prune", "record", "append"] {
             for (dormant, deletes) in [(false, false), (true, false), (false, true), (true, true)] {
-                let dropped = drop_at_every_await(
+                drop_at_every_await(
                     async || {
                         let (supervisor, clock) = start(&stage, |config| {
                             if deletes {
@@ -931,7 +931,6 @@ everywhere! {
                     },
                 )
                 .await;
-                assert!(dropped > 0, "{what} {dormant} {deletes}: never dropped");
             }
         }
     }
