@@ -238,7 +238,8 @@ async fn retry_stops_the_reply_that_runs_and_what_is_typed_meanwhile_waits_for_i
     // The second command waited for the first.
     chat.until(&format!("you: {STORY} [being answered]")).await;
     chat.until("bot: Once there was").await;
-    chat.until("The end.").await;
+    // The line ends when the reply is kept; its last word is printed before that.
+    chat.until("The end.\n").await;
     chat.say("/history\n").await;
     chat.until(&format!("you: {STORY}")).await;
     chat.until("The end.").await;
@@ -268,8 +269,9 @@ async fn a_reply_that_was_stopped_is_shown_as_far_as_it_came_and_done_over() {
     chat.until(&format!("you: {STORY} [unanswered]")).await;
     chat.until("bot: Once there was").await;
     chat.until(" [interrupted]\n* this reply was interrupted; /retry does it over").await;
-    chat.say("/retry\n/history\n").await;
-    chat.until("The end.").await;
+    chat.say("/retry\n").await;
+    chat.until("The end.\n").await;
+    chat.say("/history\n").await;
     chat.until(&format!("you: {STORY}  (")).await;
     chat.until("The end.").await;
     let (output, _) = chat.finish().await;
