@@ -1,5 +1,5 @@
 //! The short examples print what their headers promise, the same every time.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::Path;
 use std::process::Command;
@@ -80,4 +80,32 @@ ended by a signal: 1 finished, 0 cut off, 0 left out; clean: true
 started, 2 sessions; the run before: ended in good order, 1 turns
 ";
     assert_eq!(printed("restart"), expected);
+}
+
+// X1, X6, X14, X19
+#[test]
+fn long_lived_bot_tells_what_left_what_was_kept_and_why_and_what_ended() {
+    let told = printed("long_lived_bot");
+    let mut rest = told.as_str();
+    for wanted in [
+        "Mon 08:00 discord/chat=dm/user=ada: read the whole archive for me, please\n",
+        "Mon 14:00 in memory: 1\n",
+        "ada: in memory, will have ended in 5h59 if nothing is said: it was not used for long, kept by [Leased]\n",
+        "ben: asleep, will have ended in 13h59 if nothing is said: its day was over\n",
+        "Mon 20:00 in memory: 1\n",
+        "ada: in memory, would have ended: it was not used for long, kept by [Leased]\n",
+        "Tue 08:00 in memory: 1\n",
+        "ben: asleep, archived at 2026-06-02T02:00:00",
+        "Tue 20:00 in memory: 0\n",
+        "ada: asleep, will have ended in 5h59 if nothing is said: it was not used for long\n",
+        "Wed 08:00 in memory: 0\n",
+        "ada: asleep, archived at 2026-06-03T00:00:00",
+        "Wed 20:00 bot: We start anew: its day was over.\n",
+        "Wed 20:00 bot: We start anew: it was not used for long.\n",
+        "  assistant: I have read it all. It is about sessions.\n",
+        "purged: it was kept for as long as it was to be\n",
+    ] {
+        let at = rest.find(wanted).unwrap_or_else(|| panic!("{wanted:?} is missing in:\n{rest}"));
+        rest = &rest[at + wanted.len()..];
+    }
 }
