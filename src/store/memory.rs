@@ -352,7 +352,14 @@ impl Shared {
         } else if lanes::refiles(&write) {
             self.refile(id, incarnation, write)
         } else {
-            self.with_life(id, incarnation, |life| self.apply(life, write))
+            let too_late = self.with_life(id, incarnation, |life| {
+                self.apply(life, write)?;
+                Ok(life.stands_too_late())
+            })?;
+            if too_late {
+                self.put_right(id, incarnation);
+            }
+            Ok(())
         }
     }
 

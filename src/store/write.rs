@@ -233,7 +233,7 @@ pub struct RecordPatch {
     pub expiry: Option<Option<Box<ExpiryRules>>>,
     /// How many starts in a row have found it with an open turn.
     pub crashes: Option<u32>,
-    /// When it was last used, if that is later than what is stored.
+    /// When it was last used, also if the wall clock was put back and this is earlier than what is stored.
     pub touched_at: Option<Timestamp>,
 }
 

@@ -36,11 +36,18 @@ impl LifeWriter for Cell {
         }
         let mut life = self.life.lock();
         if life.over {
-            Err(StoreError::fenced(FenceReason::NoSuchLife))
-        } else if aging::ages(&write) {
-            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)
-        } else {
-            life.apply(write)
+            return Err(StoreError::fenced(FenceReason::NoSuchLife));
         }
+        if aging::ages(&write) {
+            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)?;
+        } else {
+            life.apply(write)?;
+        }
+        if life.stands_too_late() {
+            let (id, incarnation) = (life.record.id.clone(), life.record.incarnation);
+            drop(life);
+            self.shared.upgrade().ok_or(StoreError::Closed)?.put_right(&id, incarnation);
+        }
+        Ok(())
     }
 }

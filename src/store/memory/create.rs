@@ -23,6 +23,8 @@ impl Shared {
             index.bindings.insert(binding.key, (new.id.clone(), incarnation));
         }
         index.order.insert(incarnation, new.id.clone());
+        index.created_last = index.created_last.max(new.at);
+        index.created_behind = index.created_behind.max(index.created_last.since(new.at));
         let count = new.entries.len() as u64;
         let record = Record {
             id: new.id.clone(),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::lanes::Lanes;
 use super::{Entry, Shared};
@@ -26,6 +27,10 @@ pub(super) struct Index {
     pub(super) order: BTreeMap<Incarnation, SessionId>,
     /// The tombstones that stand, by when they end. An id has one at most.
     pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
+    /// The latest time at which one was created.
+    pub(super) created_last: Timestamp,
+    /// By how much one that came after another was created before it, at most: the wall clock was put back.
+    pub(super) created_behind: Duration,
     /// Those whose time may be over.
     pub(super) lanes: Lanes,
     /// How many of the live sessions are archived or have ended.

@@ -1,7 +1,8 @@
 //! How those are found whose time may be over.
 //!
-//! Using a session moves nothing here: it stands where it was put, at a time that is too early by then, and
-//! is put right when it is looked at.
+//! Using a session moves nothing here, as a rule: it stands where it was put, at a time that is too early by
+//! then, and is put right when it is looked at. Only what is used while the wall clock shows less than before
+//! is put right at once, since nobody would look for it where it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -69,6 +70,16 @@ impl Index {
     }
 }
 
+impl Life {
+    /// Whether it stands at a later time than that of its last use: the wall clock was put back.
+    pub(super) fn stands_too_late(&self) -> bool {
+        let belongs = Bucket::of(self.record.last_active_at);
+        let too_late = self.filed.as_ref().is_some_and(|(_, stands)| belongs < *stands);
+        // The others stand where they were closed.
+        too_late && self.record.standing.is_active()
+    }
+}
+
 /// Whether a write moves a session to another lane, or may.
 pub(super) const fn refiles(write: &Write) -> bool {
     matches!(write, Write::Standing { .. } | Write::Patch { .. })
@@ -91,6 +102,18 @@ impl Shared {
             index.file(life);
             Ok(())
         })
+    }
+
+    /// Puts a session where it belongs by now, if it is still there.
+    #[cold]
+    pub(super) fn put_right(&self, id: &SessionId, incarnation: Incarnation) {
+        let mut index = self.index.lock();
+        let file = |life: &mut Life| {
+            index.file(life);
+            Ok(())
+        };
+        // What is gone stands nowhere.
+        self.with_life(id, incarnation, file).unwrap_or_default();
     }
 
     /// [`Store::due`](crate::store::Store::due).
@@ -140,8 +163,11 @@ impl Shared {
             let Ok(record) = self.with_life(id, *incarnation, |life| Ok(life.record())) else {
                 continue;
             };
+            if record.created_at > at.plus(index.created_behind) {
+                break; // And so were all that came later.
+            }
             if record.created_at > at {
-                break;
+                continue;
             }
             let Some((lane, bucket)) = record.lane() else { continue };
             if lane != query.lane {

@@ -369,8 +369,7 @@ impl Life {
         if let Some(expiry) = expiry {
             record.expiry = expiry;
         }
-        let active_at = record.last_active_at;
-        record.last_active_at = touched_at.map_or(active_at, |at| at.max(active_at));
+        record.last_active_at = touched_at.unwrap_or(record.last_active_at);
     }
 
     /// Takes over the counters of a write.

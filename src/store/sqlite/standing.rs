@@ -46,7 +46,7 @@ pub(super) fn patch(life: &mut Life, patch: &RecordPatch) -> Result<(), Setback>
     if traits != before {
         life.set_traits(&traits);
     }
-    life.active_at = touched_at.map_or(life.active_at, |at| at.max(life.active_at));
+    life.active_at = touched_at.unwrap_or(life.active_at);
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub(super) const CHECKS: &[Check] = checks![
     a_class_and_rules_of_its_own_are_kept,
     each_session_stands_in_its_lane,
     a_session_that_is_used_again_is_not_due,
+    a_session_that_is_used_by_a_clock_that_was_put_back_is_due_by_it,
+    a_session_that_is_created_by_a_clock_that_was_put_back_is_due_by_it,
     due_pages_of_any_size_show_each_session_once,
     those_that_are_not_closed_are_counted,
 ];
@@ -130,8 +132,9 @@ async fn a_patch_changes_what_it_names(rig: Rig) -> Verdict {
         touched_at: Some(at(39)),
     };
     rig.done(&life, [patch(all)]).await?;
+    expected.last_active_at = at(39);
     let expected = Record { pinned: false, expiry: None, crashes: 2, ..expected };
-    same("the record, not touched earlier", &rig.live(&life).await?, &expected)
+    same("the record, touched by a clock that was put back", &rig.live(&life).await?, &expected)
 }
 
 async fn a_commit_ends_a_row_of_crashes(rig: Rig) -> Verdict {
@@ -293,6 +296,25 @@ async fn a_session_that_is_used_again_is_not_due(rig: Rig) -> Verdict {
         rig.done(life, [patched(RecordPatch { touched_at, ..RecordPatch::default() })]).await?;
     }
     all_due(&rig, 100).await
+}
+
+async fn a_session_that_is_used_by_a_clock_that_was_put_back_is_due_by_it(rig: Rig) -> Verdict {
+    let lives = stage(&rig).await?;
+    for life in &lives {
+        let (entries, version) = (vec![super::rig::bytes("x")], 1);
+        rig.done(life, [Write::Append { first_seq: 1, entries, version, at: at(0) }]).await?;
+    }
+    all_due(&rig, 100).await
+}
+
+async fn a_session_that_is_created_by_a_clock_that_was_put_back_is_due_by_it(rig: Rig) -> Verdict {
+    for (name, hour) in [("a", 14), ("b", 2), ("c", 30), ("d", 0), ("e", 5)] {
+        rig.create(NewRecord { at: at(hour * 3_600), ..new(name) }).await?;
+    }
+    for limit in [1, 2, 100] {
+        all_due(&rig, limit).await?;
+    }
+    Ok(())
 }
 
 async fn due_pages_of_any_size_show_each_session_once(rig: Rig) -> Verdict {
