@@ -31,7 +31,7 @@ impl Slot {
         self.note_touch(&mut state, || now);
         Outlook {
             standing: state.standing(),
-            clocks: state.clocks(now.moment),
+            clocks: state.clocks(now),
             kept_by: state.kept_from_expiry(now.moment).collect(),
         }
     }

@@ -21,7 +21,7 @@ impl Slot {
         let mut errand = Errand::new(now);
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
-        let idle_since = state.idle_since(now.moment);
+        let idle_since = state.idle_since(now);
         let write = self.step_locked(state, Input::Unload { unused_since, reason }, &mut errand);
         let leaves = errand.effects.iter().any(|effect| matches!(effect, Effect::Leave { .. }));
         let saves = write.is_some();
@@ -70,7 +70,7 @@ impl Slot {
     pub(crate) fn idle_since(&self, now: Now) -> Option<Moment> {
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
-        state.idle_since(now.moment)
+        state.idle_since(now)
     }
 }
 

@@ -38,9 +38,9 @@ impl Lifespan {
 
 impl<P: Ports> SessionState<P> {
     /// How old it is.
-    pub(crate) fn ages(&self, now: Moment) -> Ages {
+    pub(crate) fn ages(&self, now: Now) -> Ages {
         let used = self.last_use(now);
-        self.lifespan.ages(used.wall, used.moment, now)
+        self.lifespan.ages(used.wall, used.moment, now.moment)
     }
 
     /// By which clock its time is over, if it is, and nothing keeps it.
@@ -51,12 +51,12 @@ impl<P: Ports> SessionState<P> {
         if !matches!(self.phase, Phase::Live) {
             return None;
         }
-        match self.clocks(now.moment) {
+        match self.clocks(now) {
             Due::Over { clock, .. } => {
                 let kept = self.kept_from_expiry(now.moment).next().is_some();
                 return (!kept).then_some(clock);
             }
-            // Whatever happens until then can only make it later.
+            // Whatever happens until then can only make it later, but for a jump, which a use finds.
             Due::In { left, .. } => self.fresh_until = now.moment.plus(left),
             Due::Never => self.fresh_until = now.moment.plus(Duration::MAX),
         }
@@ -81,7 +81,7 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// What the clocks say, whatever keeps it.
-    pub(crate) fn clocks(&self, now: Moment) -> Due {
+    pub(crate) fn clocks(&self, now: Now) -> Due {
         self.lifespan.expiry.due(&self.ages(now))
     }
 

@@ -16,6 +16,9 @@ use super::{Effect, Pending, Phase, Ports, SessionState, Step};
 use crate::clock::{Moment, Now};
 use crate::store::{RecordPatch, Write};
 
+/// By how much the wall clock may go ahead from use to use without being taken for one that has jumped.
+const AHEAD: Duration = Duration::from_secs(1);
+
 /// What keeps a session in memory, or from expiring, however long it has not been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,6 +76,7 @@ impl LeaveReason {
 impl<P: Ports> SessionState<P> {
     /// Notes that the session is used, by something that is written with this time.
     pub(super) fn touch(&mut self, now: Now) {
+        self.find_jump(now);
         self.last_active_at = now.wall;
         self.used_at = now.moment;
         self.unsaved = false;
@@ -82,14 +86,24 @@ impl<P: Ports> SessionState<P> {
     pub(crate) fn note_use(&mut self, at: Now) {
         // By either clock: the one may jump, and the other begins with the load.
         if at.moment > self.used_at || at.wall > self.last_active_at {
+            self.find_jump(at);
             self.used_at = self.used_at.max(at.moment);
             self.last_active_at = at.wall;
             self.unsaved = true;
         }
     }
 
+    /// Its last use is to be `at`: if the wall clock has gone ahead of the other since the one before, a time of
+    /// the day is nearer than was known.
+    fn find_jump(&mut self, at: Now) {
+        let (passed, shown) = (at.moment.since(self.used_at), at.wall.since(self.last_active_at));
+        if shown > passed + AHEAD {
+            self.reconsider();
+        }
+    }
+
     /// When its last work ended, by both clocks, as far as that is known at `now`.
-    pub(super) fn last_use(&self, now: Moment) -> Now {
+    pub(super) fn last_use(&self, now: Now) -> Now {
         let known = Now { moment: self.used_at, wall: self.last_active_at };
         self.lease_over(now).filter(|over| over.moment > self.used_at).unwrap_or(known)
     }
@@ -109,18 +123,18 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// How long nothing has happened in it; nothing while something keeps it.
-    pub(super) fn idle_for(&self, now: Moment) -> Duration {
-        let at_rest = self.keepers(now).next().is_none();
-        if at_rest { now.since(self.last_use(now).moment) } else { Duration::ZERO }
+    pub(super) fn idle_for(&self, now: Now) -> Duration {
+        let at_rest = self.keepers(now.moment).next().is_none();
+        if at_rest { now.moment.since(self.last_use(now).moment) } else { Duration::ZERO }
     }
 
     /// From when on it can be counted as idle, as far as that is known at `now`; `None` if it is over.
-    pub(crate) fn idle_since(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn idle_since(&self, now: Now) -> Option<Moment> {
         match self.phase {
             Phase::Gone(_) | Phase::Left => None,
             Phase::Live | Phase::Shut(_) | Phase::Closing(_) => {
-                let at_rest = self.keepers(now).next().is_none();
-                Some(if at_rest { self.last_use(now).moment } else { now })
+                let at_rest = self.keepers(now.moment).next().is_none();
+                Some(if at_rest { self.last_use(now).moment } else { now.moment })
             }
         }
     }

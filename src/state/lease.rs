@@ -142,9 +142,10 @@ impl Held {
         self.until <= now
     }
 
-    /// When it is over, by both clocks.
-    fn over(&self) -> Now {
-        Now { moment: self.until, wall: self.info.until }
+    /// When it was over, as both clocks would have shown it: the wall clock may have jumped since it was said
+    /// when that is to be.
+    fn over(&self, now: Now) -> Now {
+        now.back_at(self.until)
     }
 
     /// Whether it is the one that is meant.
@@ -255,7 +256,7 @@ impl<P: Ports> SessionState<P> {
             let over = leases.held.iter().position(|held| held.is_over(now.moment));
             let Some(place) = over else { return };
             let held = leases.held.remove(place);
-            self.note_use(held.over());
+            self.note_use(held.over(now));
             self.end_lease(held, LeaseEnd::Expired, step);
         }
     }
@@ -333,9 +334,9 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// When the last of those was over that are over at `now` and have not been told to be.
-    pub(super) fn lease_over(&self, now: Moment) -> Option<Now> {
+    pub(super) fn lease_over(&self, now: Now) -> Option<Now> {
         let held = self.leases.as_ref()?.held.iter();
-        let over = held.filter(|held| held.is_over(now)).map(Held::over);
+        let over = held.filter(|held| held.is_over(now.moment)).map(|held| held.over(now));
         over.max_by_key(|over| over.moment)
     }
 
