@@ -4,7 +4,7 @@ use super::answer::Errand;
 use super::{Callers, Slot};
 use crate::rt::{Arc, MutexGuard};
 use crate::slot::actor;
-use crate::state::{Change, Input, Phase, SessionState};
+use crate::state::{Input, Phase, SessionState};
 use crate::store::{StoreError, StoreFuture, Write};
 
 /// A write that the store has not answered yet.
@@ -45,10 +45,8 @@ impl Slot {
         } else {
             self.note_touch(&mut state, || errand.now);
         }
-        if matches!(input, Input::Change { change: Change::Patch(_), .. }) {
-            self.forget_fresh();
-        }
         state.apply(input, errand.now, &mut errand.effects);
+        self.forget_fresh(&state);
         let write = state.next_write();
         let is_live = matches!(state.phase(), Phase::Live);
         if unloads || was_live != is_live {

@@ -8,8 +8,11 @@
 //! comes before that decision, which then knows of it, or finds what was decided.
 //!
 //! Nor does it bring a conversation back whose time is over: until when that is not so is noted beside it, and
-//! later than that it is asked under the lock. Use can only make it later; what can make it earlier
-//! forgets it.
+//! later than that it is asked under the lock. Use makes it later; wherever the state has come to know that it
+//! may be earlier, it is forgotten here as well. A touch reads no wall clock, so that may have jumped: under the
+//! lock it is asked now and then at least.
+
+use std::time::Duration;
 
 use super::{Presence, Slot};
 use crate::clock::{Moment, Now};
@@ -19,6 +22,10 @@ use crate::state::{Phase, SessionState};
 
 /// Ask under the lock. No moment is that far away.
 const ASK: u64 = u64::MAX;
+
+/// For how long nobody has to ask under the lock at most, so that a wall clock that jumped nearer to the end of the
+/// session is noticed.
+const ASKED_EVERY: Duration = Duration::from_secs(60);
 
 /// When somebody was there last, if the state does not know of it yet.
 #[derive(Debug)]
@@ -87,7 +94,8 @@ impl Slot {
         }
         state.note_use(now);
         state.refresh(now);
-        self.touched.fresh_until.store(state.fresh_until().nanos(), Ordering::Relaxed);
+        let fresh_until = state.fresh_until().min(now.moment.plus(ASKED_EVERY));
+        self.touched.fresh_until.store(fresh_until.nanos(), Ordering::Relaxed);
         None
     }
 
@@ -95,6 +103,7 @@ impl Slot {
     pub(super) fn note_touch(&self, state: &mut SessionState<Callers>, now: impl FnOnce() -> Now) {
         if let Some(at) = self.touched.take() {
             state.note_use(now().back_at(at));
+            self.forget_fresh(state);
         }
     }
 
@@ -105,9 +114,12 @@ impl Slot {
         }
     }
 
-    /// The time of the session may be over earlier than was known: whoever comes is to ask.
-    pub(super) fn forget_fresh(&self) {
-        self.touched.fresh_until.store(0, Ordering::Relaxed);
+    /// Whoever comes is to ask, if the time of the session may be over earlier than was noted here. Under the
+    /// lock.
+    pub(super) fn forget_fresh(&self, state: &SessionState<Callers>) {
+        if state.fresh_until().nanos() < self.touched.fresh_until.load(Ordering::Relaxed) {
+            self.touched.fresh_until.store(0, Ordering::Relaxed);
+        }
     }
 
     /// It is decided whether the session can be used.
