@@ -185,6 +185,8 @@ impl Shared {
     /// Ends the session in `slot` if its time is over and nothing that the library knows of keeps it, and
     /// deletes it if that is what becomes of it.
     async fn end(&self, slot: &Arc<Slot>) -> Result<(), StoreError> {
+        // Between the two it is at rest, and might leave to make room; then nobody would come to delete it.
+        let Some(_stay) = Stay::take(slot) else { return Ok(()) };
         if let Some((clock, true)) = self.close(slot).await? {
             delete(slot, GoneReason::Expired(clock)).await?;
         }
