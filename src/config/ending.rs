@@ -24,8 +24,8 @@ pub struct PruneConfig {
     /// session. Default: 5 s. Between 1 ms and 1 h.
     #[serde(with = "humantime_serde")]
     pub hook_timeout: Duration,
-    /// How often in a row the last rites of a session may fail before it is ended without. Default: 3. At
-    /// least 1.
+    /// How often in a row, since it was last used, the last rites of a session may fail before it is ended
+    /// without. Default: 3. At least 1.
     pub finalize_attempts: u32,
     /// How long sessions are kept that were archived or have ended, before they are deleted. Default: 0,
     /// which is for ever. Otherwise at least 1 s, at most 100 years.

@@ -97,7 +97,8 @@ impl Default for KeepConfig {
 #[non_exhaustive]
 pub struct TombstoneConfig {
     /// How long a deleted id answers so, at least. Default: 24 h. At least 1 s: a retry that comes
-    /// after a delete must find the tombstone.
+    /// after a delete must find the tombstone. The run that has deleted it counts by a clock that does not
+    /// jump, and the ones after it by the wall clock.
     #[serde(with = "humantime_serde")]
     pub keep_for: Duration,
     /// How many are held in memory. Default: 1,000,000. At least 1. Beyond that the store is asked.
