@@ -85,7 +85,9 @@ impl<P: Ports> SessionState<P> {
     /// Notes that it was used at `at`, by something that is not written by itself.
     pub(crate) fn note_use(&mut self, at: Now) {
         // By either clock: the one may jump, and the other begins with the load.
-        if at.moment > self.used_at || at.wall > self.last_active_at {
+        let known = Now { moment: self.used_at, wall: self.last_active_at };
+        let later = at.moment >= known.moment && at != known;
+        if later || at.wall > known.wall {
             self.find_jump(at);
             self.used_at = self.used_at.max(at.moment);
             self.last_active_at = at.wall;
