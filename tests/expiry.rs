@@ -32,8 +32,9 @@ use session_supervisor::store::Found;
 use session_supervisor::testing::{Fault, Gate, ManualClock, StoreCall, drop_at_every_await};
 use session_supervisor::{
     BeginError, BeginOptions, Calendar, ClassConfig, Config, ExpiryAction, ExpiryClock,
-    ExpiryRules, Fate, GoneReason, KeptBy, Lookup, NewSession, Previous, RebindReason,
-    RecordFilter, Session, SessionError, SessionId, Standing, StartError, Supervisor, Timestamp,
+    ExpiryRules, Fate, GoneReason, KeptBy, LeaseRenewal, Lookup, NewSession, Previous,
+    RebindReason, RecordFilter, Session, SessionError, SessionId, Standing, StartError, Supervisor,
+    Timestamp,
 };
 use support::{
     begin, committed, everywhere, in_paused_time, key, poll_once, quiet, says, settled, texts, user,
@@ -76,6 +77,12 @@ async fn is_alive(supervisor: &Supervisor, session: &Session) {
     }
     let found = supervisor.look_up(session.id()).await.unwrap().live().unwrap();
     assert!(found.status().standing.is_active());
+}
+
+/// Asserts that it has ended by the idle clock, as the store says.
+async fn is_over_by_now(supervisor: &Supervisor, session: &Session) {
+    let Found::Live(record) = supervisor.record(session.id()).await.unwrap() else { panic!() };
+    assert_eq!(expired_by(record.standing), Some(ExpiryClock::Idle));
 }
 
 /// Lets the others run, and asserts that it still waits.
@@ -882,6 +889,69 @@ everywhere! {
                     session.delete().await.unwrap();
                     settled(&supervisor).await;
                 }
+            }
+        }
+    }
+
+    // X13, F23: a touch, a lease and the renewal of one against the end, both ways round
+    async fn a_touch_or_a_lease_that_is_first_keeps_it_and_one_that_is_second_is_told(stage) {
+        for what in ["touch", "lease", "renewal"] {
+            for end_first in [false, true] {
+                let case = format!("{what}, end first: {end_first}");
+                let (supervisor, clock) = start(&stage, |_| {}).await;
+                let session = supervisor.open(&our_key()).await.unwrap();
+                quiet(&supervisor, &session).await;
+                let mut lease = None;
+                if what == "renewal" {
+                    // Where the end is first, nobody has renewed it in time; its end is use.
+                    lease = Some(session.lease("work", TTL).await.unwrap());
+                    clock.advance(if end_first { TTL } else { Duration::ZERO });
+                }
+                let uses = {
+                    let session = session.clone();
+                    async move {
+                        match what {
+                            "touch" => (session.touch().await.is_ok(), None),
+                            "lease" => {
+                                let taken = session.lease("more", TTL).await;
+                                (taken.is_ok(), taken.ok())
+                            }
+                            _ => {
+                                let lease = lease.unwrap();
+                                let renewed = lease.renew(TTL).unwrap();
+                                (renewed != LeaseRenewal::Expired, Some(lease))
+                            }
+                        }
+                    }
+                };
+                if end_first {
+                    clock.advance(TTL);
+                    let gate = Gate::new();
+                    stage.store.fail_next_of(StoreCall::Standing, Fault::HeldBefore(gate.clone()));
+                    let pass = {
+                        let supervisor = supervisor.clone();
+                        tokio::spawn(async move { supervisor.prune(false).await.unwrap() })
+                    };
+                    gate.wait_until_reached().await;
+                    let uses = tokio::spawn(uses);
+                    for _ in 0..20 {
+                        tokio::task::yield_now().await;
+                    }
+                    gate.open();
+                    assert_eq!(pass.await.unwrap().expired, 1, "{case}");
+                    assert!(!uses.await.unwrap().0, "{case}");
+                    is_over_by_now(&supervisor, &session).await;
+                } else {
+                    clock.advance(TTL - MS);
+                    let (used, held) = uses.await;
+                    assert!(used, "{case}");
+                    clock.advance(MS);
+                    assert_eq!(supervisor.prune(false).await.unwrap().expired, 0, "{case}");
+                    is_alive(&supervisor, &session).await;
+                    drop(held);
+                }
+                session.delete().await.unwrap();
+                settled(&supervisor).await;
             }
         }
     }

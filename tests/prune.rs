@@ -33,8 +33,8 @@ use session_supervisor::store::{FenceReason, Found};
 use session_supervisor::testing::{Fault, Gate, ManualClock, PausedClock, StoreCall};
 use session_supervisor::{
     BeginError, BusyPolicy, CommitOutcome, Config, ExpiryAction, ExpiryClock, ExpiryRules, Fate,
-    GoneReason, Incarnation, KeptBy, Lookup, NewSession, PruneReport, Session, SessionId,
-    SessionKey, Standing, StoreError, Supervisor,
+    GoneReason, Incarnation, KeptBy, Lookup, NewSession, PruneReport, RecordFilter, Session,
+    SessionId, SessionKey, Standing, StoreError, Supervisor,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, says, settled,
@@ -565,6 +565,38 @@ everywhere! {
         assert_eq!((report.looked, report.kept, report.expired), (1, 1, 0), "{report:?}");
         assert_eq!(supervisor.prune(false).await.unwrap().expired, 1);
         settled(&supervisor).await;
+    }
+
+    // F22, B11, X9: whatever the store takes its time with, the pass holds nothing that anybody else needs
+    async fn a_pass_that_waits_for_the_store_holds_up_nobody(stage) {
+        for call in [StoreCall::Lanes, StoreCall::Due, StoreCall::Standing] {
+            for dormant in [false, true] {
+                let (supervisor, clock) = start(&stage, |_| {}).await;
+                let old = supervisor.create(NewSession::new()).await.unwrap();
+                if dormant {
+                    crowd_out(&supervisor, &old).await;
+                }
+                clock.advance(TTL);
+                let other = supervisor.open(&our_key()).await.unwrap();
+                let gate = Gate::new();
+                stage.store.fail_next_of(call, Fault::HeldBefore(gate.clone()));
+                let pass = {
+                    let supervisor = supervisor.clone();
+                    tokio::spawn(async move { supervisor.prune(false).await.unwrap() })
+                };
+                gate.wait_until_reached().await;
+                talk(&other, "one").await;
+                assert!(supervisor.open(&key("#new")).await.unwrap().status().loaded);
+                assert!(supervisor.explain(other.id()).await.unwrap().is_some());
+                supervisor.list(RecordFilter::default(), None, 10).await.unwrap();
+                other.delete().await.unwrap();
+                assert!(!pass.is_finished(), "it waits for {call:?}");
+                gate.open();
+                let report = pass.await.unwrap();
+                assert_eq!((report.expired, report.failed), (1, 0), "{call:?}: {report:?}");
+                settled(&supervisor).await;
+            }
+        }
     }
 
     // X17: by the last use, not by the beginning

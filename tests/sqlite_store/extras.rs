@@ -227,6 +227,32 @@ async fn a_check_tells_what_is_kept_for_nobody() {
     }
 }
 
+// F15: neither rows in any table nor files beside the store are left of what was deleted.
+#[tokio::test]
+async fn what_was_deleted_leaves_a_tombstone_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let files = |folder: &Path| {
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = files(folder.path());
+    for name in ["a", "b"] {
+        let record = live(&store, name).await;
+        store
+            .write(&record.id, record.incarnation, crate::delete(record.incarnation))
+            .await
+            .unwrap();
+    }
+    let left = dump(&path);
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().all(|row| row.starts_with("tombstones ")), "{left:?}");
+    assert_eq!(files(folder.path()), before);
+}
+
 /// Turns that have nothing beside one input do not look into the tables of those that have.
 #[tokio::test]
 async fn a_plain_turn_makes_no_statement_for_what_only_some_have() {
