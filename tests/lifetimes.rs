@@ -2,9 +2,9 @@
 //! clock, turns, leases, hooks, pins, standings, passes and restarts, against a model that knows only the
 //! promises.
 //!
-//! The model (`model`, with `life`, `clocks`, `endings`, `acts`, `passes`, `compare`, `play`) shares no code with the
-//! library and has calendars of its own. The driver (`driver`, `doing`, `host`) plays a history (`history`) in paused
-//! time, and looks at the store behind the supervisor after each step.
+//! The model (`model`, with `life`, `clocks`, `endings`, `acts`, `passes`, `compare`, `play`) shares no code
+//! with the library and has calendars of its own. The driver (`driver`, `doing`, `host`) plays a history
+//! (`history`) in paused time, and looks at the store behind the supervisor after each step.
 //!
 //! How many histories it took to find the library broken in one place, once each:
 //!
@@ -23,8 +23,8 @@
 //! | a lease ends by the wall clock of its beginning | 180 |
 //! | until when it is fresh is not found out anew after a jump | 211 as it was; broken again, not in 150 s |
 //!
-//! Steps come one after the other and each has settled before the next, so what races is not found here: a session
-//! that is unloaded though it was used since is found by `unload.rs` and `touch.rs`.
+//! Steps come one after the other and each has settled before the next. So what races is not found here; that
+//! a session does not leave memory while it is used is shown in `unload.rs`.
 
 #![allow(
     clippy::unwrap_used,
