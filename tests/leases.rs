@@ -20,7 +20,7 @@ use session_supervisor::{
     Config, DeleteOutcome, KeptBy, Lease, LeaseError, LeaseRenewal, NewSession, Session,
     SessionError, Supervisor,
 };
-use support::{committed, everywhere, in_paused_time, key, quiet, says, settled, user};
+use support::{committed, everywhere, in_paused_time, key, quiet, says, settled, until, user};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -80,7 +80,7 @@ everywhere! {
         working.await.unwrap_err();
         assert_eq!(session.leases(), []);
         crowd(&supervisor).await;
-        support::until("it leaves", || !session.status().loaded).await;
+        until("it leaves", || !session.status().loaded).await;
         settled(&supervisor).await;
         let counts = supervisor.counts();
         assert_eq!((counts.leases_taken, counts.leases_released), (1, 1));
@@ -220,7 +220,7 @@ everywhere! {
             working.await.unwrap();
         }
         settled(&supervisor).await;
-        support::until("the cap holds", || supervisor.loaded() <= 1).await;
+        until("the cap holds", || supervisor.loaded() <= 1).await;
         let counts = supervisor.counts();
         assert_eq!((counts.leases_taken, counts.leases_released), (160, 160));
     }
@@ -386,4 +386,35 @@ fn a_lease_belongs_to_its_run_of_the_process() {
         drop(lease);
         settled(&next).await;
     });
+}
+
+everywhere! {
+    // Every lease that was given back early left a task behind, which slept until the lease would have been
+    // over: a bot whose jobs take a minute under a lease of two days had two days of them.
+    // X7, M4
+    async fn a_lease_that_is_given_back_leaves_nothing_that_waits_for_its_end(stage) {
+        let (supervisor, session) = stage.session_with(|_| ()).await;
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let day = Duration::from_secs(24 * 3_600);
+        session.lease("the first", day).await.unwrap().release();
+        quiet(&supervisor, &session).await;
+        let before = tasks();
+        for number in 0..100 {
+            let guard = session.lease("a job", day).await.unwrap();
+            let named = session.lease_named("job", "another", day).await.unwrap();
+            session.renew_lease("job", day).unwrap();
+            if number % 2 == 0 {
+                assert!(session.release_lease("job"), "{named}");
+                guard.release();
+            } else {
+                guard.release();
+                assert!(session.release_lease("job"), "{named}");
+            }
+        }
+        until("they have ended", || tasks() <= before).await;
+        let kept = session.lease("a job", day).await.unwrap();
+        session.delete().await.unwrap();
+        drop(kept);
+        until("that has ended as well", || tasks() <= before).await;
+    }
 }

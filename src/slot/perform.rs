@@ -9,7 +9,7 @@ use crate::id::{Generation, SessionId, StreamId};
 use crate::metrics::Counts;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::Holder;
-use crate::rt::Arc;
+use crate::rt::{self, Arc, CancellationToken};
 use crate::slot::actor;
 use crate::slot::hold::Hold;
 use crate::slot::house::{DrainStep, House};
@@ -60,7 +60,7 @@ impl Slot {
                 Effect::End { stream, outcome } => self.ended(&stream, outcome, now),
                 Effect::Stalled { stream, stall } => self.stalled(&stream, &stall),
                 Effect::Watch => self.with_house(|house, slot| house.watch(slot)),
-                Effect::Alarm { at } => self.set_alarm(at.since(now.moment)),
+                Effect::Alarm { at, unneeded } => self.set_alarm(at.since(now.moment), unneeded),
                 Effect::Stands { before, standing } => self.stands(before, standing),
                 Effect::Bury { tombstone, counted } => self.bury(tombstone, counted),
                 Effect::Leave { reason } => self.leave(reason),
@@ -169,14 +169,16 @@ impl Slot {
         }
     }
 
-    /// Sends the state an alarm after `wait`, unless the session or the supervisor is over first.
+    /// Sends the state an alarm after `wait`, unless it is not needed any more, or the supervisor is over first.
     ///
     /// Also where nothing is left to wait: the time may have come since the state was asked, and an
     /// alarm that was not needed changes nothing.
-    fn set_alarm(self: &Arc<Self>, wait: Duration) {
+    fn set_alarm(self: &Arc<Self>, wait: Duration, unneeded: Option<CancellationToken>) {
         let (slot, over) = (Arc::downgrade(self), self.engine.over.clone());
+        let unneeded = unneeded.unwrap_or_default();
         self.engine.spawner.spawn(async move {
-            let rung = over.run_until_cancelled(crate::rt::sleep(wait)).await.is_some();
+            let wait = unneeded.run_until_cancelled(rt::sleep(wait));
+            let rung = over.run_until_cancelled(wait).await.flatten().is_some();
             if let Some(slot) = slot.upgrade().filter(|_| rung) {
                 slot.apply(Input::Alarm);
             }

@@ -78,9 +78,9 @@ impl<P: Ports> SessionState<P> {
             turn.stopping = Some(stopping);
             let sooner = earlier.is_none_or(|earlier| stopping.abort_at < earlier.abort_at);
             if sooner && stopping.abort_at < fence_at {
-                step.effects.push(Effect::Alarm { at: stopping.abort_at });
+                step.effects.push(Effect::Alarm { at: stopping.abort_at, unneeded: None });
             }
-            step.effects.push(Effect::Alarm { at: fence_at });
+            step.effects.push(Effect::Alarm { at: fence_at, unneeded: None });
         }
         if earlier.is_none() {
             step.effects.push(Effect::Tell { stream: turn.stream.clone(), reason });

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::{Effect, Phase, Ports, SessionState, Step};
 use crate::clock::{Moment, Now, Timestamp};
 use crate::id::InstanceId;
+use crate::rt::CancellationToken;
 use crate::standing::Standing;
 use crate::tombstone::Tombstone;
 
@@ -123,8 +124,19 @@ pub(crate) enum LeaseAnswer {
 pub(crate) struct Leases {
     /// In the order in which they were taken. Some may be over and not be told yet.
     held: Vec<Held>,
-    /// When the alarm rings that tells of the first that is over.
-    alarm_at: Option<Moment>,
+    /// When the alarm rings that tells of the first that is over, and what keeps it waiting.
+    alarm: Option<(Moment, Bell)>,
+}
+
+/// Keeps an alarm waiting for as long as there is something to tell: a lease for two days that is given back
+/// after a minute would otherwise leave a task behind that sleeps for two days.
+#[derive(Debug, Default)]
+struct Bell(CancellationToken);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// One of them.
@@ -278,7 +290,7 @@ impl<P: Ports> SessionState<P> {
     /// An alarm has rung, that of the leases perhaps.
     fn alarm_leases(&mut self, step: &mut Step<'_, P>) {
         let Some(leases) = &mut self.leases else { return };
-        leases.alarm_at = leases.alarm_at.filter(|at| *at > step.now.moment);
+        leases.alarm.take_if(|(at, _)| *at <= step.now.moment);
         self.expire_leases(step);
         self.arm_leases(step);
     }
@@ -288,9 +300,10 @@ impl<P: Ports> SessionState<P> {
     fn arm_leases(&mut self, step: &mut Step<'_, P>) {
         let Some(leases) = &mut self.leases else { return };
         let Some(first) = leases.held.iter().map(|held| held.until).min() else { return };
-        if leases.alarm_at.is_none_or(|at| at > first) {
-            leases.alarm_at = Some(first);
-            step.effects.push(Effect::Alarm { at: first });
+        if leases.alarm.as_ref().is_none_or(|(at, _)| *at > first) {
+            let bell = Bell::default();
+            step.effects.push(Effect::Alarm { at: first, unneeded: Some(bell.0.clone()) });
+            leases.alarm = Some((first, bell));
         }
     }
 
@@ -343,7 +356,7 @@ impl<P: Ports> SessionState<P> {
     /// What is wrong with them.
     pub(super) fn audit_leases(&self) -> impl Iterator<Item = String> {
         let held = self.leases.as_ref().map_or(&[][..], |leases| &leases.held);
-        let alarm_at = self.leases.as_ref().and_then(|leases| leases.alarm_at);
+        let alarm = self.leases.as_ref().and_then(|leases| leases.alarm.as_ref());
         let first = held.iter().map(|held| held.until).min();
         let over = self.ends();
         let names = || held.iter().filter_map(|held| held.info.name.as_ref());
@@ -351,7 +364,7 @@ impl<P: Ports> SessionState<P> {
             (self.leases.is_none() || !held.is_empty(), "there is room for leases, and none"),
             (!over || held.is_empty(), "a session that ends has a lease"),
             (
-                first.is_none_or(|first| alarm_at.is_some_and(|at| at <= first)),
+                first.is_none_or(|first| alarm.is_some_and(|(at, _)| *at <= first)),
                 "a lease has nobody who tells that it is over",
             ),
             (

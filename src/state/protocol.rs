@@ -22,7 +22,7 @@ use crate::limit::{Place, Shortage};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::{BusyPolicy, Grace, Holder, TurnPhase};
 use crate::pulse::{Pulsing, WorkPhase};
-use crate::rt::Arc;
+use crate::rt::{Arc, CancellationToken};
 use crate::standing::Standing;
 use crate::store::{
     CommitExtra, DataChange, InputFate, Request, ResumeChange, RevisionReason, StoreError,
@@ -274,8 +274,8 @@ pub(crate) enum Effect<P: Ports> {
     Fence { stream: P::Stream, reason: CancelReason },
     /// A turn is over: its stream's terminal event.
     End { stream: P::Stream, outcome: TurnOutcome },
-    /// Send [`Input::Alarm`] at this time.
-    Alarm { at: Moment },
+    /// Send [`Input::Alarm`] at this time, unless it is `unneeded` by then.
+    Alarm { at: Moment, unneeded: Option<CancellationToken> },
     /// Look at the open turns from now on: send [`Input::Look`] regularly.
     Watch,
     /// That is enough, until the next `Watch`: no turn is open.

@@ -67,7 +67,7 @@ fn effect(effect: &Effect<Test>) -> String {
         }
         Effect::Fence { stream, reason } => format!("fence(~{stream} {})", why(*reason)),
         Effect::End { stream, outcome } => format!("end(~{stream} {outcome})"),
-        Effect::Alarm { at } => format!("alarm({})", at.since(Moment::default()).as_secs()),
+        Effect::Alarm { at, .. } => format!("alarm({})", at.since(Moment::default()).as_secs()),
         Effect::Stands { standing, .. } => format!("stands({})", standing.as_str()),
         Effect::Leased { answer } => format!("leased({})", lease(answer)),
         Effect::LeaseTaken { lease } => format!("taken(l{})", lease.number),
