@@ -16,6 +16,7 @@
     reason = "a program that measures: it prints, reads real clocks and makes bare calls"
 )]
 
+mod churn;
 mod conversation;
 mod create;
 mod disk;
@@ -43,7 +44,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 12] = [
+const GROUPS: [(&str, Group); 13] = [
     ("look_up", look_up::run),
     ("touch", look_up::touch),
     ("create", create::create),
@@ -56,6 +57,7 @@ const GROUPS: [(&str, Group); 12] = [
     ("start", start::run),
     ("idle", idle::run),
     ("dormant", dormant::run),
+    ("churn", churn::run),
 ];
 
 fn main() -> ExitCode {

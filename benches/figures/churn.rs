@@ -1,0 +1,154 @@
+//! Sessions that come, are used and go, a million times: what is left of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use session_supervisor::{Config, DeleteOutcome, SqliteOptions, SqliteStore, Supervisor};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::measure::in_task;
+use crate::report::{Report, Target};
+use crate::start::resident_bytes;
+use crate::world::{self, Said};
+
+/// How many come and go, after those that warm it up.
+const CYCLES: usize = 1_000_000;
+
+/// Those that fill what may be full: tombstones, shelves, buckets, the allocator's own.
+const WARM_UP: usize = 100_000;
+
+/// How many come and go at once.
+const TASKS: usize = 512;
+
+/// For how many ids memory knows that they were deleted.
+const TOMBSTONES: usize = 10_000;
+
+/// By how much the process may grow over a million that came and went.
+const GROWTH: f64 = 8.0 * 1024.0 * 1024.0;
+
+/// Every figure of what comes and goes.
+pub(crate) fn run(report: &mut Report) {
+    let runtime = world::runtime();
+    let supervisor = runtime.block_on(Supervisor::builder().config(config()).start());
+    cycles(report, &runtime, "memory", supervisor.expect("it starts"), None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let supervisor = runtime.block_on(async {
+        let path = folder.path().join("churn.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default()).await.expect("it opens");
+        Supervisor::builder().store(store).config(config()).start().await
+    });
+    cycles(report, &runtime, "sqlite", supervisor.expect("it starts"), Some(folder.path()));
+}
+
+/// Deleted ids are forgotten soon, so that what is left is not hidden behind them.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.tombstones.max_in_memory = TOMBSTONES;
+    config.tombstones.keep_for = Duration::from_secs(1);
+    config.tombstones.sweep_every = Duration::from_secs(1);
+    config
+}
+
+/// What there is besides sessions: what a leak would add to.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    tasks: usize,
+    threads: usize,
+    /// Open files of the process.
+    handles: usize,
+    /// Files beside the store's.
+    files: usize,
+    bytes: f64,
+}
+
+impl Left {
+    fn now(runtime: &Runtime, folder: Option<&Path>) -> Self {
+        let count = |path: &Path| std::fs::read_dir(path).map_or(0, Iterator::count);
+        Self {
+            tasks: runtime.metrics().num_alive_tasks(),
+            threads: count(Path::new("/proc/self/task")),
+            handles: count(Path::new("/proc/self/fd")),
+            files: folder.map_or(0, count),
+            bytes: resident_bytes(),
+        }
+    }
+}
+
+/// A million that come and go; what is left then, beside what was there after the first of them.
+fn cycles(
+    report: &mut Report,
+    runtime: &Runtime,
+    store: &str,
+    supervisor: Supervisor,
+    folder: Option<&Path>,
+) {
+    in_task(runtime, come_and_go(supervisor.clone(), 0, WARM_UP));
+    rest(runtime, &supervisor);
+    let before = Left::now(runtime, folder);
+    let start = Instant::now();
+    in_task(runtime, come_and_go(supervisor.clone(), WARM_UP, CYCLES));
+    let each = start.elapsed().as_secs_f64() * 1e6 / CYCLES as f64;
+    rest(runtime, &supervisor);
+    let after = Left::now(runtime, folder);
+
+    let name = |what: &str| format!("churn/{store}/cycles={CYCLES} ({what})");
+    let none = Some(Target::AtMost(0.0));
+    report.line(&name("each"), (each, "us"), None, None);
+    report.line(&name("slots left"), (supervisor.loaded() as f64, "slots"), None, none);
+    let broken = supervisor.audit().broken.len() + supervisor.audit_counts().len();
+    report.line(&name("rules broken"), (broken as f64, "rules"), None, none);
+    let kept = (supervisor.tombstones() as f64, "ids");
+    let most = Some(Target::AtMost(TOMBSTONES as f64));
+    report.line(&name("tombstones in memory"), kept, None, most);
+    for (what, before, after) in [
+        ("tasks more", before.tasks, after.tasks),
+        ("threads more", before.threads, after.threads),
+        ("open files more", before.handles, after.handles),
+        ("files more", before.files, after.files),
+    ] {
+        let more = after as f64 - before as f64;
+        report.line(&name(what), (more, "more"), None, none);
+    }
+    let grown = (after.bytes - before.bytes) / 1024.0;
+    let most = Some(Target::AtMost(GROWTH / 1024.0));
+    report.line(&name("memory more"), (grown, "KiB"), None, most);
+    runtime.block_on(supervisor.shutdown(Duration::from_secs(10))).expect("it closes");
+}
+
+/// Waits until nothing is under way; tasks and threads end a moment after their work does.
+fn rest(runtime: &Runtime, supervisor: &Supervisor) {
+    let start = Instant::now();
+    let mut seen = (usize::MAX, 0);
+    runtime.block_on(async {
+        // The same number of tasks for a second, and long enough for tombstones and idle threads to go.
+        while seen.1 < 15 || start.elapsed() < Duration::from_secs(12) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let tasks = runtime.metrics().num_alive_tasks();
+            let same = tasks == seen.0 && supervisor.in_flight() == 0;
+            seen = (tasks, if same { seen.1 + 1 } else { 0 });
+            assert!(start.elapsed() < Duration::from_secs(60), "it does not come to rest");
+        }
+    });
+}
+
+/// Opens `count` keys, has a turn and a lease in each, and deletes it.
+async fn come_and_go(supervisor: Supervisor, first: usize, count: usize) {
+    let said = Said::short();
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (supervisor, said) = (supervisor.clone(), Arc::clone(&said));
+        tasks.spawn(async move {
+            for number in (first + task..first + count).step_by(TASKS) {
+                let session = supervisor.open(&world::key(number)).await.expect("it opens");
+                let lease = session.lease("at work", Duration::from_secs(60)).await;
+                world::turn(&session, &said).await;
+                lease.expect("nobody else has one").release();
+                let deleted = session.delete().await.expect("the store does not fail");
+                assert!(matches!(deleted, DeleteOutcome::Deleted(_)));
+            }
+        });
+    }
+    tasks.join_all().await;
+}
