@@ -66,9 +66,12 @@ everywhere! {
                 config.expiry = calendar("02:00");
             }).await;
             let session = supervisor.open(&our_key()).await.unwrap();
-            let use_it = async || match touched {
-                true => session.touch().await.unwrap(),
-                false => talk(&session, "one").await,
+            let use_it = async || {
+                if touched {
+                    session.touch().await.unwrap();
+                } else {
+                    talk(&session, "one").await;
+                }
             };
             use_it().await;
             jump(&supervisor, &clock, TTL).await;
@@ -77,9 +80,10 @@ everywhere! {
             clock.advance(TTL / 60);
             use_it().await;
             clock.advance(TTL - TTL / 60);
-            let refused = match touched {
-                true => session.touch().await.unwrap_err(),
-                false => session.insert("mood", &1).await.unwrap_err(),
+            let refused = if touched {
+                session.touch().await.unwrap_err()
+            } else {
+                session.insert("mood", &1).await.unwrap_err()
             };
             let SessionError::Inactive { standing, .. } = refused else { panic!("{refused:?}") };
             assert_eq!(expired_by(standing), Some(ExpiryClock::Calendar), "touched: {touched}");

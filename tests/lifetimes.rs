@@ -34,6 +34,8 @@
     clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
     clippy::format_push_string,
+    clippy::match_wildcard_for_single_variants,
+    clippy::too_many_arguments,
     reason = "for tests"
 )]
 

@@ -164,17 +164,11 @@ impl World {
         self.grant(who, played, answers)
     }
 
-    pub(crate) fn cancel(
-        &mut self,
-        who: usize,
-        played: &Played<'_>,
-        answers: &mut Answers,
-    ) -> Result<(), Wrong> {
+    pub(crate) fn cancel(&mut self, who: usize, played: &Played<'_>, answers: &mut Answers) {
         for turn in self.lives[who].turns.iter_mut().filter(|turn| !turn.fenced) {
             turn.told.get_or_insert(played.before);
         }
         self.refuse_waiting(who, &Refusal::Told, answers);
-        Ok(())
     }
 
     pub(crate) fn release(&mut self, played: &Played<'_>) -> Result<(), Wrong> {
@@ -222,7 +216,9 @@ impl World {
             };
             let fenced: Vec<_> = self.lives[who].turns.iter_mut().filter(over).collect();
             if !fenced.is_empty() {
-                fenced.into_iter().for_each(|turn| turn.fenced = true);
+                for turn in fenced {
+                    turn.fenced = true;
+                }
                 self.used(who, played)?;
                 self.grant(who, played, answers)?;
             }

@@ -254,11 +254,9 @@ impl Driver {
         if let Some(session) = self.handles.get(&who) {
             session.status();
             // Whatever they say: it may be gone.
-            let _: (Result<_, _>, Result<_, _>, Result<_, _>) = (
-                session.entries(0, 10).await,
-                session.get::<String>("mood").await,
-                session.record().await,
-            );
+            drop(session.entries(0, 10).await);
+            drop(session.get::<String>("mood").await);
+            drop(session.record().await);
         }
         let supervisor = self.supervisor();
         supervisor.record(&self.sessions[who]).await.unwrap();

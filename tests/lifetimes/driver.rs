@@ -56,7 +56,7 @@ pub(crate) async fn play(history: &History) -> Result<(), String> {
     let mut trace = String::new();
     let mut driver = Driver::new(history).await;
     driver.start(&mut world).await;
-    let started = driver.played(&Step::Started).await;
+    let started = driver.played(&Step::Started);
     let mut wrong = driver.check(started, history, &mut world, &mut trace).await;
     for step in &history.steps {
         if wrong.is_err() {
@@ -67,7 +67,7 @@ pub(crate) async fn play(history: &History) -> Result<(), String> {
         if let (Ok(()), Step::Restart { away, settings, .. }) = (&wrong, step) {
             driver.reopen(*away, settings.as_deref()).await;
             driver.start(&mut world).await;
-            let started = driver.played(&Step::Started).await;
+            let started = driver.played(&Step::Started);
             wrong = driver.check(started, history, &mut world, &mut trace).await;
         }
     }
@@ -119,10 +119,8 @@ impl Driver {
             .config(self.settings.config())
             .clock(self.clock.clone())
             .ids(Ids(self.ids.clone()));
-        let builder = match self.settings.hook {
-            true => builder.prune_hook(Hook(self.host.clone())),
-            false => builder,
-        };
+        let builder =
+            if self.settings.hook { builder.prune_hook(Hook(self.host.clone())) } else { builder };
         self.supervisor = Some(builder.start().await.unwrap());
     }
 
@@ -192,7 +190,7 @@ impl Driver {
     }
 
     /// A step of which nothing has happened yet.
-    async fn played<'a>(&self, step: &'a Step) -> Played<'a> {
+    fn played<'a>(&self, step: &'a Step) -> Played<'a> {
         let now = self.now();
         Played {
             step,
@@ -211,10 +209,7 @@ impl Driver {
     }
 
     async fn step<'a>(&mut self, step: &'a Step, world: &mut World) -> Played<'a> {
-        let mut played = self.played(step).await;
-        if std::env::var_os("LIFETIMES_TRACE").is_some() {
-            eprintln!("{:?} {step:?}", self.now());
-        }
+        let mut played = self.played(step);
         let about = match step {
             Step::Begin { who, .. }
             | Step::Change { who, .. }

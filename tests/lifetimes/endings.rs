@@ -29,11 +29,11 @@ impl World {
         };
         let (_, _, action) = self.rules(life);
         if hidden && played.who == Some(who) && action == ExpiryAction::Archive {
-            let clocks = self.clocks(who, played.settled).into_iter().map(|(clock, ..)| clock);
+            let mut clocks = self.clocks(who, played.settled).into_iter().map(|(clock, ..)| clock);
             let over = |clock: &ExpiryClock| {
                 self.is_first_over(who, *clock, played.before, played.settled)
             };
-            return clocks.filter(over).next().map(|clock| (clock, played.before.wall));
+            return clocks.find(over).map(|clock| (clock, played.before.wall));
         }
         match row {
             Row::Live {

@@ -111,7 +111,10 @@ impl World {
                 let refusal = self.refusal(who, played, false);
                 expect(&refusal.unwrap_or(vec![Told::Found]), &played.told)
             }
-            Step::Cancel { .. } => self.cancel(who.unwrap(), played, answers),
+            Step::Cancel { .. } => {
+                self.cancel(who.unwrap(), played, answers);
+                Ok(())
+            }
             Step::Verb { verb, .. } => self.verb(who.unwrap(), *verb, played, answers),
             Step::Pin { pinned, .. } => self.patch(who.unwrap(), Event::Pinned(*pinned), played),
             Step::Rules { own, .. } => self.patch(who.unwrap(), Event::Own(own.clone()), played),
