@@ -29,10 +29,6 @@ const STATEMENTS: usize = 64;
 /// The size of a page, SQLite's default.
 const PAGE_BYTES: u64 = 4_096;
 
-/// How many pages the log grows to before they are taken over into the file: 16 MiB. More would
-/// make a start after a crash longer, less would write hot pages more often.
-const CHECKPOINT_PAGES: u32 = 4_096;
-
 /// Makes an empty store at `path`, whole or not at all: it is made beside, synced, and renamed.
 pub(super) fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let new = beside(path, ".creating");
@@ -96,9 +92,10 @@ pub(super) fn open_writer(
     // `fullfsync` is for macOS, where a sync alone leaves the data in the drive's cache.
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {}; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
-         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {}",
+         PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}",
         options.synchronous.pragma(),
-        u64::from(CHECKPOINT_PAGES) * PAGE_BYTES,
+        options.checkpoint_bytes / PAGE_BYTES,
+        options.checkpoint_bytes,
     ))?;
     if let Some(bytes) = options.max_file_bytes {
         connection.execute_batch(&format!("PRAGMA max_page_count = {}", bytes / PAGE_BYTES))?;
