@@ -3,6 +3,9 @@
 //! A file that is refused stays as it is, and nothing appears beside it: its header is read as
 //! bytes, and its schema on a connection that cannot write. Without a log beside the file that
 //! connection is told that the file is immutable, because it would make a log otherwise.
+//!
+//! A header that is garbage says nothing if a log lies beside the file: the power was cut while the first
+//! page was taken over from the log, which still has it. What SQLite reads through the log decides then.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -20,6 +23,9 @@ use crate::store::StoreError;
 
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// What is told of a file that somebody else has made.
+const FOREIGN: &str = "it is a SQLite file of another program; give another path";
 
 /// How long the header is.
 const HEADER_BYTES: usize = 100;
@@ -94,8 +100,11 @@ pub(super) fn look(path: &Path) -> Result<Finding, StoreError> {
         unusable(path, problem, Some(error.into()))
     })?;
     match header_problem(&header, length, has_log(path)) {
-        Some(problem) => Err(unusable(path, problem, None)),
         None => Ok(Finding::Store),
+        Some(_) if !header.starts_with(MAGIC) && has_log(path) && examine(path).is_ok() => {
+            Ok(Finding::Store)
+        }
+        Some(problem) => Err(unusable(path, problem, None)),
     }
 }
 
@@ -125,8 +134,11 @@ fn examine_schema(path: &Path, immutable: bool) -> Result<u32, StoreError> {
         Connection::open_with_flags(path, flags)
     };
     let connection = connection.map_err(damaged)?;
-    let version: u32 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(damaged)?;
+    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, u32>(0));
+    if number("PRAGMA application_id").map_err(damaged)? != APPLICATION_ID {
+        return Err(unusable(path, FOREIGN, None));
+    }
+    let version = number("PRAGMA user_version").map_err(damaged)?;
     if let Some(problem) = version_problem(version) {
         return Err(unusable(path, problem, None));
     }
@@ -143,7 +155,7 @@ fn header_problem(header: &[u8; HEADER_BYTES], length: u64, log: bool) -> Option
         return Some("it is not a SQLite file; give another path".to_owned());
     }
     if number(header, 68) != APPLICATION_ID {
-        return Some("it is a SQLite file of another program; give another path".to_owned());
+        return Some(FOREIGN.to_owned());
     }
     if let Some(problem) = version_problem(number(header, 60)) {
         return Some(problem);
