@@ -4,6 +4,7 @@
 //!   writes of all sessions that wait at that time share the sync ([`queue`], [`writer`]).
 //! - **Owned.** An advisory lock beside the file keeps a second process away, and a killed one
 //!   blocks nobody ([`ownership`]).
+//! - **Where it was.** What would be written to a file that was moved away is refused ([`presence`]).
 //! - **Checked.** A foreign, newer or broken file is refused and left as it is ([`inspect`]); every
 //!   row has a checksum, and a damaged one is told by name while the rest goes on ([`row`]).
 //! - **Quiet.** Nothing runs while nothing is asked: the disk is worked on by blocking tasks of the
@@ -29,6 +30,7 @@ mod opening;
 mod options;
 mod ownership;
 mod partial;
+mod presence;
 mod query;
 mod queue;
 mod range;
@@ -58,6 +60,7 @@ pub use options::{SqliteOptions, Synchronous};
 use self::failure::Setback;
 use self::flusher::Flusher;
 use self::ownership::Ownership;
+use self::presence::Presence;
 use self::queue::{Answer, Job, Operation, Queue};
 use self::reader::Readers;
 use self::writer::Writer;
@@ -106,6 +109,8 @@ struct Shared {
 struct Owned {
     /// The connection that writes.
     writer: Writer,
+    /// Where its file has to be.
+    presence: Presence,
     /// The lock on the file.
     ownership: Ownership,
 }

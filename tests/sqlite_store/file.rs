@@ -116,6 +116,43 @@ async fn a_file_with_a_broken_schema_is_refused_and_left_as_it_is() {
     }
 }
 
+/// The power was cut while the first page was taken over from the log, and its sector was garbage
+/// afterwards. Everything was in the log, but the header was read from the file alone, and whoever started
+/// again was told that this was no store.
+#[tokio::test]
+async fn a_header_that_is_garbage_does_not_matter_while_the_log_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, cut) = (folder.path().join("s.db"), folder.path().join("cut.db"));
+    let log = |path: &Path| path.with_extension("db-wal");
+    let store = open(&path).await;
+    let a = created(&store, bound("a", "irc/chat=1")).await;
+    for n in 1..=100 {
+        store.write(&a.id, a.incarnation, append(n, vec![b'x'; 400])).await.unwrap();
+    }
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..512].fill(0x5a);
+    fs::write(&cut, &bytes).unwrap();
+    fs::copy(log(&path), log(&cut)).unwrap();
+    let again = open(&cut).await;
+    assert_eq!(live(&again, "a").await.entries, 100);
+    assert_eq!(again.check().await.unwrap(), Vec::<String>::new());
+    drop(again);
+    // What is no log of a store helps nobody.
+    let other = rusqlite::Connection::open(folder.path().join("other.db")).unwrap();
+    other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+    let foreign = folder.path().join("foreign.db");
+    for bytes in [
+        &fs::read(log(&path)).unwrap()[..40],
+        &fs::read(log(&folder.path().join("other.db"))).unwrap(),
+    ] {
+        fs::write(&foreign, "not a database at all").unwrap();
+        fs::write(log(&foreign), bytes).unwrap();
+        assert!(refused(&foreign).await.contains("not a SQLite file"));
+        assert_eq!(fs::read(log(&foreign)).unwrap(), bytes);
+        assert!(!folder.path().join("foreign.db.lock").exists());
+    }
+}
+
 #[tokio::test]
 async fn a_log_without_its_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,6 +188,34 @@ async fn an_empty_file_becomes_a_store_and_a_leftover_of_a_crash_does_not_matter
     a_store(&path).await;
     assert_eq!(live(&open(&path).await, "a").await.entries, 100);
     assert!(!folder.path().join("s.db.creating").exists());
+}
+
+/// A file that was moved away while it was open took every write, and so did one that was removed: they were
+/// acknowledged, and gone with the process.
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_file_that_was_moved_removed_or_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("s.db"), folder.path().join("away.db"));
+    let store = open(&path).await;
+    let a = created(&store, bound("a", "irc/chat=1")).await;
+    let refused = async |n| {
+        let answer = store.write(&a.id, a.incarnation, append(n, "x")).await;
+        assert!(
+            matches!(&answer, Err(StoreError::Unavailable { what, .. }) if what.contains("s.db"))
+        );
+        // What was there before can be read.
+        let entries = store.entries(&a.id, a.incarnation, 0, 9).await.unwrap();
+        assert_eq!(entries.len() as u64, n - 1);
+    };
+    fs::rename(&path, &away).unwrap();
+    refused(1).await;
+    fs::write(&path, "another file").unwrap();
+    refused(1).await;
+    fs::rename(&away, &path).unwrap();
+    store.write(&a.id, a.incarnation, append(1, "x")).await.unwrap();
+    fs::remove_file(&path).unwrap();
+    refused(2).await;
 }
 
 #[tokio::test]

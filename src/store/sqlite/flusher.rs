@@ -26,7 +26,12 @@ impl Flusher {
                     if let Some(instance) = batch.iter().find_map(|job| job.operation.opens()) {
                         owned.ownership.sign(instance);
                     }
-                    owned.writer.run(batch, &self.shared.transactions);
+                    match owned.presence.check() {
+                        Ok(()) => owned.writer.run(batch, &self.shared.transactions),
+                        Err(error) => {
+                            batch.into_iter().for_each(|job| job.answer(Err(error.clone())))
+                        }
+                    }
                 }
                 None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
             }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::inspect::{self, Finding, unusable};
 use super::options::SqliteOptions;
 use super::ownership::Ownership;
+use super::presence::Presence;
 use super::queue::Queue;
 use super::reader::Readers;
 use super::writer::Writer;
@@ -38,12 +39,14 @@ impl Shared {
             let problem = "it cannot be opened for writing; check its permissions and the disk";
             unusable(&path, problem, Some(error))
         })?;
+        let presence = Presence::of(&path)
+            .map_err(|error| unusable(&path, "it cannot be reached", Some(error.into())))?;
         Ok(Self {
             spawner,
             queue: Queue::new(options.max_queued, options.max_batch),
             transactions: AtomicU64::new(0),
             readers: Arc::new(Readers::new(readers)),
-            writer: Mutex::new(Some(Owned { writer: Writer::new(writer), ownership })),
+            writer: Mutex::new(Some(Owned { writer: Writer::new(writer), presence, ownership })),
             path,
         })
     }
