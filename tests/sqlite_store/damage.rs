@@ -222,7 +222,33 @@ async fn a_damaged_id_is_told_whatever_id_is_asked_for_and_the_session_is_left_a
     for name in ["a", "c", "d"] {
         assert!(matches!(store.look_up(&id(name), at(1)).await, Ok(Found::Gone(_))), "{name}");
     }
-    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    let lack = format!("`later_ids` of life {} lack one", b.incarnation.get());
+    assert_eq!(store.check().await.unwrap(), [lack]);
+}
+
+/// A page of later ids was zeroed, and with it the rows were gone without a trace: the session was told by the id
+/// that it had before the last, as a good one.
+#[tokio::test]
+async fn a_session_that_has_lost_an_id_is_not_told_by_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let a = live(&store, "a").await;
+    for to in ["c", "d"] {
+        let rotate = Write::Rotate { to: id(to), at: at(1) };
+        store.write(&a.id, a.incarnation, rotate).await.unwrap();
+    }
+    for left in [["a", "c"].as_slice(), &["a"]] {
+        let newest = "DELETE FROM later_ids WHERE place = (SELECT max(place) FROM later_ids)";
+        tamper(&path, newest);
+        for name in left {
+            let told = store.look_up(&id(name), at(1)).await.unwrap_err();
+            assert!(matches!(&told, StoreError::Damaged { what } if what.contains("`later_ids`")));
+        }
+        let page = store.list(RecordFilter::default(), None, 9).await.unwrap();
+        assert_eq!((page.records.len(), page.damaged.len()), (1, 1));
+        assert!(store.check().await.unwrap().join("\n").contains("lack one"));
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,11 @@ const CONTRADICTIONS: [(&str, &str); 20] = [
     ),
     (
         "`later_ids` of life % lack one",
-        "SELECT incarnation FROM later_ids GROUP BY incarnation HAVING max(place) <> count(*)",
+        "SELECT incarnation FROM (SELECT s.incarnation, count(l.id) AS found, \
+         coalesce(max(l.place), 0) AS last, \
+         iif(json_valid(s.traits), coalesce(s.traits ->> '$.rotations', 0), 0) AS given \
+         FROM sessions AS s LEFT JOIN later_ids AS l ON l.incarnation = s.incarnation \
+         GROUP BY s.incarnation) WHERE found <> given OR last <> given",
     ),
     (
         "`entries` has rows of life %, which is not there",

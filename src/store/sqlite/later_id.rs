@@ -25,20 +25,30 @@ pub(super) fn find(
     }
 }
 
-/// A record that has its first id only, with the later ones; refused if a row of them is damaged.
-pub(super) fn complete(connection: &Connection, record: Record) -> Result<Record, Setback> {
+/// The record of a life, with its later ids; refused if a row of them is damaged or missing, or its own is
+/// damaged.
+pub(super) fn complete(connection: &Connection, life: Life) -> Result<Record, Setback> {
+    let (id, rotations) = (life.id.clone(), life.traits()?.rotations);
+    let damaged = |table: Table| Setback::Refused(table.damaged(&id));
+    let mut record = life.into_record().ok_or_else(|| damaged(Table::Sessions))?;
+    if rotations == 0 {
+        return Ok(record);
+    }
     let mut select = connection.prepare_cached(
         "SELECT id, incarnation, place, crc FROM later_ids WHERE incarnation = ?1 ORDER BY place",
     )?;
     let mut rows = select.query([record.incarnation.get().cast_signed()])?;
-    let mut record = record;
     while let Some(row) = rows.next()? {
-        let damaged = || Setback::Refused(Table::LaterIds.damaged(&record.id));
-        let (id, _) = read(row).ok_or_else(damaged)?;
+        let (id, _) = read(row).ok_or_else(|| damaged(Table::LaterIds))?;
         let former = std::mem::replace(&mut record.id, id);
         record.former_ids.push(former);
     }
-    Ok(record)
+    // Told by an earlier id it would be another session to whoever knows it by the newest.
+    if record.former_ids.len() as u64 == rotations {
+        Ok(record)
+    } else {
+        Err(damaged(Table::LaterIds))
+    }
 }
 
 /// [`Write::Rotate`](crate::store::Write::Rotate). Checks before it writes, and must be the first of its
@@ -53,18 +63,18 @@ pub(super) fn rotate(
     if is_taken(connection, to)? || buried.is_some_and(|tombstone| tombstone.until > at) {
         return Err(Setback::fenced(FenceReason::IdTaken));
     }
+    let mut traits = life.traits()?;
+    traits.rotations += 1;
     let id = to.to_string();
     if buried.is_some() {
         tombstone::remove(connection, &id)?;
     }
-    let mut newest = connection
-        .prepare_cached("SELECT coalesce(max(place), 0) FROM later_ids WHERE incarnation = ?1")?;
-    let newest: i64 = newest.query_row([life.incarnation.get().cast_signed()], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO later_ids (id, incarnation, place, crc) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    let columns = [text(&id), number(life.incarnation.get()), number(newest.cast_unsigned() + 1)];
+    let columns = [text(&id), number(life.incarnation.get()), number(traits.rotations)];
     insert.execute(row::seal(Table::LaterIds, columns))?;
+    life.set_traits(&traits);
     life.active_at = at;
     Ok(())
 }

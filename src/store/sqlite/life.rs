@@ -236,7 +236,7 @@ impl Life {
     /// What the library makes of it, without its later ids; `None` if its first id, its key or its traits are
     /// none, which is damage.
     pub(super) fn into_record(self) -> Option<Record> {
-        let Traits { class, standing, expiry, pinned, crashes, previous } =
+        let Traits { class, standing, expiry, pinned, crashes, previous, rotations: _ } =
             Traits::decode(self.traits.as_deref())?;
         Some(Record {
             id: SessionId::new(&self.id).ok()?,

@@ -34,13 +34,12 @@ pub(super) fn look_up(
          next_seq, entries, open, traits, crc FROM sessions WHERE id = ?1",
     )?;
     if let Some(row) = select.query([id.to_string()])?.next()? {
-        let record = record(row).ok_or_else(damaged)?;
-        return Ok(Found::Live(later_id::complete(&snapshot, record)?));
+        let life = Life::read(row).ok_or_else(damaged)?;
+        return Ok(Found::Live(later_id::complete(&snapshot, life)?));
     }
     if let Some(incarnation) = later_id::find(&snapshot, id)? {
         let life = Life::load(&snapshot, id, incarnation)?;
-        let record = life.into_record().ok_or_else(damaged)?;
-        return Ok(Found::Live(later_id::complete(&snapshot, record)?));
+        return Ok(Found::Live(later_id::complete(&snapshot, life)?));
     }
     let tombstone = tombstone::find(&snapshot, id)?;
     Ok(tombstone.filter(|found| found.until > now).map_or(Found::Unknown, Found::Gone))
@@ -241,7 +240,7 @@ pub(super) fn whole_record(
     connection: &Connection,
     row: &Row<'_>,
 ) -> Result<Option<Record>, Setback> {
-    match record(row).map(|record| later_id::complete(connection, record)) {
+    match Life::read(row).map(|life| later_id::complete(connection, life)) {
         Some(Err(Setback::Sql(error))) => Err(Setback::Sql(error)),
         Some(record) => Ok(record.ok()),
         None => Ok(None),

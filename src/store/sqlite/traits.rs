@@ -30,6 +30,9 @@ pub(super) struct Traits {
     /// What its key led to before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) previous: Option<Box<Previous>>,
+    /// How many ids it was given after its first: where fewer are found, some are lost.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) rotations: u64,
 }
 
 /// Whether there is nothing to say.
