@@ -13,6 +13,8 @@
     clippy::indexing_slicing,
     clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "a test"
 )]
 
@@ -35,8 +37,17 @@ use stage::{assert_clean, key, reply, user};
 /// Names the file and the seed for the child.
 const CHILD: &str = "CRASH_CHILD";
 
-/// How often it is killed.
-const CYCLES: u64 = 40;
+/// How often it is killed, unless `CRASH_KILLS` says otherwise.
+const KILLS: u64 = 40;
+
+/// How many of the kills are on one file; then a fresh one is begun, or looking at all of it would be most of
+/// the work.
+const KILLS_A_FILE: u64 = 40;
+
+/// A number from the environment.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |told| told.parse().unwrap())
+}
 
 /// Numbers from a seed (splitmix64).
 struct Random(u64);
@@ -71,7 +82,8 @@ async fn work(supervisor: Supervisor, seed: u64, task: u64) {
         let session = supervisor.open(&key(&format!("{}", random.below(4)))).await.unwrap();
         let id = session.id().clone();
         say(&format!("opened {id}"));
-        match random.below(12) {
+        match random.below(13) {
+            12 => take_back(&supervisor, task, &text).await,
             0 => {
                 say(&format!("deleting {id}"));
                 if let DeleteOutcome::Deleted(_) = session.delete().await.unwrap() {
@@ -117,6 +129,23 @@ async fn work(supervisor: Supervisor, seed: u64, task: u64) {
     }
 }
 
+/// Two notes of a task, of which the second is taken back, in a conversation where nothing else happens.
+async fn take_back(supervisor: &Supervisor, task: u64, text: &str) {
+    let session = supervisor.open(&key(&format!("back{task}"))).await.unwrap();
+    let id = session.id().clone();
+    say(&format!("opened {id}"));
+    let mut last = 0;
+    for text in [format!("{text}.note"), format!("{text}.more")] {
+        say(&format!("trying {id} {text}"));
+        last = session.append(&[reply(&text)]).await.unwrap();
+        say(&format!("wrote {id} {last} {text}"));
+    }
+    say(&format!("taking {id} {text}.more"));
+    let back = session.truncate(last - 1, "it is a test", None).await.unwrap();
+    assert_eq!(back.entries, 1);
+    say(&format!("took {id} {} {text}.more", back.version));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_child_that_works_until_it_is_killed() {
     let Ok(told) = std::env::var(CHILD) else { return };
@@ -143,6 +172,10 @@ struct Log {
     committed: HashSet<StreamId>,
     deleting: HashSet<SessionId>,
     deleted: HashSet<SessionId>,
+    /// What they tried to take back.
+    taking: HashSet<String>,
+    /// What they were told is taken back, and in which revision it is.
+    took: HashMap<String, u64>,
     /// The turns that a start has settled.
     settled: HashSet<StreamId>,
 }
@@ -166,6 +199,10 @@ impl Log {
             }
             ["@", "committed", _, stream] => {
                 assert!(self.committed.insert(stream.parse().unwrap()));
+            }
+            ["@", "taking", _, text] => drop(self.taking.insert(text.to_owned())),
+            ["@", "took", _, version, text] => {
+                self.took.insert(text.to_owned(), version.parse().unwrap());
             }
             ["@", "deleting", session] => drop(self.deleting.insert(id(session))),
             ["@", "deleted", session] => {
@@ -226,18 +263,29 @@ impl Log {
             assert_eq!(self.tried.get(&text), Some(id), "{text} was not written here");
             // A task's texts are numbered in the order in which it wrote them.
             let parts: Vec<_> = text.split('.').collect();
-            let number = 2 * parts[2].parse::<u64>().unwrap() + u64::from(parts[3] == "out");
+            let second = ["out", "more"].contains(&parts[3]);
+            let number = 2 * parts[2].parse::<u64>().unwrap() + u64::from(second);
             let before = newest.insert(format!("{}.{}", parts[0], parts[1]), number);
             assert!(before.is_none_or(|before| before < number), "{text} came after {before:?}");
-            assert_eq!(entry.stream.is_none(), parts[3] == "note");
+            assert_eq!(entry.stream.is_none(), ["note", "more"].contains(&parts[3]));
             let interrupted = entry.mark == EntryMark::Unanswered;
             assert!(entry.mark == EntryMark::Kept || (interrupted && parts[3] == "in"));
             let told = entry.stream.is_some_and(|stream| self.committed.contains(&stream));
             assert!(!(told && interrupted), "{text}: {:?}", entry.mark);
             assert!(found.insert(text, entry.seq).is_none(), "an entry is there twice");
         }
+        let revisions = session.revisions().await.unwrap();
         for (text, (owner, seq)) in &self.wrote {
-            if owner == id {
+            let taken = revisions.iter().find(|revision| {
+                let mut entries = revision.entries.iter();
+                entries.any(|entry| entry.content.as_ref().unwrap().content == *text)
+            });
+            if owner == id && self.taking.contains(text) {
+                // It is in the transcript or in the revision; in that, once somebody was told so.
+                assert!(found.contains_key(text) == taken.is_none(), "{text} was acknowledged");
+                let version = taken.map(|revision| revision.version);
+                assert!(self.took.get(text).is_none_or(|told| version == Some(*told)), "{text}");
+            } else if owner == id {
                 assert_eq!(found.get(text), Some(seq), "{text} was acknowledged");
             }
         }
@@ -245,6 +293,19 @@ impl Log {
             assert!(owner != id || found.contains_key(text), "{text} was acknowledged");
         }
     }
+}
+
+/// What was counted, over all files.
+#[derive(Debug, Default)]
+struct Counts {
+    kills: u64,
+    in_the_middle: u64,
+    entries: usize,
+    turns: usize,
+    commits: usize,
+    deletes: usize,
+    taken_back: usize,
+    settled: usize,
 }
 
 /// Runs the child, and kills it after `lines` lines that it has said.
@@ -276,44 +337,75 @@ fn run_and_kill(path: &Path, seed: u64, lines: u64, log: &mut Log) {
 // G2, G3, G4, G8, G10, E11, C11, F6, F14, F24
 #[test]
 fn what_a_killed_process_was_told_is_there_once_and_every_turn_has_one_end() {
+    let (kills, seed) = (setting("CRASH_KILLS", KILLS), setting("CRASH_SEED", 20_260_101));
+    println!("seed {seed} -");
+    let mut random = Random(seed);
+    let mut counts = Counts::default();
+    while counts.kills < kills {
+        kill_on_one_file(kills, seed, &mut random, &mut counts);
+    }
+    let told = [
+        ("kills", counts.kills as usize, "kills"),
+        ("kills_in_the_middle_of_a_reply", counts.in_the_middle as usize, "kills"),
+        ("acknowledged_entries", counts.entries, "entries"),
+        ("acknowledged_begins", counts.turns, "turns"),
+        ("acknowledged_commits", counts.commits, "turns"),
+        ("acknowledged_deletes", counts.deletes, "sessions"),
+        ("acknowledged_truncations", counts.taken_back, "entries"),
+        ("turns_settled_by_a_start", counts.settled, "turns"),
+        ("kills_lost", 0, "entries"),
+    ];
+    for (name, value, unit) in told {
+        println!("{name} {value} {unit}");
+    }
+    assert!(counts.in_the_middle >= kills / 4);
+    let at_least = |count: usize, a_kill: f64| count as f64 > kills as f64 * a_kill;
+    assert!(at_least(counts.deletes, 0.25) && at_least(counts.taken_back, 0.25));
+    assert!(at_least(counts.commits, 6.0) && at_least(counts.entries, 8.0));
+}
+
+/// Kills the child as often as one file takes.
+fn kill_on_one_file(kills: u64, seed: u64, random: &mut Random, counts: &mut Counts) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
     let mut log = Log::default();
-    let mut random = Random(20_260_101);
-    let mut in_the_middle = 0;
-    for cycle in 0..CYCLES {
-        run_and_kill(&path, cycle, 1 + random.below(250), &mut log);
-        stage::runtime(1).block_on(async {
-            let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
-            let supervisor = builder().store(store.clone()).start().await.unwrap();
-            assert_eq!(supervisor.loaded(), 0);
-            let settled = &supervisor.recovery().settled;
-            let report = supervisor.recovery();
-            assert_eq!(report.damaged, Vec::<String>::new());
-            // The child was killed; its parent ended in good order.
-            assert!(report.last_run.is_crash() && report.suspended.is_empty());
-            in_the_middle += u64::from(log.dies_in_the_middle(settled.len()));
-            for turn in settled {
-                assert!(log.settled.insert(turn.stream), "{turn:?} was settled twice");
-                assert!(!log.committed.contains(&turn.stream), "{turn:?} was committed");
-            }
-            let mut replying = RecordFilter::default();
-            replying.replying = Some(true);
-            assert_eq!(supervisor.list(replying, None, 9).await.unwrap().records, []);
-            log.compare(&supervisor, &store).await;
-            assert_eq!(supervisor.check_store().await.unwrap(), Vec::<String>::new());
-            assert_clean(&supervisor).await;
-            assert!(supervisor.shutdown(std::time::Duration::from_secs(5)).await.unwrap().clean);
-        });
+    for _ in 0..KILLS_A_FILE.min(kills - counts.kills) {
+        // No two children have texts in common.
+        let child = seed.wrapping_mul(1_000_000).wrapping_add(counts.kills);
+        run_and_kill(&path, child, 1 + random.below(250), &mut log);
+        counts.kills += 1;
+        counts.in_the_middle += u64::from(look(&path, &mut log));
     }
-    println!(
-        "{} entries, {} turns, {} deletes acknowledged; {in_the_middle} of {CYCLES} kills in the \
-         middle of a reply, {} turns settled",
-        log.wrote.len(),
-        log.began.len(),
-        log.deleted.len(),
-        log.settled.len()
-    );
-    assert!(in_the_middle >= CYCLES / 4, "{in_the_middle} kills in the middle of a reply");
-    assert!(log.deleted.len() > 10 && log.wrote.len() > 100);
+    counts.entries += log.wrote.len();
+    counts.turns += log.began.len();
+    counts.commits += log.committed.len();
+    counts.deletes += log.deleted.len();
+    counts.taken_back += log.took.len();
+    counts.settled += log.settled.len();
+}
+
+/// Opens what a killed child has left, and compares; answers whether it was in the middle of a reply.
+fn look(path: &Path, log: &mut Log) -> bool {
+    stage::runtime(1).block_on(async {
+        let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
+        let supervisor = builder().store(store.clone()).start().await.unwrap();
+        assert_eq!(supervisor.loaded(), 0);
+        let report = supervisor.recovery();
+        assert_eq!(report.damaged, Vec::<String>::new());
+        assert!(report.healed.is_empty() && report.quarantined.is_empty());
+        // The child was killed; its parent ended in good order.
+        assert!(report.last_run.is_crash() && report.suspended.is_empty());
+        for turn in &report.settled {
+            assert!(log.settled.insert(turn.stream), "{turn:?} was settled twice");
+            assert!(!log.committed.contains(&turn.stream), "{turn:?} was committed");
+        }
+        let mut replying = RecordFilter::default();
+        replying.replying = Some(true);
+        assert_eq!(supervisor.list(replying, None, 9).await.unwrap().records, []);
+        log.compare(&supervisor, &store).await;
+        assert_eq!(supervisor.check_store().await.unwrap(), Vec::<String>::new());
+        assert_clean(&supervisor).await;
+        assert!(supervisor.shutdown(std::time::Duration::from_secs(5)).await.unwrap().clean);
+        log.dies_in_the_middle(report.settled.len())
+    })
 }
