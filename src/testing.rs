@@ -30,6 +30,7 @@ mod conformance;
 mod drop_at;
 mod faulty;
 mod gate;
+mod history;
 mod ids;
 
 pub use clock::{ManualClock, PausedClock};
@@ -37,4 +38,5 @@ pub use conformance::{CheckResult, Conformance, conformance, differential};
 pub use drop_at::drop_at_every_await;
 pub use faulty::{Fault, FaultyStore, StoreCall};
 pub use gate::Gate;
+pub use history::{Client, Illegal, Model, Operation, Pending, Recorder, Verdict, check};
 pub use ids::{CountingIds, FixedIds};

@@ -1,0 +1,142 @@
+//! Making a history that has no order small enough to be read.
+//!
+//! Invariant: what is left out explains nothing. What is left has no order, and has one without its last
+//! return, so it is wrong at the same place; what alone makes it wrong is never left out.
+
+use std::fmt::Debug;
+
+use super::check::Model;
+use super::search::{Found, Search, Stuck};
+use super::{Illegal, Operation};
+
+/// Up to how many operations are tried to be left out in pairs, since that takes their number squared.
+const MAX_PAIRED: usize = 64;
+
+/// A history that is being shrunk.
+struct Shrinking<'a, M: Model> {
+    model: &'a M,
+    part: &'a M::Part,
+    /// What is left, in the order of the calls.
+    operations: Vec<Operation<M::Call, M::Answer>>,
+}
+
+/// What becomes of a history without some of its operations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Without {
+    /// It is wrong, and at the same place.
+    SameFault,
+    /// It is not wrong any more.
+    Legal,
+    /// It is wrong elsewhere, too.
+    OtherFault,
+}
+
+/// Shrinks the history of `part`, which has no order.
+pub(super) fn shrink<M>(
+    model: &M,
+    part: &M::Part,
+    operations: &[Operation<M::Call, M::Answer>],
+) -> Illegal<M::Call, M::Answer>
+where
+    M: Model,
+    M::Call: Clone + Debug,
+    M::Answer: Clone + Debug,
+{
+    let concerns = |operation: &&Operation<M::Call, M::Answer>| {
+        let steps = model.steps(&operation.call, operation.answer.as_ref());
+        steps.into_iter().any(|(at, _)| at == *part)
+    };
+    let operations: Vec<_> = operations.iter().filter(concerns).cloned().collect();
+    let mut shrinking = Shrinking { model, part, operations };
+    shrinking.cut();
+    while shrinking.leave_out_one() || shrinking.leave_out_two() {}
+    let stuck = shrinking.stuck(&[]);
+    let (at, order) = stuck.map_or_else(Default::default, |stuck| (stuck.at, stuck.order));
+    let order = order.into_iter().map(|(index, step, state)| (index, step, format!("{state:?}")));
+    Illegal {
+        part: format!("{part:?}"),
+        start: format!("{:?}", model.start(part)),
+        operations: shrinking.operations,
+        at,
+        order: order.collect(),
+    }
+}
+
+impl<M> Shrinking<'_, M>
+where
+    M: Model,
+    M::Call: Clone,
+    M::Answer: Clone,
+{
+    /// Where the search ends without those that are `left_out`; `None` if it finds an order.
+    fn stuck(&self, left_out: &[usize]) -> Option<Stuck<M::State>> {
+        let kept: Vec<usize> =
+            (0..self.operations.len()).filter(|place| !left_out.contains(place)).collect();
+        let of = |place: &usize| self.operations.get(*place).cloned();
+        let operations: Vec<_> = kept.iter().filter_map(of).collect();
+        let search = Search::new(self.model, self.part, &operations)?;
+        let Found::Nothing(mut stuck) = search.run(self.model) else { return None };
+        stuck.at = kept.get(stuck.at).copied().unwrap_or_default();
+        Some(stuck)
+    }
+
+    /// Leaves out what was called after the return that nothing explains; what had not returned by then may
+    /// have happened or not.
+    fn cut(&mut self) {
+        let Some(stuck) = self.stuck(&[]) else { return };
+        let Some(end) = self.operations.get(stuck.at).and_then(|it| it.returned) else { return };
+        self.operations.retain(|operation| operation.called < end);
+        for operation in &mut self.operations {
+            operation.returned = operation.returned.filter(|returned| *returned <= end);
+        }
+    }
+
+    /// The operation that returned last.
+    fn last(&self) -> usize {
+        let places = 0..self.operations.len();
+        let returned = |place: &usize| self.operations.get(*place).and_then(|it| it.returned);
+        places.max_by_key(returned).unwrap_or_default()
+    }
+
+    /// What becomes of it without these.
+    fn without(&self, left_out: &[usize]) -> Without {
+        let last = self.last();
+        if left_out.contains(&last) || self.stuck(left_out).is_none() {
+            return Without::Legal;
+        }
+        let mut and_last = left_out.to_vec();
+        and_last.push(last);
+        if self.stuck(&and_last).is_none() { Without::SameFault } else { Without::OtherFault }
+    }
+
+    /// Leaves out whatever can be left out by itself, from the end; answers whether there was any.
+    fn leave_out_one(&mut self) -> bool {
+        let before = self.operations.len();
+        for place in (0..before).rev() {
+            if self.without(&[place]) == Without::SameFault {
+                self.operations.remove(place);
+            }
+        }
+        self.operations.len() < before
+    }
+
+    /// Leaves out two that only make sense together, such as a begin and its commit; answers whether there
+    /// were two.
+    fn leave_out_two(&mut self) -> bool {
+        let alone = |place: &usize| self.without(&[*place]) == Without::OtherFault;
+        let candidates: Vec<usize> = (0..self.operations.len()).filter(alone).collect();
+        if candidates.len() > MAX_PAIRED {
+            return false;
+        }
+        for (number, &later) in candidates.iter().enumerate().rev() {
+            for &earlier in candidates.iter().take(number) {
+                if self.without(&[earlier, later]) == Without::SameFault {
+                    self.operations.remove(later);
+                    self.operations.remove(earlier);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
