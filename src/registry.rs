@@ -155,6 +155,9 @@ impl Registry {
     }
 
     /// Turns a slot's places into its tombstone; answers how many tombstones had to make room.
+    ///
+    /// Where it does not stand, something came after it: the id may have been created again as soon as the
+    /// store had the delete, and that life may have left memory since. The store knows both.
     pub(crate) fn bury(
         &self,
         slot: &Arc<Slot>,
@@ -168,16 +171,15 @@ impl Registry {
         let pins: Vec<_> = haunting.filter(is_haunting).collect();
         for id in slot.ids() {
             let grave = Grave { tombstone, until, pins: pins.clone() };
-            let before = self.places.alter(id, |place| {
-                let newer = match place {
-                    Some(Place::Live(there)) => there.incarnation > slot.incarnation,
-                    Some(Place::Gone(grave)) => grave.tombstone.incarnation > slot.incarnation,
-                    None => false,
-                };
-                if newer { None } else { self.put(id, place, Some(Place::Gone(grave))) }
+            let before = self.places.alter(id, |place| match place {
+                Some(Place::Live(there)) if there.incarnation <= slot.incarnation => {
+                    self.put(id, place, Some(Place::Gone(grave)))
+                }
+                Some(Place::Live(_) | Place::Gone(_)) | None => None,
             });
-            drop(before);
-            self.buried.lock().push_back((id.clone(), until));
+            if before.is_some() {
+                self.buried.lock().push_back((id.clone(), until));
+            }
         }
         self.make_room()
     }

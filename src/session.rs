@@ -33,7 +33,7 @@ pub(crate) use self::wait::{answer, delete};
 use self::wait::{Again, again};
 use crate::clock::Timestamp;
 use crate::entry::{ChatMessage, EntryError};
-use crate::id::{SessionId, StreamId};
+use crate::id::{Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
 use crate::outcome::CancelReason;
 use crate::room::{LoadError, Need};
@@ -115,6 +115,12 @@ impl<E> Session<E> {
             self.slot.learn_ids(&self.current());
         }
         self.slot.tip()
+    }
+
+    /// Which life of the id. An id that was deleted may be created again, and is another conversation then:
+    /// two handles are of one if this is the same.
+    pub fn incarnation(&self) -> Incarnation {
+        self.slot.incarnation
     }
 
     /// The slot that it had loaded last.

@@ -466,3 +466,38 @@ fn the_store_forgets_only_what_is_due() {
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     });
 }
+
+// A5, C1, E10: a crowd found that an id could be told as deleted whose session was alive. As soon as the store
+// has a delete, the id may be created again; if that life left memory before the answer of the delete had
+// arrived, the tombstone of the earlier life was put where nothing stood, and hid it until it was over.
+#[test]
+fn the_tombstone_of_an_earlier_life_does_not_hide_one_that_has_left_memory() {
+    everywhere(|stage| async move {
+        let mut config = Config::default();
+        config.idle.max_live = 1;
+        let supervisor = stage.builder().config(config).start().await.unwrap();
+        let one = supervisor.create_id(&id("a"), NewSession::new()).await.unwrap();
+        let gate = Gate::new();
+        stage.faults.fail_next_of(StoreCall::Delete, Fault::HeldAfter(gate.clone()));
+        let deleting = tokio::spawn({
+            let one = one.clone();
+            async move { one.delete().await }
+        });
+        gate.wait_until_reached().await;
+        // Handed over to the store after the delete, so the store has that.
+        let new = NewSession::new().allow_reuse();
+        let two = supervisor.create_id(&id("a"), new).await.unwrap();
+        assert!(two.incarnation() > one.incarnation());
+        // It makes room for another one.
+        supervisor.create_id(&id("b"), NewSession::new()).await.unwrap();
+        stage::until("it has left memory", || !two.status().loaded).await;
+        gate.open();
+        assert!(matches!(deleting.await.unwrap().unwrap(), DeleteOutcome::Deleted(_)));
+        assert_eq!(looked_up(&supervisor, &id("a")).await, "live");
+        let again = supervisor.create_id(&id("a"), NewSession::new()).await;
+        assert!(matches!(again, Err(CreateError::Exists { .. })), "{again:?}");
+        let turn = two.begin(&user("hello"), BusyPolicy::Reject).await.unwrap();
+        drop(turn);
+        assert_clean(&supervisor).await;
+    });
+}
