@@ -418,3 +418,27 @@ fn a_cancel_of_an_old_turn_never_hits_a_new_one() {
         assert_clean(&supervisor).await;
     });
 }
+
+// G10: whoever kept a record was answered with that same record as long as it called nothing open, or nothing
+// but what runs; the promise is what there is by now.
+#[test]
+fn a_record_that_was_kept_is_answered_with_what_there_is_by_now() {
+    everywhere(|stage| async move {
+        let supervisor = stage.start().await;
+        let session = supervisor.open(&key("a")).await.unwrap();
+        let at_rest = session.record().await.unwrap();
+        let turn = session.begin(&user("hello"), ()).await.unwrap();
+        let running = session.record().await.unwrap();
+        session.insert("mood", &"good").await.unwrap();
+        for kept in [&at_rest, &running] {
+            let now = live(supervisor.clear_stale(kept).await.unwrap());
+            assert_eq!(now.version, kept.version + 1);
+            assert_eq!(now.active_stream(), Some(turn.stream()));
+        }
+        session.delete().await.unwrap();
+        for kept in [&at_rest, &running] {
+            let now = supervisor.clear_stale(kept).await.unwrap();
+            assert!(matches!(now, Found::Gone(_)), "{now:?}");
+        }
+    });
+}

@@ -19,16 +19,25 @@ use crate::slot::{Presence, Slot};
 use crate::store::{Found, Record, RecordFilter, RecordPage, StoreError};
 
 impl Shared {
-    /// `record`, or what there is by now if it called a turn open that nobody holds.
+    /// `record`, which was just read, or what there is by now if it called a turn open that nobody holds.
     pub(super) async fn fresh(&self, record: Record) -> Result<Found, StoreError> {
-        if record.open.is_empty() || self.dead(&record).is_empty() {
-            return Ok(Found::Live(record));
+        if self.dead(&record).is_empty() {
+            Ok(Found::Live(record))
+        } else {
+            self.cleared(&record).await
+        }
+    }
+
+    /// What there is by now, after the turns were cleared that `record` calls open and that nobody holds.
+    async fn cleared(&self, record: &Record) -> Result<Found, StoreError> {
+        if self.dead(record).is_empty() {
+            return self.read(record.first_id()).await;
         }
         // The first, under whose flight it would be loaded.
         let id = record.first_id().clone();
         let _flight = self.id_flights.join(&id).await;
         // First who is dead, then what the store says: whoever ended in good order has told it by then.
-        let dead = self.dead(&record);
+        let dead = self.dead(record);
         let record = match self.read(&id).await? {
             Found::Live(record) => record,
             over @ (Found::Gone(_) | Found::Unknown) => return Ok(over),
@@ -88,6 +97,9 @@ impl Shared {
 
     /// The turns that `record` calls open and that nobody holds, for all that the session's state knows.
     fn dead(&self, record: &Record) -> Vec<Generation> {
+        if record.open.is_empty() {
+            return Vec::new();
+        }
         let slot = self.in_use(record);
         let lives = |turn| slot.as_ref().is_some_and(|slot| slot.may_live(turn));
         let open = record.open.iter().map(|marker| marker.generation);
@@ -141,7 +153,7 @@ impl<E> Supervisor<E> {
     ///
     /// Cancel safe: what was cleared stays cleared.
     pub async fn clear_stale(&self, record: &Record) -> Result<Found, ReadError> {
-        let fresh = self.shared.fresh(record.clone()).await;
-        fresh.map_err(|source| self.read_failed(source))
+        let found = self.shared.cleared(record).await;
+        found.map_err(|source| self.read_failed(source))
     }
 }
