@@ -59,6 +59,22 @@ the key:      opens another session: true, with 0 entries
     assert_eq!(printed("delete_mid_turn"), expected);
 }
 
+// G1
+#[test]
+fn custom_store_tells_what_was_tested_and_what_a_conversation_asks_of_it() {
+    let expected = "\
+each promise, one by one:        kept
+as the memory store, at random:  the same answers
+under eight clients at once:     as one after another
+
+Committed { seq: 2, version: 1 }
+bound_to   1
+create     1
+write      2
+";
+    assert_eq!(printed("custom_store"), expected);
+}
+
 // H3, H2, H6
 #[cfg(all(unix, feature = "sqlite"))]
 #[test]

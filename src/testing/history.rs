@@ -163,15 +163,20 @@ impl<C, A> Client<C, A> {
         Pending(log.len() - 1)
     }
 
+    /// How many operations it has noted that were not taken out.
+    pub fn noted(&self) -> usize {
+        self.log.lock().len()
+    }
+
     /// Notes that it has returned.
     ///
     /// # Panics
     ///
     /// If what was called was taken out meanwhile.
-    pub fn answer(&self, pending: Pending, answer: A) {
+    pub fn answer(&self, Pending(place): Pending, answer: A) {
         let returned = self.time.fetch_add(1, Ordering::SeqCst);
         let mut log = self.log.lock();
-        let operation = log.get_mut(pending.0).expect("nobody takes out what is under way");
+        let operation = log.get_mut(place).expect("nobody takes out what is under way");
         (operation.answer, operation.returned) = (Some(answer), Some(returned));
     }
 

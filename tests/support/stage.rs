@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use session_supervisor::testing::FaultyStore;
+use session_supervisor::testing::{FaultyStore, settled};
 use session_supervisor::{
     ChatMessage, Generation, MemoryStore, RecordFilter, SessionId, SessionKey, SqliteOptions,
     SqliteStore, Store, Supervisor, SupervisorBuilder, Timestamp,
@@ -175,13 +175,7 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Waits until nothing is under way, then looks at everything (L6, M4).
 pub(crate) async fn assert_clean(supervisor: &Supervisor) {
-    let clean = || supervisor.in_flight() == 0 && supervisor.audit().is_clean();
-    let started = std::time::Instant::now();
-    while !(clean() && supervisor.audit_counts().is_empty()) {
-        let report = (supervisor.in_flight(), supervisor.audit(), supervisor.audit_counts());
-        assert!(started.elapsed() < Duration::from_secs(20), "{report:?}");
-        tokio::task::yield_now().await;
-    }
+    settled(supervisor).await.unwrap();
 }
 
 /// Everything that the store has, and what it says of `ids` and `keys`; a line each.

@@ -74,7 +74,8 @@ impl<C: Debug, A: Debug> Illegal<C, A> {
         for (at, client, text) in lines {
             let mut line = format!("{at:>8}  ");
             for (column, busy) in clients.iter().zip(&mut under_way) {
-                let cell = if *column == client { &*text } else { ["", "│"][usize::from(*busy)] };
+                let between = if *busy { "│" } else { "" };
+                let cell = if *column == client { &*text } else { between };
                 write!(line, "{cell:width$}")?;
                 *busy = if *column == client { text.starts_with('┌') } else { *busy };
             }

@@ -152,13 +152,33 @@ impl<M: Model> Search<M> {
 
     /// Looks for an order.
     pub(super) fn run(&self, model: &M) -> Found<M::State> {
+        self.look(model, |_| true)
+    }
+
+    /// In which states the part may be after all orders that there are.
+    pub(super) fn ends(&self, model: &M) -> HashSet<M::State> {
+        let mut ends = HashSet::default();
+        self.look(model, |end| {
+            ends.insert(end.clone());
+            false
+        });
+        ends
+    }
+
+    /// Looks for orders until one is `enough`, by the state at its end.
+    fn look(&self, model: &M, mut enough: impl FnMut(&M::State) -> bool) -> Found<M::State> {
         let mut seen = HashSet::default();
         let mut trail: Vec<Taken> = Vec::new();
         let mut furthest = Config { at: 0, happened: 0, state: self.start.clone(), from: NOWHERE };
         let mut open = vec![furthest.clone()];
         while let Some(mut way) = open.pop() {
             self.pass(&mut way);
-            let Some(next) = self.returns.get(way.at) else { return Found::Order };
+            let Some(next) = self.returns.get(way.at) else {
+                if enough(&way.state) {
+                    return Found::Order;
+                }
+                continue;
+            };
             if way.at > furthest.at {
                 furthest = way.clone();
             }

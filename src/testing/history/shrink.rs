@@ -1,13 +1,14 @@
 //! Making a history that has no order small enough to be read.
 //!
-//! Invariant: what is left out explains nothing. What is left has no order, and has one without its last
-//! return, so it is wrong at the same place; what alone makes it wrong is never left out.
+//! Invariant: what is left has no order, and without its last return it leads to the same states as before. So it
+//! goes wrong where it did, and from where it did; and what alone makes it wrong is never left out.
 
 use std::fmt::Debug;
 
 use super::check::Model;
 use super::search::{Found, Search, Stuck};
 use super::{Illegal, Operation};
+use crate::rt::HashSet;
 
 /// Up to how many operations are tried to be left out in pairs, since that takes their number squared.
 const MAX_PAIRED: usize = 64;
@@ -18,17 +19,8 @@ struct Shrinking<'a, M: Model> {
     part: &'a M::Part,
     /// What is left, in the order of the calls.
     operations: Vec<Operation<M::Call, M::Answer>>,
-}
-
-/// What becomes of a history without some of its operations.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Without {
-    /// It is wrong, and at the same place.
-    SameFault,
-    /// It is not wrong any more.
-    Legal,
-    /// It is wrong elsewhere, too.
-    OtherFault,
+    /// In which states it may be before it goes wrong.
+    before: HashSet<M::State>,
 }
 
 /// Shrinks the history of `part`, which has no order.
@@ -47,8 +39,9 @@ where
         steps.into_iter().any(|(at, _)| at == *part)
     };
     let operations: Vec<_> = operations.iter().filter(concerns).cloned().collect();
-    let mut shrinking = Shrinking { model, part, operations };
+    let mut shrinking = Shrinking { model, part, operations, before: HashSet::default() };
     shrinking.cut();
+    shrinking.before = shrinking.ends(&[]);
     while shrinking.leave_out_one() || shrinking.leave_out_two() {}
     let stuck = shrinking.stuck(&[]);
     let (at, order) = stuck.map_or_else(Default::default, |stuck| (stuck.at, stuck.order));
@@ -68,16 +61,28 @@ where
     M::Call: Clone,
     M::Answer: Clone,
 {
-    /// Where the search ends without those that are `left_out`; `None` if it finds an order.
-    fn stuck(&self, left_out: &[usize]) -> Option<Stuck<M::State>> {
+    /// The search, without those that are `left_out`, and what is kept.
+    fn search(&self, left_out: &[usize]) -> Option<(Search<M>, Vec<usize>)> {
         let kept: Vec<usize> =
             (0..self.operations.len()).filter(|place| !left_out.contains(place)).collect();
         let of = |place: &usize| self.operations.get(*place).cloned();
         let operations: Vec<_> = kept.iter().filter_map(of).collect();
-        let search = Search::new(self.model, self.part, &operations)?;
+        Some((Search::new(self.model, self.part, &operations)?, kept))
+    }
+
+    /// Where the search ends without those that are `left_out`; `None` if it finds an order.
+    fn stuck(&self, left_out: &[usize]) -> Option<Stuck<M::State>> {
+        let (search, kept) = self.search(left_out)?;
         let Found::Nothing(mut stuck) = search.run(self.model) else { return None };
         stuck.at = kept.get(stuck.at).copied().unwrap_or_default();
         Some(stuck)
+    }
+
+    /// In which states it may be before its last return, without those that are `left_out`.
+    fn ends(&self, left_out: &[usize]) -> HashSet<M::State> {
+        let mut left_out = left_out.to_vec();
+        left_out.push(self.last());
+        self.search(&left_out).map(|(search, _)| search.ends(self.model)).unwrap_or_default()
     }
 
     /// Leaves out what was called after the return that nothing explains; what had not returned by then may
@@ -98,22 +103,18 @@ where
         places.max_by_key(returned).unwrap_or_default()
     }
 
-    /// What becomes of it without these.
-    fn without(&self, left_out: &[usize]) -> Without {
-        let last = self.last();
-        if left_out.contains(&last) || self.stuck(left_out).is_none() {
-            return Without::Legal;
-        }
-        let mut and_last = left_out.to_vec();
-        and_last.push(last);
-        if self.stuck(&and_last).is_none() { Without::SameFault } else { Without::OtherFault }
+    /// Whether it goes wrong in the same way without these.
+    fn can_do_without(&self, left_out: &[usize]) -> bool {
+        !left_out.contains(&self.last())
+            && self.stuck(left_out).is_some()
+            && self.ends(left_out) == self.before
     }
 
     /// Leaves out whatever can be left out by itself, from the end; answers whether there was any.
     fn leave_out_one(&mut self) -> bool {
         let before = self.operations.len();
         for place in (0..before).rev() {
-            if self.without(&[place]) == Without::SameFault {
+            if self.can_do_without(&[place]) {
                 self.operations.remove(place);
             }
         }
@@ -123,14 +124,14 @@ where
     /// Leaves out two that only make sense together, such as a begin and its commit; answers whether there
     /// were two.
     fn leave_out_two(&mut self) -> bool {
-        let alone = |place: &usize| self.without(&[*place]) == Without::OtherFault;
-        let candidates: Vec<usize> = (0..self.operations.len()).filter(alone).collect();
+        let is_wrong_without = |place: &usize| self.stuck(&[*place]).is_some();
+        let candidates: Vec<usize> = (0..self.operations.len()).filter(is_wrong_without).collect();
         if candidates.len() > MAX_PAIRED {
             return false;
         }
         for (number, &later) in candidates.iter().enumerate().rev() {
-            for &earlier in candidates.iter().take(number) {
-                if self.without(&[earlier, later]) == Without::SameFault {
+            for &earlier in candidates.iter().take(number).rev() {
+                if self.can_do_without(&[earlier, later]) {
                     self.operations.remove(later);
                     self.operations.remove(earlier);
                     return true;
