@@ -12,19 +12,29 @@ use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
 
-pub(crate) use ahash::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-pub(crate) use parking_lot::{Mutex, MutexGuard};
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use std::sync::{Arc, Weak};
 #[cfg(feature = "sqlite")]
 pub(crate) use tokio::sync::Semaphore;
 pub(crate) use tokio::sync::{Notify, oneshot};
 pub(crate) use tokio::task::JoinHandle;
 pub(crate) use tokio::task::coop::consume_budget;
 pub(crate) use tokio::time::{Instant, error::Elapsed};
-pub(crate) use tokio_util::sync::CancellationToken;
+// What a scheduler that explores interleavings has to see, and what is random by itself (`sim/`).
+#[cfg(sim)]
+pub(crate) use seam::{
+    AtomicBool, AtomicU64, AtomicUsize, CancellationToken, Mutex, MutexGuard, OnceLock, Ordering,
+    RandomState,
+};
+#[cfg(not(sim))]
+pub(crate) use {
+    ahash::RandomState,
+    parking_lot::{Mutex, MutexGuard},
+    std::sync::OnceLock,
+    std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    tokio_util::sync::CancellationToken,
+};
 
 /// Starts tasks on the runtime that the supervisor was started on, from any thread.
 #[derive(Clone, Debug)]
@@ -131,7 +141,7 @@ pub(crate) type HashSet<K> = std::collections::HashSet<K, RandomState>;
 
 /// How many shards a [`ShardedMap`] has. Enough that two cores rarely meet, and few enough that an
 /// empty map stays small.
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(sim) { 2 } else { 64 };
 
 /// A concurrent map: a fixed number of locked hash tables.
 ///
@@ -161,7 +171,7 @@ impl<K: Hash + Eq + Clone, V> ShardedMap<K, V> {
     /// An empty map.
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Shard(Mutex::new(HashTable::new()))).collect();
-        Self { hasher: RandomState::new(), shards }
+        Self { hasher: RandomState::default(), shards }
     }
 
     /// The hash of `key`, drawn once for the shard and for the place in it, and the shard, locked.

@@ -56,10 +56,10 @@ pub(super) struct Idle {
 
 impl Idle {
     /// Nothing is loaded.
-    pub(super) const fn new(config: IdleConfig) -> Self {
+    pub(super) fn new(config: IdleConfig) -> Self {
         Self {
             entries: Mutex::new(Buckets::new()),
-            wanted: Notify::const_new(),
+            wanted: Notify::new(),
             coming: AtomicUsize::new(0),
             config,
         }
