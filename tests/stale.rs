@@ -116,6 +116,25 @@ fn whoever_reads_clears_what_nobody_holds_and_sees_it_fresh() {
     }
 }
 
+// G11. Exploring the schedules of a clear and a load showed it: where nothing was dead the caller got its own
+// view back, however old that was, since only what was cleared was read again.
+#[test]
+fn whoever_asks_to_clear_what_still_runs_is_told_what_there_is_by_now() {
+    everywhere(|stage| async move {
+        let supervisor = stage.start().await;
+        let session = supervisor.open(&key("a")).await.unwrap();
+        let turn = session.begin(&user("go on"), ()).await.unwrap();
+        let view = stored(&stage, &session).await;
+        session.set_label(Some("newer")).await.unwrap();
+        let fresh = live(supervisor.clear_stale(&view).await.unwrap());
+        assert_eq!(fresh.label.as_deref(), Some("newer"));
+        assert_eq!(fresh.active_stream(), Some(turn.stream()), "it runs");
+        let committed = turn.commit(&reply("done")).await.unwrap();
+        assert!(matches!(committed, CommitOutcome::Committed { .. }), "{committed:?}");
+        assert_clean(&supervisor).await;
+    });
+}
+
 // G10, D8: nobody is judged dead by a clock.
 #[test]
 fn a_turn_that_runs_is_never_cleared_however_it_stands() {

@@ -121,8 +121,8 @@ impl Shared {
 
 impl<E> Supervisor<E> {
     /// The metadata of the session `id`, as the store has it: loads nothing, wakes nothing, counts as no
-    /// use. A turn that it calls open runs; one that does not run any more is cleared on the way, unless the
-    /// store cannot be written. One whose time is over is ended, as by whoever opens it.
+    /// use. A turn that it calls open runs, or its end is on its way to the store; any other is cleared on the
+    /// way, unless the store cannot be written. One whose time is over is ended, as by whoever opens it.
     ///
     /// # Errors
     ///
@@ -143,7 +143,8 @@ impl<E> Supervisor<E> {
     ///
     /// Listings and [`record`](Self::record) do it by themselves; this is for whoever has kept a record
     /// for a while. A record that is old harms nothing: a turn that was begun since is not in it, and
-    /// one that may be alive is not touched. Counts as no use.
+    /// one that may be alive is not touched. One that is over and whose end the store has not taken yet is
+    /// still called open. Counts as no use.
     ///
     /// # Errors
     ///
