@@ -25,7 +25,7 @@ pub(crate) use tokio::time::{Instant, error::Elapsed};
 #[cfg(sim)]
 pub(crate) use seam::{
     AtomicBool, AtomicU64, AtomicUsize, CancellationToken, Mutex, MutexGuard, OnceLock, Ordering,
-    RandomState,
+    RandomState, random_u128,
 };
 #[cfg(not(sim))]
 pub(crate) use {
@@ -129,6 +129,7 @@ pub(crate) fn is_panicking() -> bool {
 }
 
 /// 128 bits from the operating system's seeded, cryptographically strong generator.
+#[cfg(not(sim))]
 pub(crate) fn random_u128() -> u128 {
     rand::random()
 }

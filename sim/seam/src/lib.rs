@@ -25,6 +25,13 @@ impl BuildHasher for RandomState {
     }
 }
 
+/// Random bits that the schedule knows.
+pub fn random_u128() -> u128 {
+    use shuttle::rand::RngCore;
+    let mut rng = shuttle::rand::thread_rng();
+    u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
+}
+
 /// A step: whoever else can run may run before what comes next.
 fn step() {
     shuttle_engine::runtime::thread::switch_if_not_stopping();

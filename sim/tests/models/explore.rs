@@ -9,8 +9,8 @@ use std::hash::BuildHasher;
 use std::path::PathBuf;
 
 use shuttle::scheduler::{
-    PctScheduler, RandomScheduler, ReplayScheduler, Scheduler, UncontrolledNondeterminismCheckScheduler,
-    UrwRandomScheduler,
+    PctScheduler, RandomScheduler, ReplayScheduler, Scheduler,
+    UncontrolledNondeterminismCheckScheduler, UrwRandomScheduler,
 };
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
@@ -68,30 +68,33 @@ pub(crate) fn explore<F: Future<Output = ()>>(
     if replays(model) {
         return;
     }
-    let all = number("SIM_SCHEDULES").map_or(SCHEDULES, |all| usize::try_from(all).expect("a size"));
+    let all =
+        number("SIM_SCHEDULES").map_or(SCHEDULES, |all| usize::try_from(all).expect("a size"));
     let seed = number("SIM_SEED").unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
     println!("sim_seed {seed}");
     let tenth = (all * thousandths / 10_000).max(1);
     let seeds: Vec<u64> = (0..4).map(|which| seed.wrapping_add(which)).collect();
     let started = std::time::Instant::now();
+    // The last counts every step of every task, and has to see them all.
     let mut explored = run(Staged(RandomScheduler::new_from_seed(seeds[0], 5 * tenth)), model);
     explored += run(Staged(PctScheduler::new_from_seed(seeds[1], 3, 2 * tenth)), model);
     explored += run(Staged(PctScheduler::new_from_seed(seeds[2], 5, 2 * tenth)), model);
-    explored += run(Staged(UrwRandomScheduler::new_from_seed(seeds[3], tenth)), model);
+    explored += run(UrwRandomScheduler::new_from_seed(seeds[3], tenth), model);
     tell(explored, started);
 }
 
-/// Explores every schedule with at most so many preemptions, of each of the `ways` in which it can go.
+/// Explores every schedule with at most so many delays, of each of the `ways` in which it can go.
 pub(crate) fn explore_all<F: Future<Output = ()>>(
-    preemptions: usize,
+    delays: usize,
     ways: u32,
     model: impl Fn(u32) -> F + Send + Sync + Copy + 'static,
 ) {
+    let delays = number("SIM_DELAYS").map_or(delays, |most| most as usize);
     let started = std::time::Instant::now();
     let mut explored = 0;
     for way in 0..ways {
         if !replays(move || model(way)) {
-            explored += run(Staged(Bounded::new(preemptions, 1_000_000)), move || model(way));
+            explored += run(Staged(Bounded::new(delays, 1_000_000)), move || model(way));
         }
     }
     tell(explored, started);

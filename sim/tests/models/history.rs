@@ -29,9 +29,10 @@ pub(crate) trait Model {
 
 /// Why there is no such order: the longest one that could be found, and where it led.
 #[derive(Debug)]
+#[expect(dead_code, reason = "to be printed")]
 pub(crate) struct Stuck<S> {
-    pub(crate) order: Vec<usize>,
-    pub(crate) state: S,
+    order: Vec<usize>,
+    state: S,
 }
 
 /// Whether `events` can have happened one after the other.

@@ -1,5 +1,5 @@
 //! Who runs next: Shuttle's schedulers, kept to the part of a model that is to be explored, and one that
-//! tries everything with few preemptions.
+//! tries everything with few delays.
 
 use std::cell::Cell;
 
@@ -32,7 +32,11 @@ impl<S: Scheduler> Scheduler for Staged<S> {
         current: Option<TaskId>,
         yields: bool,
     ) -> Option<TaskId> {
-        if RACING.get() { self.0.next_task(runnable, current, yields) } else { by_itself(runnable, current, yields) }
+        if RACING.get() {
+            self.0.next_task(runnable, current, yields)
+        } else {
+            by_itself(runnable, current, yields)
+        }
     }
 
     fn next_u64(&mut self) -> u64 {
@@ -51,35 +55,24 @@ fn by_itself(runnable: &[&Task], current: Option<TaskId>, yields: bool) -> Optio
 /// One choice of a schedule.
 #[derive(Debug)]
 struct Choice {
-    /// Who could run, first the one that goes on without a preemption.
+    /// Who could run: first the one that does by itself, then each that does if those before it are delayed.
     options: Vec<TaskId>,
-    /// Which of them does.
+    /// Which of them does, which is how many are delayed.
     taken: usize,
-    /// How many preemptions came before it.
-    preemptions: usize,
-    /// Whether any but the first is one more.
-    costs: bool,
-}
-
-impl Choice {
-    /// How many preemptions have come with it.
-    fn preemptions(&self) -> usize {
-        self.preemptions + usize::from(self.costs && self.taken > 0)
-    }
 }
 
 /// How many steps in a row a task may take at most while others could run: one that spins until they have
 /// would never let them.
 const LONGEST_RUN: usize = 500;
 
-/// Tries every schedule with no more than so many preemptions, depth first. Where a task has to wait, who
-/// runs next is free.
+/// Tries every schedule with no more than so many delays, depth first. Without one, a task runs until it has
+/// to wait, and then the next one does; whoever is delayed lets the next one go first.
 ///
-/// Bugs of interleavings need few preemptions, mostly one or two; all schedules of a supervisor would be too
-/// many to try.
+/// Bugs of interleavings need few delays, mostly one or two; all schedules of a supervisor would be too many
+/// to try (Emmi, Qadeer and Rakamarić, "Delay-bounded scheduling", 2011).
 #[derive(Debug)]
 pub(crate) struct Bounded {
-    /// How many preemptions there may be.
+    /// How many delays there may be.
     max: usize,
     /// How many schedules there may be.
     most: usize,
@@ -89,6 +82,8 @@ pub(crate) struct Bounded {
     choices: Vec<Choice>,
     /// Which choice comes next.
     step: usize,
+    /// How many delays came before it.
+    delays: usize,
     /// How many steps the same task has taken.
     run: usize,
     data: RandomDataSource,
@@ -97,26 +92,19 @@ pub(crate) struct Bounded {
 impl Bounded {
     pub(crate) fn new(max: usize, most: usize) -> Self {
         let data = RandomDataSource::initialize(0);
-        Self { max, most, tried: 0, choices: Vec::new(), step: 0, run: 0, data }
+        Self { max, most, tried: 0, choices: Vec::new(), step: 0, delays: 0, run: 0, data }
     }
 
     /// A place where nobody has chosen before.
     fn choice(&self, runnable: &[&Task], current: Option<TaskId>) -> Choice {
-        let preemptions = self.choices.last().map_or(0, Choice::preemptions);
         let mut options: Vec<_> = runnable.iter().map(|task| task.id()).collect();
-        let place = options.iter().position(|id| Some(*id) == current);
-        if let Some(place) = place {
-            if self.run > LONGEST_RUN {
-                options.remove(place);
-                options.truncate(1);
-            } else {
-                options.swap(0, place);
-                if preemptions == self.max {
-                    options.truncate(1);
-                }
-            }
+        let spins = self.run > LONGEST_RUN;
+        if let Some(first) = by_itself(runnable, current, spins) {
+            let place = options.iter().position(|id| *id == first).unwrap_or_default();
+            options.rotate_left(place);
         }
-        Choice { options, taken: 0, preemptions, costs: place.is_some() }
+        options.truncate(1 + self.max - self.delays);
+        Choice { options, taken: 0 }
     }
 }
 
@@ -130,7 +118,7 @@ impl Scheduler for Bounded {
         }
         assert!(self.tried < self.most, "more than {} schedules", self.most);
         self.tried += 1;
-        (self.step, self.run) = (0, 0);
+        (self.step, self.delays, self.run) = (0, 0, 0);
         self.data = RandomDataSource::initialize(0);
         Some(Schedule::new(self.data.reinitialize()))
     }
@@ -147,6 +135,7 @@ impl Scheduler for Bounded {
         let choice = &self.choices[self.step];
         let next = choice.options[choice.taken];
         self.step += 1;
+        self.delays += choice.taken;
         self.run = if Some(next) == current { self.run + 1 } else { 0 };
         Some(next)
     }

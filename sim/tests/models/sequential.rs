@@ -182,7 +182,11 @@ impl Model for Sequential {
                 None => state.born(*life),
             },
             What::Created(life) => {
-                if state.lives.is_empty() { state.born(*life) } else { Vec::new() }
+                if state.lives.is_empty() {
+                    state.born(*life)
+                } else {
+                    Vec::new()
+                }
             }
             What::Exists => state.current().map(|_| state.clone()).into_iter().collect(),
             What::Buried => {

@@ -122,6 +122,14 @@ pub(crate) async fn commit(turn: Turn, text: &str) -> CommitOutcome {
     turn.commit(&ChatMessage::assistant(text.to_owned())).await.unwrap()
 }
 
+/// Commits a reply that nobody is in the way of; the number of the entry.
+pub(crate) async fn committed(turn: Turn, text: &str) -> u64 {
+    match commit(turn, text).await {
+        CommitOutcome::Committed { seq, .. } => seq,
+        other => panic!("nobody ended it: {other:?}"),
+    }
+}
+
 /// Everything that was said.
 pub(crate) async fn said(session: &Session) -> Vec<String> {
     let entries = session.transcript().await.unwrap();

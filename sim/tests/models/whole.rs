@@ -31,7 +31,7 @@ struct World {
     /// What was seen at each place.
     notes: [Recorder<What>; PLACES],
     /// The sessions that were seen at each place; a life is an index.
-    lives: std::sync::Mutex<[Vec<Session>; PLACES]>,
+    lives: std::sync::Mutex<[Vec<(SessionId, Session)>; PLACES]>,
     /// What became of each input and reply that was told.
     said: std::sync::Mutex<Vec<Said>>,
     /// Names for what is said, and for begins that are refused.
@@ -52,10 +52,12 @@ impl World {
 
     /// Which life that is.
     fn life(&self, place: usize, session: &Session) -> Life {
+        // Before the lock: asking a session is a step, at which somebody else may run.
+        let id = session.id().clone();
         let lives = &mut self.lives.lock().unwrap()[place];
-        let known = lives.iter().position(|it| it.id() == session.id());
+        let known = lives.iter().position(|it| it.0 == id);
         let life = known.unwrap_or_else(|| {
-            lives.push(session.clone());
+            lives.push((id, session.clone()));
             lives.len() - 1
         });
         life.try_into().unwrap()
@@ -154,8 +156,13 @@ impl Caller {
                 notes.note(called, [What::Busy(life, holder)]);
                 self.world.said((place, life), input, false);
             }
-            Err(BeginError::Gone { .. }) => notes.note(called, [What::BeginGone(life)]),
-            Err(BeginError::Closing { .. }) => notes.note(called, [What::BeginClosing(life)]),
+            // It may have had the slot before the delete came.
+            Err(BeginError::Gone { .. }) => {
+                notes.note(called, [What::Started(life, name), What::BeginGone(life)]);
+            }
+            Err(BeginError::Closing { .. }) => {
+                notes.note(called, [What::Started(life, name), What::BeginClosing(life)]);
+            }
             Err(BeginError::Cancelled { reason }) => {
                 let refused = What::Refused(life, name, reason);
                 notes.note(called, [What::Started(life, name), refused]);
@@ -217,7 +224,8 @@ impl Caller {
         let notes = &self.world.notes[place];
         let called = notes.tick();
         let what = match session.stop() {
-            CancelOutcome::Cancelling { streams } | CancelOutcome::AlreadyCancelling { streams } => {
+            CancelOutcome::Cancelling { streams }
+            | CancelOutcome::AlreadyCancelling { streams } => {
                 What::Stopped(life, streams.iter().map(|it| it.generation().get()).collect())
             }
             CancelOutcome::NotRunning => What::NotRunning(life),
@@ -319,7 +327,7 @@ async fn model(kind: Kind, fences: bool, bounded: bool) {
 async fn look_at_transcripts(world: &World) {
     let lives = world.lives.lock().unwrap().clone();
     for (place, sessions) in lives.iter().enumerate() {
-        for (life, session) in sessions.iter().enumerate() {
+        for (life, (_, session)) in sessions.iter().enumerate() {
             let Found::Live(_) = world.stage.stored(session).await else { continue };
             let transcript = crate::stage::said(session).await;
             for said in world.said.lock().unwrap().iter() {
