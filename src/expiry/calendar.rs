@@ -156,7 +156,8 @@ impl FromStr for Calendar {
         let time = words.next().ok_or_else(|| failed("it names no time"))?;
         let (hour, minute) = time.split_once(':').ok_or_else(|| failed("it names no time"))?;
         let two = |digits: &str, below: u16| {
-            let number = if digits.len() == 2 { digits.parse().ok() } else { None };
+            let is_written_so = digits.len() == 2 && digits.bytes().all(|it| it.is_ascii_digit());
+            let number = if is_written_so { digits.parse().ok() } else { None };
             number.filter(|number| *number < below)
         };
         let hour: u16 = two(hour, 24).ok_or_else(|| failed("there is no such hour"))?;
@@ -363,6 +364,9 @@ mod tests {
             ("04:0x", "no such minute"),
             ("04:00 Europe/Atlantis", "no such time zone"),
             ("04:00 UTC UTC", "behind it"),
+            // A sign is a part of a number to whoever reads numbers, and was read as 04:00.
+            ("+4:00", "no such hour"),
+            ("04:+0", "no such minute"),
             ("someday 04:00", "no time"),
         ] {
             let error = text.parse::<Calendar>().unwrap_err().to_string();
