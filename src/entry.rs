@@ -272,3 +272,24 @@ fn check_size(encoded: Vec<u8>, max: usize) -> Result<Bytes, EntryError> {
         Err(EntryError::TooLarge { bytes, max })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A fuzzer found a message that changed each time it was read and stored again: numbers were read by a
+    // short way that is off by the last bit for some, and the next reading was off again.
+    #[test]
+    fn a_number_in_a_message_is_the_same_whenever_it_is_read_and_stored_again() {
+        for number in
+            ["105010049438636138509", "1.0501004493863615e20", "0.30000000000000004", "5e-324"]
+        {
+            let written = format!(r#"{{"role":"a","content":"","n":{number}}}"#);
+            let first: ChatMessage = decode(written.as_bytes()).unwrap();
+            let exact: f64 = number.parse().unwrap();
+            assert_eq!(first.extra["n"].as_f64(), Some(exact), "{number} is read exactly");
+            let stored = encode(&first, usize::MAX).unwrap();
+            assert_eq!(decode::<ChatMessage>(&stored).unwrap(), first, "{number} as it was stored");
+        }
+    }
+}
