@@ -63,7 +63,8 @@ impl Config {
     /// settings have their defaults.
     ///
     /// What comes of it always [validates](Self::validate). A source without a warning is one that the
-    /// strict way reads, to the same settings.
+    /// strict way reads, to the same settings; but where a name is there twice, which JSON allows, the last
+    /// one counts here, and the strict way refuses it.
     ///
     /// ```
     /// use session_supervisor::Config;
