@@ -29,26 +29,41 @@ pub(super) fn find(
 /// damaged.
 pub(super) fn complete(connection: &Connection, life: Life) -> Result<Record, Setback> {
     let (id, rotations) = (life.id.clone(), life.traits()?.rotations);
-    let damaged = |table: Table| Setback::Refused(table.damaged(&id));
-    let mut record = life.into_record().ok_or_else(|| damaged(Table::Sessions))?;
+    let damaged = || Setback::Refused(Table::Sessions.damaged(&id));
+    let mut record = life.into_record().ok_or_else(damaged)?;
+    for id in of_life(connection, &id, record.incarnation, rotations)? {
+        let former = std::mem::replace(&mut record.id, id);
+        record.former_ids.push(former);
+    }
+    Ok(record)
+}
+
+/// The ids that the life created as `first` was given after that, in order: as many as its own row says.
+///
+/// Refused if a row of them is damaged or missing. Told by an earlier id it would be another session to whoever
+/// knows it by the newest.
+fn of_life(
+    connection: &Connection,
+    first: &SessionId,
+    incarnation: Incarnation,
+    rotations: u64,
+) -> Result<Vec<SessionId>, Setback> {
+    let mut ids = Vec::new();
     if rotations == 0 {
-        return Ok(record);
+        return Ok(ids);
     }
     let mut select = connection.prepare_cached(
         "SELECT id, incarnation, place, crc FROM later_ids WHERE incarnation = ?1 ORDER BY place",
     )?;
-    let mut rows = select.query([record.incarnation.get().cast_signed()])?;
+    let mut rows = select.query([incarnation.get().cast_signed()])?;
+    let damaged = || Setback::Refused(Table::LaterIds.damaged(first));
     while let Some(row) = rows.next()? {
-        let (id, _) = read(row).ok_or_else(|| damaged(Table::LaterIds))?;
-        let former = std::mem::replace(&mut record.id, id);
-        record.former_ids.push(former);
+        let place = ids.len() as u64 + 1;
+        let id = read(row).filter(|_| row::get_number(row, 2) == Some(place));
+        let (id, _) = id.ok_or_else(damaged)?;
+        ids.push(id);
     }
-    // Told by an earlier id it would be another session to whoever knows it by the newest.
-    if record.former_ids.len() as u64 == rotations {
-        Ok(record)
-    } else {
-        Err(damaged(Table::LaterIds))
-    }
+    if ids.len() as u64 == rotations { Ok(ids) } else { Err(damaged()) }
 }
 
 /// [`Write::Rotate`](crate::store::Write::Rotate). Checks before it writes, and must be the first of its
@@ -64,6 +79,8 @@ pub(super) fn rotate(
         return Err(Setback::fenced(FenceReason::IdTaken));
     }
     let mut traits = life.traits()?;
+    // No place is given behind one that cannot be read.
+    of_life(connection, &life.id, life.incarnation, traits.rotations)?;
     traits.rotations += 1;
     let id = to.to_string();
     if buried.is_some() {

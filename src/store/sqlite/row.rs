@@ -219,6 +219,12 @@ pub(super) fn get_number(row: &Row<'_>, column: usize) -> Option<u64> {
     row.get_ref(column).ok()?.as_i64().ok().map(i64::cast_unsigned)
 }
 
+/// The number in a column that counts one by one, and so never comes to the highest bit: a row where it is
+/// set was not written by this library, and what is added to it would run over.
+pub(super) fn get_count(row: &Row<'_>, column: usize) -> Option<u64> {
+    row.get_ref(column).ok()?.as_i64().ok()?.try_into().ok()
+}
+
 /// The number in a column that may have none.
 #[expect(clippy::option_option, reason = "the outer one says damaged, the inner one missing")]
 pub(super) fn get_optional_number(row: &Row<'_>, column: usize) -> Option<Option<u64>> {
