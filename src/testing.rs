@@ -45,7 +45,7 @@ mod ids;
 mod settled;
 
 pub use clock::{ManualClock, PausedClock};
-pub use conformance::{CheckResult, Conformance, conformance, differential};
+pub use conformance::{CheckResult, Conformance, conformance, differential, differential_by};
 pub use crowd::{Crowd, CrowdReport};
 pub use drop_at::drop_at_every_await;
 pub use faulty::{Fault, FaultyStore, StoreCall};

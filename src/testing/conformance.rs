@@ -29,7 +29,7 @@ mod turns;
 use std::fmt;
 use std::future::Future;
 
-pub use differential::differential;
+pub use differential::{differential, differential_by};
 
 use self::rig::{Check, Rig, Verdict};
 use crate::rt::Arc;

@@ -46,13 +46,37 @@ where
     Fut: Future<Output = S>,
     S: Store,
 {
-    let mut game = Game::new(Arc::new(fresh().await), seed);
+    let mut game = Game::new(Arc::new(fresh().await), Random::seeded(seed));
     for number in 1..=steps {
         let played = game.play(number % COMPARE_EVERY == 0 || number == steps).await;
         played.map_err(|differs| {
             format!("seed {seed:#x}, step {number}: {differs}; before: {:#?}", game.trace)
         })?;
     }
+    game.tested.rig.healthy().await
+}
+
+/// As [`differential`], with the sequence that `choices` make: for fuzzers, which find the bytes that lead
+/// somewhere new. One byte is one choice almost always, and a step is made of about ten.
+///
+/// # Errors
+///
+/// Where the two first differ: the step, the last steps before it, and both answers.
+///
+/// # Cancel safety
+///
+/// If it is dropped, it ends where it is.
+pub async fn differential_by<S: Store>(store: S, choices: &[u8]) -> Result<(), String> {
+    let mut game = Game::new(Arc::new(store), Random::chosen(choices));
+    let mut number = 0_usize;
+    while !game.random.is_over() {
+        number += 1;
+        let played = game.play(number % COMPARE_EVERY == 0).await;
+        played.map_err(|differs| format!("step {number}: {differs}; before: {:#?}", game.trace))?;
+    }
+    game.compare()
+        .await
+        .map_err(|differs| format!("in the end: {differs}; before: {:#?}", game.trace))?;
     game.tested.rig.healthy().await
 }
 
@@ -82,11 +106,11 @@ struct Side {
 
 impl Game {
     /// Both stores empty.
-    fn new(tested: Arc<dyn Store>, seed: u64) -> Self {
+    fn new(tested: Arc<dyn Store>, random: Random) -> Self {
         Self {
             tested: Side::new(tested),
             model: Side::new(Arc::new(MemoryStore::new())),
-            random: Random::new(seed),
+            random,
             now: 0,
             trace: VecDeque::new(),
         }
@@ -103,12 +127,14 @@ impl Game {
             self.trace.pop_front();
         }
         self.trace.push_back(format!("{step:?} -> {found}"));
-        if compare {
-            let expected = self.model.snapshot(at(self.now)).await?;
-            let found = self.tested.snapshot(at(self.now)).await?;
-            expected.is_still(&found)?;
-        }
-        Ok(())
+        if compare { self.compare().await } else { Ok(()) }
+    }
+
+    /// Compares all that can be read.
+    async fn compare(&self) -> Verdict {
+        let expected = self.model.snapshot(at(self.now)).await?;
+        let found = self.tested.snapshot(at(self.now)).await?;
+        expected.is_still(&found)
     }
 
     /// The next step, mostly one that makes sense in the model's state.

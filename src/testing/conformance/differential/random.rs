@@ -15,9 +15,14 @@ use crate::store::{
     ResumeAction, ResumeChange, RevisionReason, TakeBack, resume_digest,
 };
 
-/// Marsaglia's xorshift: the same sequence for the same seed, on every machine.
+/// What a sequence is drawn from: the same draws for the same seed or the same bytes, on every machine.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(super) enum Random {
+    /// Marsaglia's xorshift.
+    Seeded(u64),
+    /// Somebody else's bytes, the next one last; zeros after them.
+    Chosen(Vec<u8>),
+}
 
 /// The standings that a random write picks from.
 pub(super) const STANDINGS: [Standing; 5] = [
@@ -40,19 +45,38 @@ impl Random {
         }
     }
 
-    /// The sequence of a seed.
-    pub(super) fn new(seed: u64) -> Self {
+    /// The draws of a seed.
+    pub(super) fn seeded(seed: u64) -> Self {
         // Zero is the one state that does not move.
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1))
+        Self::Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1))
+    }
+
+    /// The draws that `choices` make.
+    pub(super) fn chosen(choices: &[u8]) -> Self {
+        Self::Chosen(choices.iter().rev().copied().collect())
+    }
+
+    /// Whether nothing is left to be drawn; never, if it came from a seed.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Chosen(rest) if rest.is_empty())
     }
 
     /// A number below `bound`, or 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        // The low bits are the weak ones.
-        (self.0 >> 16).checked_rem(bound).unwrap_or(0)
+        let drawn = match self {
+            Self::Seeded(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                // The low bits are the weak ones.
+                *state >> 16
+            }
+            // As few bytes as it takes, so that one choice is one byte almost always.
+            Self::Chosen(rest) => (0..8_u32)
+                .take_while(|byte| bound.saturating_sub(1) >> (8 * byte) > 0)
+                .fold(0, |drawn, _| drawn << 8 | u64::from(rest.pop().unwrap_or(0))),
+        };
+        drawn.checked_rem(bound).unwrap_or(0)
     }
 
     /// An index below `bound`, or 0.
