@@ -395,5 +395,5 @@ impl<P: Ports> SessionState<P> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
