@@ -101,6 +101,8 @@ mod engine;
 mod entry;
 mod expiry;
 mod flight;
+#[cfg(all(fuzzing, feature = "sqlite"))]
+pub mod fuzzing;
 mod handover;
 mod hook;
 mod id;

@@ -53,6 +53,8 @@ pub use resume::{
 };
 pub use revision::{Revision, RevisionReason};
 pub use run::{CleanStop, DrainCounts, KEPT_RUNS, RunRecord, RunsFound};
+#[cfg(all(fuzzing, feature = "sqlite"))]
+pub(crate) use sqlite::fuzzing;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use write::{

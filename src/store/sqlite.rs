@@ -22,6 +22,8 @@ mod datum;
 mod entry;
 mod failure;
 mod flusher;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod heal;
 mod inspect;
 mod later_id;

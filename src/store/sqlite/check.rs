@@ -186,7 +186,7 @@ fn check_rows(
 }
 
 /// Whether a row is what was written.
-fn is_intact(table: Table, row: &Row<'_>) -> bool {
+pub(super) fn is_intact(table: Table, row: &Row<'_>) -> bool {
     match table {
         Table::Sessions => query::record(row).is_some(),
         Table::Entries => entry::read(row).is_some(),
