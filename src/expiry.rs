@@ -166,3 +166,69 @@ impl Expiry {
         self.age.map(|age| now.minus(age))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn hours(hours: u64) -> Timestamp {
+        Timestamp::default().plus(HOUR * u32::try_from(hours).unwrap())
+    }
+
+    fn rules(idle: Option<u32>, age: Option<u32>) -> ExpiryRules {
+        let hours = |hours: u32| HOUR * hours;
+        ExpiryRules { idle: idle.map(hours), age: age.map(hours), ..ExpiryRules::default() }
+    }
+
+    fn ages(idle: u32, age: u32) -> Ages {
+        Ages { active_at: hours(1_000), idle: HOUR * idle, age: HOUR * age }
+    }
+
+    // X1, X2
+    #[test]
+    fn what_is_set_nearer_counts_clock_by_clock_and_zero_is_never() {
+        let action = Some(ExpiryAction::Delete);
+        let all = ExpiryRules { action, ..rules(Some(1), Some(5)) };
+        let all = Expiry::default().overlaid(&all).unwrap();
+        let class = all.overlaid(&rules(Some(0), None)).unwrap();
+        assert_eq!((all.idle, all.age), (Some(HOUR), Some(HOUR * 5)));
+        assert_eq!((class.idle, class.age), (None, Some(HOUR * 5)));
+        assert_eq!(class.action, ExpiryAction::Delete);
+        let calendar = Some("12:00 UTC".parse().unwrap());
+        let own = class.overlaid(&ExpiryRules { calendar, ..rules(Some(2), Some(0)) }).unwrap();
+        assert_eq!((own.idle, own.age, own.calendar.is_some()), (Some(HOUR * 2), None, true));
+        let calendar = Some(Calendar::NEVER);
+        let never = own.overlaid(&ExpiryRules { calendar, ..ExpiryRules::default() }).unwrap();
+        assert!(never.calendar.is_none());
+    }
+
+    // X1
+    #[test]
+    fn the_clock_that_is_over_for_longest_is_told_and_else_the_next_to_be_over() {
+        let expiry = Expiry::default().overlaid(&rules(Some(2), Some(5))).unwrap();
+        let (idle, age) = (ExpiryClock::Idle, ExpiryClock::Age);
+        let due = |idle, age| expiry.due(&ages(idle, age));
+        assert_eq!(due(0, 0), Due::In { clock: idle, left: HOUR * 2 });
+        assert_eq!(due(0, 4), Due::In { clock: age, left: HOUR });
+        assert_eq!(due(2, 2), Due::Over { clock: idle, since: Duration::ZERO });
+        assert_eq!(due(3, 8), Due::Over { clock: age, since: HOUR * 3 });
+        assert_eq!(due(6, 6), Due::Over { clock: idle, since: HOUR * 4 });
+        assert_eq!(Expiry::default().due(&ages(9, 9)), Due::Never);
+    }
+
+    // X12
+    #[test]
+    fn what_was_used_or_made_at_a_horizon_is_over_and_nothing_later_is() {
+        let expiry = Expiry::default().overlaid(&rules(Some(2), Some(5))).unwrap();
+        assert_eq!(expiry.idle_horizon(hours(10)), Some(hours(8)));
+        assert_eq!(expiry.age_horizon(hours(10)), Some(hours(5)));
+        let calendar = Some("12:00 UTC".parse().unwrap());
+        let nightly = expiry.overlaid(&ExpiryRules { calendar, ..rules(Some(30), None) }).unwrap();
+        // Noon was later than thirty hours ago.
+        assert_eq!(nightly.idle_horizon(hours(40)), Some(hours(36)));
+        let never = Expiry::default();
+        assert_eq!((never.idle_horizon(hours(10)), never.age_horizon(hours(10))), (None, None));
+    }
+}

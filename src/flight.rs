@@ -167,4 +167,21 @@ mod tests {
         assert!(poll(fourth.as_mut()).is_ready());
         assert_eq!(flights.len(), 0);
     }
+
+    // A6
+    #[test]
+    fn one_who_does_not_wait_leads_where_nobody_is_and_holds_up_those_who_do() {
+        let flights = Flights::new();
+        let first = flights.try_join(&1).expect("nobody is there");
+        assert!(flights.try_join(&1).is_none(), "somebody leads");
+        let mut second = pin!(flights.join(&1));
+        assert!(poll(second.as_mut()).is_pending());
+        let other = flights.try_join(&2);
+        assert!(other.is_some(), "another name is not held up");
+        assert_eq!(flights.len(), 2);
+        drop((first, other));
+        assert!(flights.try_join(&1).is_none(), "the lead went to who waited");
+        assert!(poll(second.as_mut()).is_ready());
+        assert_eq!(flights.len(), 0);
+    }
 }

@@ -72,3 +72,32 @@ impl fmt::Display for GoneReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_found_by_its_name_and_by_no_other() {
+        let names = GoneReason::ALL.map(GoneReason::as_str);
+        assert_eq!(
+            names,
+            ["deleted", "expired_idle", "expired_age", "expired_calendar", "purged"],
+            "they stand in files"
+        );
+        for reason in GoneReason::ALL {
+            assert_eq!(GoneReason::from_name(reason.as_str()), Some(reason));
+        }
+        for name in ["", "gone", "expired", "Deleted"] {
+            assert_eq!(GoneReason::from_name(name), None);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_in_words() {
+        let told = GoneReason::ALL.map(|reason| reason.to_string());
+        assert_eq!(told[0], "deleted");
+        assert!(told[1].starts_with("expired: ") && told[1] != told[2], "{told:?}");
+        assert!(told[4].starts_with("purged: "), "{told:?}");
+    }
+}
