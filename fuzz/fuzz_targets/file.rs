@@ -14,7 +14,7 @@ use session_supervisor::store::{
 };
 use session_supervisor::{
     ChatMessage, EntryMark, Generation, GoneReason, InstanceId, Record, RecordFilter, SessionId,
-    SessionKey, SqliteOptions, SqliteStore, Timestamp, Tombstone, TurnOutcome,
+    SessionKey, SqliteOptions, SqliteStore, Supervisor, Timestamp, Tombstone, TurnOutcome,
 };
 
 /// A file and all that can be read from it.
@@ -239,7 +239,7 @@ async fn answers(store: &SqliteStore) -> Answers {
                 answers.pieces.insert(format!("{first:?}"));
             }
             Ok(Found::Gone(tombstone)) => {
-                drop(answers.pieces.insert(format!("{name} {tombstone:?}")))
+                answers.pieces.insert(format!("{name} {tombstone:?}"));
             }
             Ok(Found::Unknown) | Err(_) => {}
         }

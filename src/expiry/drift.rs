@@ -100,6 +100,7 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
     const DAY: Duration = Duration::from_secs(86_400);
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -207,5 +208,26 @@ mod tests {
         let last = now(step * 200, DAY * 200);
         assert!(drift.jumps.len() <= REMEMBERED);
         assert!(drift.age(START, last.wall) <= step * 200);
+    }
+
+    // X3
+    #[test]
+    fn as_many_jumps_as_are_remembered_are_told_apart_and_with_one_more_the_oldest_two_are_one() {
+        let hours = |hours: usize| HOUR * u32::try_from(hours).unwrap();
+        let mut drift = Drift::new(now(Duration::ZERO, Duration::ZERO));
+        let stored = now(HOUR + HOUR / 2, HOUR).wall; // Between the first jump and the second.
+        for jump in 1..=REMEMBERED {
+            drift.observe(now(hours(jump), hours(jump)));
+        }
+        let last = now(hours(REMEMBERED), hours(REMEMBERED));
+        let age = last.moment.since(now(HOUR + HOUR / 2, HOUR).moment);
+        assert_eq!(drift.age(stored, last.wall), age);
+        let one_more = now(hours(REMEMBERED + 1), hours(REMEMBERED + 1));
+        drift.observe(one_more);
+        assert_eq!(
+            drift.age(stored, one_more.wall),
+            age,
+            "an hour older, and taken for an hour younger"
+        );
     }
 }

@@ -95,7 +95,9 @@ mod tests {
         for cursor in [Cursor::after(stream, 0), Cursor::after(stream, u64::MAX)] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
-        assert_eq!(Cursor::after(stream, 3).to_string(), "ffffffffffffffff-1a-3");
+        let cursor = Cursor::after(stream, 3);
+        assert_eq!((cursor.stream(), cursor.seq()), (stream, 3));
+        assert_eq!(cursor.to_string(), "ffffffffffffffff-1a-3");
         for token in
             ["", "-", "1-2", "1-2-", "1-2-03", "1-2-A", "+1-2-3", "1-2-3-4", "x-1-1", "1-2- 3"]
         {
