@@ -108,7 +108,7 @@ impl<'a> Tree<'a> {
             }
             Some(turn) => {
                 if let Some(parent) = self.parents.get(&turn) {
-                    self.newest_up_to((*parent).min(entry.seq - 1))
+                    self.newest(up_to(earlier, *parent))
                 } else {
                     // A branch that was begun after it and has entries before this one is beside it.
                     let beside = |it: Generation| it > turn && branch(it);
@@ -133,9 +133,14 @@ impl<'a> Tree<'a> {
 
     /// The newest with the number `most` or a lower one that can be followed on.
     fn newest_up_to(&self, most: u64) -> Option<&'a StoredEntry> {
-        let place = self.entries.partition_point(|entry| entry.seq <= most);
-        self.newest(self.entries.get(..place)?)
+        self.newest(up_to(self.entries, most))
     }
+}
+
+/// Those with the number `most` or a lower one.
+fn up_to(entries: &[StoredEntry], most: u64) -> &[StoredEntry] {
+    let place = entries.partition_point(|entry| entry.seq <= most);
+    entries.get(..place).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -226,6 +231,15 @@ mod tests {
         let branches = [branch(2, 1), branch(3, 1), branch(4, 2)];
         let told = Tree::new(&entries, &branches).branches(&branches);
         assert_eq!(told, [branch(2, 1), branch(4, 1)]);
+    }
+
+    // A number that was one too low at the start of everything ran over.
+    #[test]
+    fn a_branch_under_what_came_later_follows_what_came_before_it() {
+        use EntryMark::Kept;
+        let entries = [entry(0, 1, Kept), entry(1, 1, Kept), entry(2, 2, Kept), entry(3, 2, Kept)];
+        assert_eq!(line(&entries, &[branch(2, 9)], None), [0, 1, 2, 3]);
+        assert_eq!(line(&entries, &[branch(1, 9), branch(2, 2)], None), [0, 1, 2, 3]);
     }
 
     #[test]
