@@ -324,4 +324,26 @@ mod tests {
         assert!((24..40).all(known) && !(0..24).any(known));
         assert_eq!(record.refused_at(), Some(at(39)));
     }
+
+    // I2, I3
+    #[test]
+    fn a_handle_and_what_was_refused_are_forgotten_apart_and_only_when_they_are_old_enough() {
+        let mut record = record(&[keep("a"), refuse("b"), refuse("c"), keep("a")]);
+        assert_eq!((record.used_at(), record.refused_at()), (Some(at(3)), Some(at(2))));
+        assert!(!record.forget_handle(at(2)) && !record.forget_refused(at(1)));
+        assert_eq!((value(&record), record.refused.len()), (Some("a"), 2));
+        assert!(record.forget_refused(at(2)), "its last is as old as that");
+        assert!(!record.is_empty() && record.refused.is_empty());
+        assert!(!record.forget_refused(at(99)), "nothing is left of it");
+        assert!(record.forget_handle(at(3)));
+        assert_eq!((record.used_at(), record.refused_at()), (None, None));
+        assert!(record.is_empty() && !record.forget_handle(at(99)));
+        record.apply(&refuse("b"), at(4));
+        assert!(!record.is_empty(), "what was refused is kept without a handle");
+    }
+
+    #[test]
+    fn a_digest_is_the_same_for_ever_since_it_stands_in_files() {
+        assert_eq!(resume_digest("a"), 0xca978112_ca1bbdca_fac231b3_9a23dc4d);
+    }
 }
