@@ -231,7 +231,7 @@ mod tests {
     fn a_store_that_fails_is_not_asked_for_every_chunk_however_large_they_are() {
         let config = config(100, 1_024 * 1_024);
         let mut draft = Draft::new(at(0), &config);
-        let large = "x".repeat(PIECE_BYTES - 1);
+        let large = "x".repeat(65_535); // 64 KiB less one
         assert!(!draft.push(&large) && draft.push("yz"));
         draft.take_piece();
         assert!(!draft.settle_piece(PieceFate::Lost), "not at once again");
@@ -249,6 +249,11 @@ mod tests {
             assert!(!draft.push(chunk));
         }
         assert_eq!(draft.take_piece(), Some(piece(1, 2, "abcd")));
+        let mut full = Draft::new(at(0), &config);
+        for chunk in ["ab", "cde", "f"] {
+            assert!(!full.push(chunk));
+        }
+        assert_eq!(full.take_piece(), Some(piece(1, 2, "abcde")), "as much as the bound, not less");
     }
 
     // C10
