@@ -241,6 +241,25 @@ mod tests {
         assert!(!draft.push(&large) && draft.push("z"), "as at first");
     }
 
+    // C10
+    #[test]
+    fn where_all_is_wanted_as_an_entry_what_is_kept_already_makes_no_piece_due() {
+        let interrupted = PartialPolicy::Entry;
+        let config = PartialConfig { interrupted, ..config(100, 1_024 * 1_024) };
+        let mut draft = Draft::new(at(0), &config);
+        let large = "x".repeat(65_535); // 64 KiB less one
+        assert!(!draft.push(&large) && draft.push("y"));
+        draft.take_piece();
+        assert!(!draft.settle_piece(PieceFate::Kept) && !draft.push("z"));
+        assert!(draft.push(&large));
+        assert_eq!(draft.take_piece().map(|piece| (piece.first, piece.chunks)), Some((3, 2)));
+        assert!(!draft.settle_piece(PieceFate::Lost));
+        assert!(!draft.push(&large) && draft.push("z"), "another piece of what was not taken");
+        assert_eq!(draft.take_piece().map(|piece| (piece.first, piece.chunks)), Some((3, 4)));
+        let text = draft.text();
+        assert!(text.starts_with(b"xx") && text.len() == 3 * 65_535 + 3, "all of it");
+    }
+
     #[test]
     fn no_more_than_the_bound_is_kept_and_it_is_the_beginning() {
         let config = config(100, 5);
