@@ -71,7 +71,7 @@ pub async fn differential_by<S: Store>(store: S, choices: &[u8]) -> Result<(), S
     let mut number = 0_usize;
     while !game.random.is_over() {
         number += 1;
-        let played = game.play(number % COMPARE_EVERY == 0).await;
+        let played = game.play(number.is_multiple_of(COMPARE_EVERY)).await;
         played.map_err(|differs| format!("step {number}: {differs}; before: {:#?}", game.trace))?;
     }
     game.compare()
