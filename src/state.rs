@@ -32,6 +32,7 @@ mod idle;
 mod lease;
 mod outbox;
 mod partial;
+mod pending;
 mod protocol;
 mod redo;
 mod refusal;
@@ -71,8 +72,8 @@ pub(crate) use idle::LeaveReason;
 pub use lease::LeaseInfo;
 pub(crate) use lease::{LeaseAnswer, LeaseEnd, LeaseKey, LeaseOp, Leases};
 use outbox::Outbox;
-pub(crate) use outbox::Pending;
 pub(crate) use partial::Spoken;
+pub(crate) use pending::Pending;
 pub(crate) use protocol::{
     Asked, BeginRequest, Change, Changed, Effect, Effects, Input, Patch, Ports, Redo, Replied,
     Settlement, Snapshot, Special, Target, Ticket, TurnView,
@@ -118,8 +119,13 @@ pub(crate) struct SessionState<P: Ports> {
     fresh_until: Moment,
     /// The turn that committed last in this loaded state. What a parallel turn compares.
     last_commit: Option<Generation>,
-    /// The turns that run, oldest first. One, unless some are parallel.
-    turns: SmallVec<[OpenTurn<P>; 1]>,
+    /// Which run of the process, for markers.
+    instance: InstanceId,
+    /// How long the conversation is.
+    length: Length,
+    /// The turns that run, oldest first. One, unless some are parallel, and none as a rule: in a box, which is
+    /// memory that was used a moment ago, where its place here would have to be fetched.
+    turns: SmallVec<[Box<OpenTurn<P>>; 1]>,
     /// What the store is still to be told, in order. The front may be with it already.
     outbox: Outbox<P>,
     /// Who waits for the slot, in order of arrival.
@@ -128,8 +134,6 @@ pub(crate) struct SessionState<P: Ports> {
     echoes: Vec<Echo<P>>,
     /// How many turns stand beside each other.
     siblings: Siblings,
-    /// Which run of the process, for markers.
-    instance: InstanceId,
     /// Which life.
     incarnation: Incarnation,
     /// How many begins with a name the store has taken.
@@ -148,8 +152,6 @@ pub(crate) struct SessionState<P: Ports> {
     gate: P::Gate,
     /// The place of the first in the queue in the line for permits, if it waits for one.
     asking: Option<Place>,
-    /// How long the conversation is.
-    length: Length,
     /// The work beside the turns that keeps it.
     leases: Option<Box<Leases>>,
     /// How it stood when it left memory.

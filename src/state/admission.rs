@@ -1,7 +1,7 @@
 //! How turns begin: admitted, queued or refused, and the slot passed on.
 
 use super::branch::Siblings;
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{
     BeginRefusal, BeginRequest, Effect, Gate, OpenTurn, Pass, Permit, Phase, Ports, Queued, Redo,
     SessionState, Size, Step, Taken, Ticket,
@@ -44,7 +44,7 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::Refused { port, refusal });
             return;
         }
-        let Some((request, port)) = self.refuse_repeated(request, port, step) else { return };
+        let Some(port) = self.refuse_repeated(&mut request, port, step) else { return };
         let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
         let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
         if self.queue.is_empty() && (parallel && request.redo().is_none() || holder.is_none()) {
@@ -156,12 +156,14 @@ impl<P: Ports> SessionState<P> {
         let marker = TurnMarker { generation, instance: self.instance, began_at: step.now.wall };
         let (extra, named) = self.extra(&request);
         let beside = extra.as_ref().is_some_and(|extra| extra.parent.is_some());
-        self.siblings = siblings.unwrap_or(self.siblings);
+        if let Some(siblings) = siblings {
+            self.siblings = siblings;
+        }
         let input_bytes = request.input.as_ref().map(Bytes::len);
         self.grow(Size::of(input_bytes));
         let input = request.input.map(|input| (self.take_seqs(1), input));
         self.touch(step.now);
-        self.turns.push(OpenTurn {
+        self.turns.push(Box::new(OpenTurn {
             generation,
             stream: stream.clone(),
             parallel,
@@ -177,11 +179,10 @@ impl<P: Ports> SessionState<P> {
             seen: None,
             permit,
             input_bytes,
-        });
+        }));
         self.watch(step);
-        let write = Write::Begin { marker, input, extra, at: step.now.wall };
+        let write = Some(Write::Begin { marker, input, extra, at: step.now.wall });
         step.effects.push(Effect::Opened { generation, stream: stream.clone() });
-        let write = Some(write);
         self.outbox.push_back(Pending::Begin { write, generation, named, port, stream });
         self.echo_opened(request.ticket, generation);
     }
@@ -216,7 +217,7 @@ impl<P: Ports> SessionState<P> {
     fn extra(&mut self, request: &BeginRequest) -> (Option<Box<BeginExtra>>, Option<Box<Request>>) {
         let parallel = matches!(request.policy, BusyPolicy::Parallel(_));
         let branching = request.policy == BusyPolicy::Parallel(Parallel::Branch)
-            || parallel && self.turns.iter().any(OpenTurn::branches);
+            || parallel && self.turns.iter().any(|turn| turn.branches());
         if request.special.is_none() && !branching {
             return (None, None);
         }

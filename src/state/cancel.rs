@@ -133,7 +133,7 @@ impl<P: Ports> SessionState<P> {
         generation: Generation,
         reason: CancelReason,
         step: &mut Step<'_, P>,
-    ) -> Option<OpenTurn<P>> {
+    ) -> Option<Box<OpenTurn<P>>> {
         let turn = self.take_turn(generation, step)?;
         if turn.opened {
             self.fenced.push((generation, reason));

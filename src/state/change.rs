@@ -1,6 +1,6 @@
 //! Changes of a session without a turn.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{Change, ChangeRefusal, Effect, Patch, Ports, SessionState, Size, Step};
 use crate::clock::Now;
 use crate::store::{RecordPatch, Write};

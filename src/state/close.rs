@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{BeginRefusal, Closing, DeleteRefusal, Effect, Phase, Ports, SessionState, Step};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::store::{StoreError, Write};

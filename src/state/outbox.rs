@@ -5,84 +5,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Phase, Ports, SessionState,
+    BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Pending, Phase, Ports, SessionState,
     Settlement, Step,
 };
-use crate::clock::{Moment, Timestamp};
-use crate::id::{Generation, SessionId};
+use crate::clock::Timestamp;
+use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, Request, StoreError, Write};
-
-/// One write, and who waits for it. `write` is `None` once the store has it.
-#[derive(Debug)]
-pub(crate) enum Pending<P: Ports> {
-    /// Opens a turn.
-    Begin {
-        write: Option<Write>,
-        generation: Generation,
-        /// The name under which it was asked for. Also of a turn that was ended meanwhile: the store will
-        /// know it, and does not yet.
-        named: Option<Box<Request>>,
-        port: P::Begin,
-        stream: P::Stream,
-    },
-    /// Ends one.
-    Settle {
-        write: Option<Write>,
-        generation: Generation,
-        /// `None` for the repair of a turn that an earlier state or process left open.
-        stream: Option<P::Stream>,
-        outcome: TurnOutcome,
-        /// Who ended it and is told; nobody after a drop, a fence or a repair.
-        then: Option<(P::Settle, Settlement)>,
-    },
-    /// Keeps a piece of what a turn has said.
-    Partial { write: Option<Write>, generation: Generation, stream: P::Stream },
-    /// Adds an input to an open turn.
-    Steer {
-        write: Option<Write>,
-        generation: Generation,
-        seq: u64,
-        port: P::Begin,
-        stream: P::Stream,
-        input: Bytes,
-    },
-    /// Changes the session without a turn.
-    Change {
-        write: Option<Write>,
-        port: P::Change,
-        version: u64,
-        last_seq: u64,
-        /// Whether it counts as use.
-        used: bool,
-        /// The further id that it gives the session, if it does.
-        rotated: Option<Box<SessionId>>,
-    },
-    /// Says when it was used last.
-    Use {
-        write: Option<Write>,
-        /// Whether it leaves memory then: if it was not used after that, and why.
-        then_leave: Option<(Moment, LeaveReason)>,
-    },
-    /// Deletes it. Who waits stands in [`Phase::Closing`].
-    Delete { write: Option<Write> },
-}
-
-impl<P: Ports> Pending<P> {
-    /// Its write, which is taken out.
-    fn take_write(&mut self) -> Option<Write> {
-        match self {
-            Self::Begin { write, .. }
-            | Self::Settle { write, .. }
-            | Self::Partial { write, .. }
-            | Self::Steer { write, .. }
-            | Self::Change { write, .. }
-            | Self::Use { write, .. }
-            | Self::Delete { write } => write.take(),
-        }
-    }
-}
 
 /// The writes that wait, oldest first. There is one as a rule, which is there for a moment: in a box,
 /// since most sessions have none and theirs would be the larger half of the state.
@@ -233,19 +163,21 @@ impl<P: Ports> SessionState<P> {
         ) {
             self.used_at = step.now.moment; // Those are nobody's work.
         }
-        match (*pending, result) {
-            (Pending::Begin { generation, named, port, stream, .. }, Ok(())) => {
+        match result {
+            Ok(()) => self.done(pending, step),
+            Err(error) => self.not_done(pending, error, step),
+        }
+    }
+
+    /// The store has done what was at the front.
+    #[expect(clippy::boxed_local, reason = "taken apart where it stands")]
+    fn done(&mut self, pending: Box<Pending<P>>, step: &mut Step<'_, P>) {
+        match *pending {
+            Pending::Begin { generation, named, port, stream, .. } => {
                 self.requests += u64::from(named.is_some());
                 self.begun(generation, named, (port, stream), step);
             }
-            (Pending::Settle { stream: None, outcome, then, .. }, result)
-                if Self::is_cleared(outcome, &result) =>
-            {
-                step.effects.extend(
-                    then.map(|(port, answer)| Effect::Settled { port, answer: Ok(answer) }),
-                );
-            }
-            (Pending::Settle { stream, outcome, then, .. }, Ok(())) => {
+            Pending::Settle { stream, outcome, then, .. } => {
                 if let Some(stream) = stream {
                     step.effects.push(Effect::End { stream, outcome });
                 }
@@ -253,30 +185,48 @@ impl<P: Ports> SessionState<P> {
                     step.effects.push(Effect::Settled { port, answer: Ok(answer) });
                 }
             }
-            (Pending::Steer { generation, seq, port, stream, input, .. }, Ok(())) => {
+            Pending::Steer { generation, seq, port, stream, input, .. } => {
                 step.effects.push(Effect::Steered { port, generation, seq, stream, input });
             }
-            (Pending::Partial { generation, stream, .. }, result) => {
-                self.kept(generation, &stream, &result);
-            }
-            (Pending::Use { then_leave, .. }, Ok(())) => self.saved(then_leave, step),
-            // The next look tries again; nothing hangs on it.
-            (Pending::Use { .. }, Err(error)) if !matches!(error, StoreError::Fenced { .. }) => {
-                self.not_saved();
-            }
-            (Pending::Change { port, version, last_seq, rotated, .. }, Ok(())) => {
+            Pending::Partial { generation, stream, .. } => self.kept(generation, &stream, &Ok(())),
+            Pending::Use { then_leave, .. } => self.saved(then_leave, step),
+            Pending::Change { port, version, last_seq, rotated, .. } => {
                 // First the name, then the answer: whoever is told finds the session by it.
                 step.effects.extend(rotated.map(|to| Effect::Rotated { to }));
-                step.effects
-                    .push(Effect::Changed { port, answer: Ok(Changed { version, last_seq }) });
+                let answer = Ok(Changed { version, last_seq });
+                step.effects.push(Effect::Changed { port, answer });
             }
-            (
-                Pending::Delete { .. },
-                // Gone already: an earlier try, whose outcome was not known, had done it.
-                Ok(()) | Err(StoreError::Fenced { reason: FenceReason::NoSuchLife }),
-            ) => self.buried(step),
-            (Pending::Delete { .. }, Err(error)) => self.delete_failed(&error, step),
-            (failed, Err(error)) => {
+            Pending::Delete { .. } => self.buried(step),
+        }
+    }
+
+    /// The store has not done what was at the front, or does not know.
+    #[expect(clippy::boxed_local, reason = "taken apart where it stands")]
+    fn not_done(&mut self, pending: Box<Pending<P>>, error: StoreError, step: &mut Step<'_, P>) {
+        match *pending {
+            Pending::Settle { stream: None, outcome, then, .. }
+                if Self::is_cleared(outcome, &error) =>
+            {
+                let told = |(port, answer)| Effect::Settled { port, answer: Ok(answer) };
+                step.effects.extend(then.map(told));
+            }
+            Pending::Partial { generation, stream, .. } => {
+                self.kept(generation, &stream, &Err(error));
+            }
+            // The next look tries again; nothing hangs on it.
+            Pending::Use { .. } if !matches!(error, StoreError::Fenced { .. }) => self.not_saved(),
+            // Gone already: an earlier try, whose outcome was not known, had done it.
+            Pending::Delete { .. }
+                if matches!(error, StoreError::Fenced { reason: FenceReason::NoSuchLife }) =>
+            {
+                self.buried(step);
+            }
+            Pending::Delete { .. } => self.delete_failed(&error, step),
+            failed @ (Pending::Begin { .. }
+            | Pending::Settle { .. }
+            | Pending::Steer { .. }
+            | Pending::Change { .. }
+            | Pending::Use { .. }) => {
                 self.fail_pending(failed, &error, step);
                 self.lose(&error, step);
             }

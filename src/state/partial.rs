@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{OpenTurn, Ports, SessionState, Size};
 use crate::clock::Moment;
 use crate::id::Generation;
@@ -48,9 +48,9 @@ impl<P: Ports> SessionState<P> {
 
     /// Gives what has waited long enough to the store.
     pub(super) fn keep_overdue(&mut self, now: Moment) {
-        let overdue = |turn: &&OpenTurn<P>| turn.opened && turn.stream.is_overdue(now);
+        let overdue = |turn: &OpenTurn<P>| turn.opened && turn.stream.is_overdue(now);
         let overdue: SmallVec<[Generation; 1]> =
-            self.turns.iter().filter(overdue).map(|turn| turn.generation).collect();
+            self.turns.iter().filter(|it| overdue(it)).map(|turn| turn.generation).collect();
         for generation in overdue {
             self.keep(generation);
         }

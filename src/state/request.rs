@@ -11,7 +11,7 @@
 
 use smallvec::SmallVec;
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{BeginRefusal, BeginRequest, Effect, Ports, SessionState, Step, Ticket};
 use crate::id::Generation;
 use crate::store::Request;
@@ -46,16 +46,17 @@ impl BeginRequest {
 }
 
 impl<P: Ports> SessionState<P> {
-    /// Lets a begin pass unless its name was used before, or may have been.
+    /// Lets a begin pass unless its name was used before, or may have been; then whoever waits is still to be
+    /// told.
     pub(super) fn refuse_repeated(
         &mut self,
-        request: BeginRequest,
+        request: &mut BeginRequest,
         port: P::Begin,
         step: &mut Step<'_, P>,
-    ) -> Option<(BeginRequest, P::Begin)> {
+    ) -> Option<P::Begin> {
         let Some(asked) = request.special.as_ref().and_then(|special| special.request.as_ref())
         else {
-            return Some((request, port));
+            return Some(port);
         };
         let wanted = &asked.request;
         let open = self
@@ -78,9 +79,9 @@ impl<P: Ports> SessionState<P> {
             (None, None, Some(queued)) => {
                 (Original::Queued(queued.request.ticket), queued.request.named())
             }
-            (None, None, None) if asked.seen == self.requests => return Some((request, port)),
+            (None, None, None) if asked.seen == self.requests => return Some(port),
             (None, None, None) => {
-                let refusal = BeginRefusal::AskAgain(request.input);
+                let refusal = BeginRefusal::AskAgain(request.input.take());
                 step.effects.push(Effect::Refused { port, refusal });
                 return None;
             }

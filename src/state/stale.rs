@@ -5,7 +5,7 @@
 //! away. The clearing goes through the outbox like everything else, so that it is behind what was decided
 //! before it and ahead of what comes after; and the store refuses it if the turn is not open any more.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{Effect, Phase, Ports, SessionState, Settlement, Step};
 use crate::id::Generation;
 use crate::outcome::TurnOutcome;
@@ -35,12 +35,9 @@ impl<P: Ports> SessionState<P> {
         self.outbox.iter().any(coming) || self.is_open(wanted)
     }
 
-    /// Whether what the store says to the clearing of a turn means that it is over.
-    pub(super) fn is_cleared(outcome: TurnOutcome, result: &Result<(), StoreError>) -> bool {
-        outcome == TurnOutcome::Interrupted
-            && matches!(
-                result,
-                Ok(()) | Err(StoreError::Fenced { reason: FenceReason::TurnNotOpen })
-            )
+    /// Whether the error with which the store answers to the clearing of a turn means that it is over.
+    pub(super) fn is_cleared(outcome: TurnOutcome, error: &StoreError) -> bool {
+        let over = matches!(error, StoreError::Fenced { reason: FenceReason::TurnNotOpen });
+        outcome == TurnOutcome::Interrupted && over
     }
 }

@@ -3,7 +3,7 @@
 //! Whoever suspends, archives or ends a session does not wait for what runs in it: that is fenced, what
 //! waits is told, and the store is told of both in this order. What comes later finds the session shut.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{
     BeginRefusal, Change, ChangeRefusal, Changed, Effect, Phase, Ports, SessionState, Step,
 };

@@ -8,7 +8,7 @@
 //! What races: a take against the end of the turn. If the end comes first, the newcomer is admitted and
 //! there is nothing to take; if the take does, the input is the turn's, whatever becomes of that.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{Effect, Ports, SessionState, Size, Step};
 use crate::id::Generation;
 use crate::policy::BusyPolicy;
@@ -47,7 +47,7 @@ impl<P: Ports> SessionState<P> {
         if !self.is_steering() || self.outbox.iter().any(takes) {
             return;
         }
-        let Some(place) = self.turns.iter().position(runs) else { return };
+        let Some(place) = self.turns.iter().position(|turn| runs(turn)) else { return };
         let Some(first) = self.queue.pop_front() else { return };
         let Some(input) = first.request.input else { return };
         self.grow(Size::one(input.len()));

@@ -1,6 +1,6 @@
 //! Where the streams of turns are found, as long as the store does not know that these are over.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{Ports, SessionState};
 use crate::id::Generation;
 

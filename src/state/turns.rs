@@ -3,7 +3,7 @@
 //! What may race with each transition is decided by the lock: whichever input comes first wins, and
 //! the later one finds a turn that is open, fenced or over, and is answered so.
 
-use super::outbox::Pending;
+use super::pending::Pending;
 use super::{
     Effect, Gate, OpenTurn, Ports, Replied, SessionState, Settlement, Size, Step, Stopping,
 };
@@ -108,7 +108,7 @@ impl<P: Ports> SessionState<P> {
         &mut self,
         generation: Generation,
         step: &Step<'_, P>,
-    ) -> Option<OpenTurn<P>> {
+    ) -> Option<Box<OpenTurn<P>>> {
         let place = self.turns.iter().position(|turn| turn.generation == generation)?;
         let mut turn = self.turns.remove(place);
         if let Some(permit) = turn.permit.take() {
@@ -120,7 +120,7 @@ impl<P: Ports> SessionState<P> {
     /// Records the end of a turn that left no reply.
     pub(super) fn settle(
         &mut self,
-        turn: OpenTurn<P>,
+        turn: Box<OpenTurn<P>>,
         (outcome, input): (TurnOutcome, InputFate),
         then: Option<(P::Settle, Settlement)>,
         now: Now,

@@ -189,7 +189,7 @@ pub(super) fn state(state: &SessionState<Test>) -> String {
         Phase::Gone(_) => words.push("gone".to_owned()),
         Phase::Left => words.push("left".to_owned()),
     }
-    words.extend(state.turns.iter().map(turn));
+    words.extend(state.turns.iter().map(|it| turn(it)));
     let asks = |place: usize| if place == 0 && state.asking.is_some() { "?" } else { "" };
     let queue = state.queue.iter().enumerate();
     words.extend(queue.map(|(place, queued)| format!("q{}{}", queued.port, asks(place))));
