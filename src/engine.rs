@@ -12,7 +12,7 @@ use crate::clock::{Clock, Moment, Now, Timestamp};
 use crate::config::Config;
 use crate::expiry::{Ages, CalendarError, Drift, Expiry, ExpiryRules, ExpiryTable};
 use crate::hook::{Hook, PruneHook};
-use crate::id::{IdSource, InstanceId, SessionId};
+use crate::id::{IdSource, Incarnation, InstanceId, SessionId};
 use crate::metrics::Counts;
 use crate::numbers::Numbers;
 use crate::partial::PartialEntry;
@@ -252,10 +252,10 @@ impl Engine {
         self.leases.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// An empty stream, for a turn that is asked for at `since`.
-    pub(crate) fn stream(&self, since: Moment) -> Arc<Stream> {
+    /// An empty stream, for a turn of `life` that is asked for at `since`.
+    pub(crate) fn stream(&self, life: Incarnation, since: Moment) -> Arc<Stream> {
         let streams = &self.config.streams;
-        Arc::new(Stream::new(since, streams.max_items, streams.max_bytes))
+        Arc::new(Stream::new(life, since, streams.max_items, streams.max_bytes))
     }
 
     /// Whether nothing new is admitted.

@@ -30,7 +30,7 @@ use self::ring::Ring;
 use self::waiting::Wake;
 use crate::clock::{Moment, Timestamp};
 use crate::config::PartialConfig;
-use crate::id::StreamId;
+use crate::id::{Generation, Incarnation, StreamId};
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
 use crate::pulse::{Pulse, Pulsing, WorkPhase};
@@ -124,10 +124,12 @@ pub(crate) struct Said {
 
 /// The stream of one turn: shared by its holder, its readers and the session.
 pub(crate) struct Stream {
+    /// The life of the session to which it belongs.
+    life: Incarnation,
     /// When its turn was asked for.
     since: Moment,
-    /// Its name, once its turn has taken the slot.
-    name: OnceLock<StreamId>,
+    /// The number of its turn, once that has taken the slot; 0 before.
+    turn: AtomicU64,
     /// What was said.
     ring: Mutex<Ring>,
     /// How many chunks were taken. Set with `ring` locked; here, so that it is read without.
@@ -141,11 +143,17 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// An empty one, for a turn that was asked for at `since`, that keeps so many chunks and bytes.
-    pub(crate) fn new(since: Moment, max_items: usize, max_bytes: usize) -> Self {
+    /// An empty one, for a turn of `life` that was asked for at `since`, that keeps so many chunks and bytes.
+    pub(crate) fn new(
+        life: Incarnation,
+        since: Moment,
+        max_items: usize,
+        max_bytes: usize,
+    ) -> Self {
         Self {
+            life,
             since,
-            name: OnceLock::new(),
+            turn: AtomicU64::new(0),
             ring: Mutex::new(Ring::new(max_items, max_bytes)),
             taken: AtomicU64::new(0),
             readers: Notify::new(),
@@ -292,14 +300,14 @@ impl Stream {
     }
 
     /// Its turn has taken the slot, and so it has a name.
-    pub(crate) fn set_name(&self, name: StreamId) {
-        // A turn takes the slot once.
-        self.name.get_or_init(|| name);
+    pub(crate) fn set_name(&self, turn: Generation) {
+        self.turn.store(turn.get(), Ordering::Release);
     }
 
     /// Its name, for logs.
     pub(crate) fn name(&self) -> Option<StreamId> {
-        self.name.get().copied()
+        let turn = self.turn.load(Ordering::Acquire);
+        (turn != 0).then(|| StreamId::new(self.life, Generation::new(turn)))
     }
 
     /// When its turn was asked for.

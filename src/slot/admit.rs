@@ -28,7 +28,7 @@ impl Slot {
         permit: Option<Permit>,
         now: Now,
     ) -> (bool, Answered<Begun>) {
-        let stream = self.engine.stream(now.moment);
+        let stream = self.engine.stream(self.incarnation, now.moment);
         let mut errand = Errand::new(now);
         let state = self.state.lock();
         let pass = match permit {

@@ -98,7 +98,7 @@ impl Slot {
     /// A turn took the slot.
     fn opened(&self, generation: Generation, stream: &Stream) {
         self.engine.counts.begun();
-        stream.set_name(self.stream_id(generation));
+        stream.set_name(generation);
         tracing::debug!(session = %self.tip(), stream = name(stream), from = "idle", to = "starting",
             "a turn takes the slot");
     }

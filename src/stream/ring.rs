@@ -127,7 +127,9 @@ impl Ring {
         let first = self.ended.is_none();
         self.ended = self.ended.or(Some(outcome));
         self.draft = None;
-        self.inbox = VecDeque::new();
+        if self.inbox.capacity() > 0 {
+            self.inbox = VecDeque::new();
+        }
         first
     }
 
