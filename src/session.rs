@@ -3,6 +3,7 @@
 //! A [`Session`] is a handle. It does not go stale by idleness or by a store that failed for a
 //! while: what it names is loaded again on use. Only deletion ends it.
 
+mod attempt;
 mod begin;
 mod data;
 mod error;

@@ -109,6 +109,8 @@ pub(crate) struct Slot {
     pub(crate) key: Option<SessionKey>,
     /// Whether `names` has an id. Here, where a begin is, so that one that asks needs no other line.
     renamed: AtomicBool,
+    /// Wakes whoever waits until the store has everything; made when somebody does. Here for the same reason.
+    stored: OnceLock<Box<Notify>>,
     /// What is happening in it.
     state: Mutex<SessionState<Callers>>,
     /// Who keeps it.
@@ -128,8 +130,6 @@ pub(crate) struct Slot {
     weight: Weight,
     /// Its actor, if it ever needed one.
     pub(super) actor: Mutex<Option<ActorHandle>>,
-    /// Wakes whoever waits until the store has everything; made when somebody does.
-    stored: OnceLock<Box<Notify>>,
     /// What else leads to it; made when there is something.
     names: OnceLock<Box<Names>>,
 }
@@ -182,7 +182,7 @@ impl Slot {
     pub(crate) fn start(self: &Arc<Self>) {
         let write = self.state.lock().next_write();
         if write.is_some() {
-            self.finish(&mut Errand::new(self.engine.now()), write);
+            self.finish(&mut Errand { write, ..Errand::new(self.engine.now()) });
         }
     }
 
@@ -209,8 +209,8 @@ impl Slot {
         let mut errand = Errand::new(self.engine.now());
         let state = self.state.lock();
         let (port, receiver) = Asker::new(self.writer.is_some() && state.owes_nothing());
-        let write = self.step_locked(state, input(port), &mut errand);
-        self.finish(&mut errand, write);
+        self.step_locked(state, input(port), &mut errand);
+        self.finish(&mut errand);
         Answered::of(receiver, errand.settled)
     }
 
@@ -228,14 +228,14 @@ impl Slot {
     ) -> (SmallVec<[StreamId; 1]>, bool) {
         let grace = Grace::new(self.engine.config.turns.abort_after, grace);
         let mut errand = Errand::new(self.engine.now());
-        let write = self.step(Input::Cancel { target, reason, grace }, &mut errand);
+        self.step(Input::Cancel { target, reason, grace }, &mut errand);
         let effects = &mut errand.effects;
         let place = effects.iter().position(|it| matches!(it, Effect::Cancelled { .. }));
         let found = match place.map(|place| effects.remove(place)) {
             Some(Effect::Cancelled { streams, already }) => (streams, already),
             Some(_) | None => (SmallVec::new(), true),
         };
-        self.finish(&mut errand, write);
+        self.finish(&mut errand);
         found
     }
 
@@ -248,9 +248,9 @@ impl Slot {
     /// Looks at the open turns at `now`; answers whether that is to be done again.
     pub(crate) fn look(self: &Arc<Self>, rule: StallRule, now: Now) -> bool {
         let mut errand = Errand::new(now);
-        let write = self.step(Input::Look { rule }, &mut errand);
+        self.step(Input::Look { rule }, &mut errand);
         let enough = errand.effects.iter().any(|effect| matches!(effect, Effect::Unwatch));
-        self.finish(&mut errand, write);
+        self.finish(&mut errand);
         !enough
     }
 
@@ -341,8 +341,8 @@ impl Slot {
     /// One input, with everything that follows from it.
     pub(super) fn apply(self: &Arc<Self>, input: Input<Callers>) {
         let mut errand = Errand::new(self.engine.now());
-        let write = self.step(input, &mut errand);
-        self.finish(&mut errand, write);
+        self.step(input, &mut errand);
+        self.finish(&mut errand);
     }
 
     /// Who keeps it, if that still stands.

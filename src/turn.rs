@@ -327,7 +327,7 @@ impl<E> Turn<E> {
             FailedInput::Keep => InputFate::Keep,
             FailedInput::Drop => InputFate::Drop,
         };
-        match self.hold.fail(fate).get().await? {
+        match self.hold.fail(fate).get().await.map_err(|error| *error)? {
             Settlement::Stale { reason } => Ok(Some(reason)),
             Settlement::Failed | Settlement::Committed { .. } | Settlement::Superseded { .. } => {
                 Ok(None)
@@ -397,9 +397,9 @@ impl<E: Content> Turn<E> {
         let extra = self.commit_extra(handles);
         let settled = self.hold.commit(Replied { entries, data, extra }).get().await;
         if let (Some((slot, handles)), Ok(Settlement::Committed { .. })) = (told, &settled) {
-            resume::tell_refused(&slot, &handles).await;
+            Box::pin(resume::tell_refused(&slot, &handles)).await;
         }
-        match settled.map_err(|source| CommitError::Store { stream, source })? {
+        match settled.map_err(|source| CommitError::Store { stream, source: *source })? {
             Settlement::Committed { seq, version } => Ok(CommitOutcome::Committed { seq, version }),
             Settlement::Superseded { by } => Ok(CommitOutcome::Superseded { by }),
             Settlement::Stale { reason } => Ok(CommitOutcome::Stale { reason }),

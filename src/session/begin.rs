@@ -6,17 +6,20 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Session;
+use super::attempt::{Attempt, Encoded};
 use super::error::BeginError;
-use super::wait::{Again, admitted};
+use super::wait::Again;
 use crate::capacity::Permit;
+use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::entry::{Content, EntryError, TurnInput, check_name};
 use crate::room::LoadError;
-use crate::rt::Arc;
+use crate::rt::{self, Arc};
 use crate::slot::Slot;
+use crate::slot::answer::Answered;
 use crate::slot::hold::Hold;
 use crate::slot::idle::Stay;
-use crate::state::{Asked, BeginRefusal, BeginRequest, Redo, Special};
+use crate::state::{Asked, BeginRefusal, Special};
 use crate::store::{FenceReason, Request, StoreError};
 use crate::turn::{BeginOptions, Running, Turn};
 
@@ -68,19 +71,49 @@ impl<E: Content> Session<E> {
         permit: Option<Permit>,
         options: &BeginOptions,
     ) -> Result<Turn<E>, BeginError> {
-        let named = named(&Digested::Input(input.as_ref()), options, &self.slot.engine);
-        let begun = match named {
+        if options.idempotency_key.is_some() {
+            return Box::pin(self.begin_named(input, permit, options)).await;
+        }
+        match Attempt::new(&self.slot, (input, permit), None, options) {
+            // As mostly. Whatever takes longer is in a box: its future is large, and would be carried along.
+            Attempt { begun: Answered::Ready(Ok(hold)), .. } => {
+                // As a channel does: a task that never has to wait still lets others in.
+                rt::consume_budget().await;
+                Ok(Turn::new(hold))
+            }
+            first => Box::pin(self.go_on(Encoded::default(), Some(first), options)).await,
+        }
+    }
+
+    /// [`Self::begin_admitted`], with a name.
+    async fn begin_named(
+        &self,
+        input: Option<Bytes>,
+        permit: Option<Permit>,
+        options: &BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        match named(&Digested::Input(input.as_ref()), options, &self.slot.engine) {
             Ok(named) => {
                 let encoded = Encoded { input, named, redo: None, permit };
-                self.begin_encoded(encoded, options).await
+                self.go_on(encoded, None, options).await
             }
-            Err(error) => Err(BeginError::Input(error)),
-        };
-        let begun = begun.and_then(|hold| {
+            Err(error) => Err(BeginError::Input(error).noted(&self.slot.engine)),
+        }
+    }
+
+    /// Goes on from the `first` attempt, if that was made and has not brought a turn at once.
+    async fn go_on(
+        &self,
+        encoded: Encoded,
+        first: Option<Attempt>,
+        options: &BeginOptions,
+    ) -> Result<Turn<E>, BeginError> {
+        let engine = &self.slot.engine;
+        let begun = self.begin_encoded(encoded, first, options).await.and_then(|hold| {
             // Only what is to be done over can have moved.
-            hold.ok_or(BeginError::Draining { instance: self.slot.engine.instance })
+            hold.ok_or(BeginError::Draining { instance: engine.instance })
         });
-        begun.map_err(|error| error.noted(&self.slot.engine)).map(Turn::new)
+        begun.map_err(|error| error.noted(engine)).map(Turn::new)
     }
 
     /// Begins a turn and gives its work to the supervisor: a task that it tracks, aborts when the
@@ -117,70 +150,92 @@ impl<E: Content> Session<E> {
         expired.map_err(|source| BeginError::Store { id: slot.tip().clone(), source })
     }
 
-    /// [`Self::begin`], from what was encoded; `None` if what was to be done over is not there any more as
-    /// it was seen.
+    /// [`Self::begin`], from what was encoded, and from the `first` attempt if that was made; `None` if what was
+    /// to be done over is not there any more as it was seen.
     pub(super) async fn begin_encoded(
         &self,
-        Encoded { mut input, named, redo, mut permit }: Encoded,
+        mut encoded: Encoded,
+        mut first: Option<Attempt>,
         options: &BeginOptions,
     ) -> Result<Option<Hold>, BeginError> {
         let mut loaded: Option<Stay> = None;
         loop {
             let slot = loaded.as_deref().unwrap_or(&self.slot);
-            let engine = &slot.engine;
-            let asked = match &named {
-                Some(request) => Some(self.ask(slot, request).await?),
-                None => None,
+            let attempt = match first.take() {
+                Some(first) => first,
+                None => self.attempt(slot, &mut encoded, options).await?,
             };
-            let special = Special { redo, request: asked };
-            let special = (redo.is_some() || special.request.is_some()).then(|| Box::new(special));
-            let began = engine.now();
-            let request = BeginRequest {
-                ticket: slot.ticket(),
-                input: input.take(),
-                policy: options.policy.unwrap_or(engine.config.busy),
-                expect_version: options.expect_version,
-                draining: false,
-                abort_after: engine.config.turns.abort_after,
-                special,
-            };
-            let refusal = match admitted(slot, request, permit.take(), began).await {
+            let since = attempt.since;
+            let refusal = match attempt.answer(slot).await {
                 Ok(hold) => return Ok(Some(hold)),
-                Err(BeginRefusal::Moved) => return Ok(None),
-                Err(BeginRefusal::AskAgain(asked)) => {
-                    input = asked;
-                    continue;
-                }
-                Err(BeginRefusal::Due(asked)) => {
-                    input = asked;
-                    self.expire(slot).await?;
-                    continue;
-                }
                 Err(refusal) => refusal,
             };
-            if let BeginRefusal::Left(asked) = &refusal {
-                input.clone_from(asked);
+            match self.after_refusal(slot, *refusal, since, options).await? {
+                Refused::Moved => return Ok(None),
+                Refused::Again(input) => encoded.input = input,
+                Refused::Loaded(input, stay) => {
+                    (encoded.input, loaded) = (input, Some(stay));
+                }
             }
-            let waited = engine.now().moment.since(began.moment);
-            if let Some(error) = BeginError::from_refusal(refusal, slot, waited, options) {
-                if matches!(error, BeginError::Gone { .. }) {
-                    engine.counts.gone_hit();
-                }
-                return Err(error);
+        }
+    }
+
+    /// Asks `slot`, and before that the store if there is a name; an error if that was used before.
+    async fn attempt(
+        &self,
+        slot: &Arc<Slot>,
+        encoded: &mut Encoded,
+        options: &BeginOptions,
+    ) -> Result<Attempt, BeginError> {
+        let (redo, asked) = (encoded.redo, (encoded.input.take(), encoded.permit.take()));
+        let request = match &encoded.named {
+            Some(request) => Some(self.ask(slot, request).await?),
+            None => None,
+        };
+        let special = redo.is_some() || request.is_some();
+        let special = special.then(|| Box::new(Special { redo, request }));
+        Ok(Attempt::new(slot, asked, special, options))
+    }
+
+    /// What follows from a refusal of what was asked for at `began`: another try, or an error.
+    async fn after_refusal(
+        &self,
+        slot: &Arc<Slot>,
+        mut refusal: BeginRefusal,
+        began: Moment,
+        options: &BeginOptions,
+    ) -> Result<Refused, BeginError> {
+        let engine = &slot.engine;
+        let input = refusal.take_input();
+        let is_due = matches!(refusal, BeginRefusal::Due(_));
+        let has_moved = matches!(refusal, BeginRefusal::Moved);
+        let has_left = matches!(refusal, BeginRefusal::Left(_));
+        let waited = engine.now().moment.since(began);
+        if let Some(error) = BeginError::from_refusal(refusal, slot, waited, options) {
+            if matches!(error, BeginError::Gone { .. }) {
+                engine.counts.gone_hit();
             }
-            let (id, instance) = (slot.tip().clone(), slot.engine.instance);
-            loaded = match self.again().await {
-                Ok(Again::Live(stay)) => Some(stay),
-                Ok(Again::Gone(tombstone)) => {
-                    return Err(BeginError::Gone { id, tombstone, instance });
-                }
-                Ok(Again::Unknown) => return Err(BeginError::Unknown { id, instance }),
-                Err(LoadError::NoRoom(no_room)) => return Err(BeginError::NoRoom(no_room)),
-                Err(LoadError::Store(source)) if slot.engine.is_over(&source) => {
-                    return Err(BeginError::Draining { instance });
-                }
-                Err(LoadError::Store(source)) => return Err(BeginError::Store { id, source }),
-            };
+            return Err(error);
+        }
+        if is_due {
+            self.expire(slot).await?;
+        }
+        if has_moved {
+            return Ok(Refused::Moved);
+        }
+        if !has_left {
+            return Ok(Refused::Again(input));
+        }
+        let (id, instance) = (slot.tip().clone(), engine.instance);
+        match self.again().await {
+            Ok(Again::Live(stay)) => Ok(Refused::Loaded(input, stay)),
+            Ok(Again::Gone(tombstone)) => Err(BeginError::Gone { id, tombstone, instance }),
+            Ok(Again::Unknown) => Err(BeginError::Unknown { id, instance }),
+            Err(LoadError::NoRoom(no_room)) => Err(BeginError::NoRoom(no_room)),
+            Err(LoadError::Store(source)) if engine.is_over(&source) => {
+                Err(BeginError::Draining { instance })
+            }
+            Err(LoadError::Store(source)) => Err(BeginError::Store { id, source }),
         }
     }
 
@@ -208,16 +263,14 @@ impl<E: Content> Session<E> {
     }
 }
 
-/// What a begin is about, once it is ready to be stored.
-pub(super) struct Encoded {
-    /// What the turn is begun with.
-    pub(super) input: Option<Bytes>,
-    /// The name of the begin.
-    pub(super) named: Option<Request>,
-    /// What it does over.
-    pub(super) redo: Option<Redo>,
-    /// Its permit, if that was waited for before.
-    pub(super) permit: Option<Permit>,
+/// What is to be done about a refusal that is no error.
+enum Refused {
+    /// Nothing: what was to be done over is not there any more as it was seen.
+    Moved,
+    /// To be asked again, with this input.
+    Again(Option<Bytes>),
+    /// To be asked again of the state that was loaded.
+    Loaded(Option<Bytes>, Stay),
 }
 
 /// What is asked for: what tells two begins of one name apart.

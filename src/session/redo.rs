@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::Session;
-use super::begin::{Digested, Encoded, named};
+use super::attempt::Encoded;
+use super::begin::{Digested, named};
 use super::error::{BeginError, SessionError};
 use crate::entry::Content;
 use crate::id::Generation;
@@ -154,7 +155,7 @@ impl<E: Content> Session<E> {
                 redo: Some(last.redo),
                 permit: None,
             };
-            match self.begin_encoded(begin, options).await? {
+            match self.begin_encoded(begin, None, options).await? {
                 Some(hold) => return Ok(Turn::new(hold)),
                 // It is not over, and the store does not know it.
                 None if nothing => return Err(BeginError::Unknown { id, instance }),

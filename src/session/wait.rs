@@ -2,16 +2,13 @@
 
 use super::DeleteOutcome;
 use super::error::DeleteError;
-use crate::capacity::Permit;
-use crate::clock::{Moment, Now};
 use crate::room::{LoadError, Need};
-use crate::rt::{self, Arc, oneshot};
+use crate::rt::{Arc, oneshot};
 use crate::slot::Slot;
 use crate::slot::answer::{Answered, FromOver};
-use crate::slot::hold::Hold;
 use crate::slot::house::{House, Reloaded};
 use crate::slot::idle::Stay;
-use crate::state::{BeginRefusal, BeginRequest, DeleteRefusal, Deletion, Ticket};
+use crate::state::{DeleteRefusal, Deletion};
 use crate::store::StoreError;
 use crate::tombstone::{GoneReason, Tombstone};
 
@@ -23,56 +20,6 @@ pub(super) enum Again {
     Gone(Tombstone),
     /// It is over, and not remembered.
     Unknown,
-}
-
-/// Asks for a turn at `now` and waits for it, at most as long as its policy says once it has to queue. A
-/// `permit` that was waited for is brought along.
-pub(super) async fn admitted(
-    slot: &Arc<Slot>,
-    request: BeginRequest,
-    permit: Option<Permit>,
-    now: Now,
-) -> Result<Hold, BeginRefusal> {
-    let (ticket, wait) = (request.ticket, request.policy.wait());
-    let (waits, begun) = slot.begin(request, permit, now);
-    let mut receiver = match begun {
-        Answered::Later(receiver) if waits => receiver,
-        begun @ (Answered::Ready(_) | Answered::Later(_)) => return begun.get().await,
-    };
-    let place = QueuePlace::take(slot, ticket, now.moment);
-    let Some(wait) = wait else { return answer(receiver).await };
-    if let Ok(answer) = rt::timeout(wait, &mut receiver).await {
-        return answer.unwrap_or(Err(BeginRefusal::Draining));
-    }
-    // From here the answer is near: refused as timed out, or admitted in this very moment.
-    drop(place);
-    answer(receiver).await
-}
-
-/// A place in a session's queue; given up when dropped.
-struct QueuePlace<'a> {
-    /// The session.
-    slot: &'a Arc<Slot>,
-    /// Which place.
-    ticket: Ticket,
-    /// Since when.
-    since: Moment,
-}
-
-impl<'a> QueuePlace<'a> {
-    /// Notes that `ticket` waits.
-    fn take(slot: &'a Arc<Slot>, ticket: Ticket, since: Moment) -> Self {
-        slot.engine.counts.queued();
-        Self { slot, ticket, since }
-    }
-}
-
-impl Drop for QueuePlace<'_> {
-    fn drop(&mut self) {
-        let waited = self.slot.engine.now().moment.since(self.since);
-        self.slot.engine.counts.dequeued(waited.as_secs_f64());
-        self.slot.leave_queue(self.ticket);
-    }
 }
 
 /// What comes over a channel from a slot.

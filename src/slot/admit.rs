@@ -42,9 +42,10 @@ impl Slot {
         request.draining = self.engine.is_draining();
         let (port, receiver) = Asker::new(here);
         let input = Input::Begin { request, port, stream, pass };
-        let write = self.step_locked(state, input, &mut errand);
-        let waits = errand.effects.iter().any(|effect| matches!(effect, Effect::Waiting { .. }));
-        self.finish(&mut errand, write);
+        self.step_locked(state, input, &mut errand);
+        let waits = |effect: &Effect<_>| matches!(effect, Effect::Waiting { .. });
+        let waits = receiver.is_some() && errand.effects.iter().any(waits);
+        self.finish(&mut errand);
         (waits, Answered::of(receiver, errand.begun))
     }
 

@@ -17,7 +17,7 @@ use super::hold::Hold;
 use crate::clock::Now;
 use crate::rt::{self, oneshot};
 use crate::state::{BeginRefusal, ChangeRefusal, DeleteRefusal, Effects, Settlement};
-use crate::store::StoreError;
+use crate::store::{StoreError, Write};
 
 /// Who waits for an answer.
 #[derive(Debug)]
@@ -37,11 +37,11 @@ pub(crate) enum Answered<T> {
     Later(oneshot::Receiver<T>),
 }
 
-/// What becomes of a begin.
-pub(crate) type Begun = Result<Hold, BeginRefusal>;
+/// What becomes of a begin. A refusal is in a box, so that it does not make every answer a large one.
+pub(crate) type Begun = Result<Hold, Box<BeginRefusal>>;
 
-/// What becomes of a commit, a fail or a clearing.
-pub(crate) type Settled = Result<Settlement, StoreError>;
+/// What becomes of a commit, a fail or a clearing. An error is in a box for the same reason.
+pub(crate) type Settled = Result<Settlement, Box<StoreError>>;
 
 /// What follows from one call of a slot.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub(super) struct Errand {
     pub(super) now: Now,
     /// What is to be done.
     pub(super) effects: Effects<Callers>,
+    /// What the store is to be told then.
+    pub(super) write: Option<Write>,
     /// The answer for [`Asker::Here`] of a begin.
     pub(super) begun: Option<Begun>,
     /// The answer for [`Asker::Here`] of whatever ends a turn.
@@ -60,7 +62,7 @@ pub(super) struct Errand {
 impl Errand {
     /// That of a call at `now`.
     pub(super) fn new(now: Now) -> Self {
-        Self { now, effects: Effects::new(), begun: None, settled: None }
+        Self { now, effects: Effects::new(), write: None, begun: None, settled: None }
     }
 }
 
@@ -116,15 +118,15 @@ pub(crate) trait FromOver {
     fn over() -> Self;
 }
 
-impl FromOver for BeginRefusal {
+impl FromOver for Box<BeginRefusal> {
     fn over() -> Self {
-        Self::Draining
+        Self::new(BeginRefusal::Draining)
     }
 }
 
-impl FromOver for StoreError {
+impl FromOver for Box<StoreError> {
     fn over() -> Self {
-        Self::Closed
+        Self::new(StoreError::Closed)
     }
 }
 

@@ -71,12 +71,12 @@ impl Slot {
         let (port, answer) = oneshot::channel();
         let mut errand = Errand::new(self.engine.now());
         let change = Change::Stand(Verb::Expire);
-        let write = self.step(Input::Change { change, port }, &mut errand);
+        self.step(Input::Change { change, port }, &mut errand);
         let clock = errand.effects.iter().find_map(|effect| {
             let Effect::Stands { standing, .. } = effect else { return None };
             standing.expired()
         });
-        self.finish(&mut errand, write);
+        self.finish(&mut errand);
         (clock, answer)
     }
 

@@ -52,6 +52,7 @@ impl Hold {
     }
 
     /// Why a reply would make the conversation too long, if it would.
+    #[inline]
     pub(crate) fn refuse_reply(&self, entries: &[bytes::Bytes]) -> Option<TooLong> {
         let limits = &self.slot.engine.config.limits;
         if limits.max_entries == 0 && limits.max_transcript_bytes == 0 {

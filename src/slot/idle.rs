@@ -22,10 +22,10 @@ impl Slot {
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
         let idle_since = state.idle_since(now);
-        let write = self.step_locked(state, Input::Unload { unused_since, reason }, &mut errand);
+        self.step_locked(state, Input::Unload { unused_since, reason }, &mut errand);
         let leaves = errand.effects.iter().any(|effect| matches!(effect, Effect::Leave { .. }));
-        let saves = write.is_some();
-        self.finish(&mut errand, write);
+        let saves = errand.write.is_some();
+        self.finish(&mut errand);
         // It may have left with the store's answer, or will. If it does not, it is not to be tried all the time.
         let left = leaves || saves && self.presence() == Presence::Left;
         let later = |since: Moment| if saves && since <= unused_since { now.moment } else { since };
@@ -62,8 +62,8 @@ impl Slot {
         let mut errand = Errand::new(now);
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
-        let write = self.step_locked(state, Input::Save, &mut errand);
-        self.finish(&mut errand, write);
+        self.step_locked(state, Input::Save, &mut errand);
+        self.finish(&mut errand);
     }
 
     /// Since when it can be counted as idle, as far as is known at `now`; `None` if it is over.

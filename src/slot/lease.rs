@@ -10,14 +10,14 @@ impl Slot {
     /// Takes, renews or gives back a lease.
     pub(crate) fn lease(self: &Arc<Self>, op: LeaseOp) -> LeaseAnswer {
         let mut errand = Errand::new(self.engine.now());
-        let write = self.step(Input::Lease { op }, &mut errand);
+        self.step(Input::Lease { op }, &mut errand);
         let effects = &mut errand.effects;
         let place = effects.iter().position(|it| matches!(it, Effect::Leased { .. }));
         let answer = match place.map(|place| effects.remove(place)) {
             Some(Effect::Leased { answer }) => answer,
             Some(_) | None => LeaseAnswer::Over,
         };
-        self.finish(&mut errand, write);
+        self.finish(&mut errand);
         answer
     }
 
@@ -56,8 +56,8 @@ impl Slot {
         // ones alone, so nobody waits in a circle.
         let state = self.state.lock();
         let Some(leases) = old.state.lock().bequeath() else { return };
-        let write = self.step_locked(state, Input::Inherit { leases }, &mut errand);
-        self.finish(&mut errand, write);
+        self.step_locked(state, Input::Inherit { leases }, &mut errand);
+        self.finish(&mut errand);
     }
 
     /// A lease was taken.

@@ -19,9 +19,17 @@ use crate::stream::{Said, Stream};
 use crate::tombstone::Tombstone;
 
 impl Slot {
-    /// Carries out the effects of an input, outside the lock.
+    /// Carries out the effects of an input, outside the lock. Many have none.
     pub(super) fn perform(self: &Arc<Self>, errand: &mut Errand) {
-        let Errand { now, effects, begun, settled } = errand;
+        if !errand.effects.is_empty() {
+            self.carry_out(errand);
+        }
+        self.stir();
+    }
+
+    /// Carries out the effects of an input.
+    fn carry_out(self: &Arc<Self>, errand: &mut Errand) {
+        let Errand { now, effects, begun, settled, .. } = errand;
         let now = *now;
         for effect in effects.drain(..) {
             match effect {
@@ -31,12 +39,12 @@ impl Slot {
                     // If nobody waits any more the hold comes back and is dropped: abandoned.
                     port.give(Ok(Hold::new(self.clone(), generation, stream)), begun);
                 }
-                Effect::Refused { port, refusal } => port.give(Err(refusal), begun),
+                Effect::Refused { port, refusal } => port.give(Err(Box::new(refusal)), begun),
                 Effect::Settled { port, answer } => {
                     if let Ok(Settlement::Stale { reason }) = answer {
                         self.engine.counts.stale(reason);
                     }
-                    port.give(answer, settled);
+                    port.give(answer.map_err(Box::new), settled);
                 }
                 Effect::Rotated { to } => self.rotated(&to),
                 Effect::Changed { port, answer } => drop(port.send(answer)),
@@ -51,7 +59,8 @@ impl Slot {
                     tracing::debug!(session = %self.tip(), stream = name(&stream), seq,
                         "a turn takes what was said to it");
                     stream.deliver(Said { seq, at: now.wall, input });
-                    port.give(Err(BeginRefusal::Steered { by: generation, seq }), begun);
+                    let refusal = BeginRefusal::Steered { by: generation, seq };
+                    port.give(Err(Box::new(refusal)), begun);
                 }
                 Effect::Opened { generation, stream } => self.opened(generation, &stream),
                 Effect::Tell { stream, reason } => self.tell(&stream, reason),
@@ -66,7 +75,6 @@ impl Slot {
                 Effect::Leave { reason } => self.leave(reason),
             }
         }
-        self.stir();
     }
 
     /// Tells a shutdown that something may have ended.

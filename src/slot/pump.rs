@@ -5,7 +5,7 @@ use super::{Callers, Slot};
 use crate::rt::{Arc, MutexGuard};
 use crate::slot::actor;
 use crate::state::{Input, Phase, SessionState};
-use crate::store::{StoreError, StoreFuture, Write};
+use crate::store::{StoreError, StoreFuture};
 
 /// A write that the store has not answered yet.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub(in crate::slot) struct Writing {
 }
 
 impl Slot {
-    /// One input under the lock; what is to be done, and what the store is to be told next.
-    pub(super) fn step(&self, input: Input<Callers>, errand: &mut Errand) -> Option<Write> {
-        self.step_locked(self.state.lock(), input, errand)
+    /// One input under the lock: what follows from it stands in the errand then.
+    pub(super) fn step(&self, input: Input<Callers>, errand: &mut Errand) {
+        self.step_locked(self.state.lock(), input, errand);
     }
 
     /// [`Self::step`], for a caller that has looked at the state first. Unlocks it.
@@ -28,62 +28,78 @@ impl Slot {
         mut state: MutexGuard<'_, SessionState<Callers>>,
         input: Input<Callers>,
         errand: &mut Errand,
-    ) -> Option<Write> {
+    ) {
         let was_live = matches!(state.phase(), Phase::Live);
-        if let (Input::Stored { result: Ok(()) }, Some(stream)) = (&input, state.front_ending()) {
-            // Before the state forgets it, so that a reader who comes back finds it at every moment.
-            self.shelve(stream, errand.now);
-        }
-        let stored = matches!(input, Input::Stored { .. });
-        if matches!(input, Input::Stored { result: Err(_) }) {
-            // Before anybody can load the session anew: it may have begun turns that the store never heard of.
-            self.engine.numbers.move_on();
-        }
-        let unloads = matches!(input, Input::Unload { .. }) || stored && state.is_leaving();
-        if unloads {
-            self.hold_touches(&mut state, errand.now);
-        } else {
-            self.note_touch(&mut state, || errand.now);
-        }
-        state.apply(input, errand.now, &mut errand.effects);
-        self.forget_fresh(&state);
-        let write = state.next_write();
-        let is_live = matches!(state.phase(), Phase::Live);
-        if unloads || was_live != is_live {
-            self.settle_touches(&mut state, errand.now);
-        }
+        let leaves = matches!(input, Input::Unload { .. });
+        self.apply_locked(&mut state, input, leaves, errand);
         let closes = was_live && matches!(state.phase(), Phase::Closing(_));
         drop(state);
-        if let Some(waiters) = self.stored.get().filter(|_| stored) {
-            waiters.notify_waiters();
-        }
         if closes {
             tracing::info!(session = %self.tip(), from = "live", to = "closing", "a session closes");
         }
-        write
     }
 
-    /// Carries out effects, then lets the store have the write; what it does not answer at once is
-    /// left to the actor.
-    pub(super) fn finish(self: &Arc<Self>, errand: &mut Errand, write: Option<Write>) {
-        if let Some(writing) = self.pump(errand, write) {
+    /// The store's answer under the lock, with everything else as in [`Self::step`].
+    fn take_answer(&self, result: Result<(), StoreError>, errand: &mut Errand) {
+        let mut state = self.state.lock();
+        if result.is_err() {
+            // Before anybody can load the session anew: it may have begun turns that the store never heard of.
+            self.engine.numbers.move_on();
+        } else if let Some(stream) = state.front_ending() {
+            // Before the state forgets it, so that a reader who comes back finds it at every moment.
+            self.shelve(stream, errand.now);
+        }
+        let leaves = state.is_leaving();
+        self.apply_locked(&mut state, Input::Stored { result }, leaves, errand);
+        drop(state);
+        if let Some(waiters) = self.stored.get() {
+            waiters.notify_waiters();
+        }
+    }
+
+    /// Applies one input, by which the session may leave memory or not.
+    fn apply_locked(
+        &self,
+        state: &mut SessionState<Callers>,
+        input: Input<Callers>,
+        leaves: bool,
+        errand: &mut Errand,
+    ) {
+        if leaves {
+            self.hold_touches(state, errand.now);
+        } else {
+            self.note_touch(state, || errand.now);
+        }
+        let was_live = matches!(state.phase(), Phase::Live);
+        state.apply(input, errand.now, &mut errand.effects);
+        self.forget_fresh(state);
+        errand.write = state.next_write();
+        if leaves || was_live != matches!(state.phase(), Phase::Live) {
+            self.settle_touches(state, errand.now);
+        }
+    }
+
+    /// Carries out what follows from a step, and lets the store have the write; what it does not answer
+    /// at once is left to the actor.
+    pub(super) fn finish(self: &Arc<Self>, errand: &mut Errand) {
+        if let Some(writing) = self.pump(errand) {
             *self.left_for_actor.lock() = Some(writing);
             actor::wake(self);
         }
     }
 
     /// Carries out effects and writes until there is nothing more, or the store has to be awaited.
-    fn pump(self: &Arc<Self>, errand: &mut Errand, mut write: Option<Write>) -> Option<Writing> {
+    fn pump(self: &Arc<Self>, errand: &mut Errand) -> Option<Writing> {
         loop {
             self.perform(errand);
-            let mut write_now = write.take()?;
-            self.engine.encode_partial(&mut write_now);
-            let operation = write_now.name();
+            let mut write = errand.write.take()?;
+            self.engine.encode_partial(&mut write);
+            let operation = write.name();
             let answer = Answer { slot: self, owed: Some(operation) };
             let result = if let Some(writer) = &self.writer {
-                writer.write(write_now)
+                writer.write(write)
             } else {
-                let written = self.engine.store.write(&self.id, self.incarnation, write_now);
+                let written = self.engine.store.write(&self.id, self.incarnation, write);
                 match written.now() {
                     Ok(result) => result,
                     Err(future) => {
@@ -92,7 +108,7 @@ impl Slot {
                     }
                 }
             };
-            write = answer.give(result, errand);
+            answer.give(result, errand);
         }
     }
 
@@ -112,8 +128,8 @@ impl Slot {
             let answer = Answer { slot: self, owed: Some(writing.operation) };
             let result = writing.future.await;
             let mut errand = Errand::new(self.engine.now());
-            let write = answer.give(result, &mut errand);
-            match self.pump(&mut errand, write) {
+            answer.give(result, &mut errand);
+            match self.pump(&mut errand) {
                 Some(next) => writing = next,
                 None => return,
             }
@@ -132,7 +148,7 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     /// Brings it back.
-    fn give(mut self, result: Result<(), StoreError>, errand: &mut Errand) -> Option<Write> {
+    fn give(mut self, result: Result<(), StoreError>, errand: &mut Errand) {
         let operation = self.owed.take().unwrap_or_default();
         if let Err(error) = &result {
             self.slot.engine.counts.store_failed(operation);
@@ -140,7 +156,7 @@ impl Answer<'_> {
             self.slot.engine.capacity.doubt_sessions();
             tracing::warn!(session = %self.slot.tip(), operation, %error, "the store failed");
         }
-        self.slot.step(Input::Stored { result }, errand)
+        self.slot.take_answer(result, errand);
     }
 
     /// Leaves the duty to the actor.
@@ -154,7 +170,9 @@ impl Drop for Answer<'_> {
         if self.owed.take().is_some() {
             let what = "the store did not finish it".to_owned();
             let result = Err(StoreError::OutcomeUnknown { what, source: None });
-            self.slot.apply(Input::Stored { result });
+            let mut errand = Errand::new(self.slot.engine.now());
+            self.slot.take_answer(result, &mut errand);
+            self.slot.finish(&mut errand);
         }
     }
 }

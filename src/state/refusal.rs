@@ -53,6 +53,17 @@ pub(crate) enum BeginRefusal {
     Store(StoreError),
 }
 
+impl BeginRefusal {
+    /// The input that comes back with it, to be asked for again.
+    pub(crate) fn take_input(&mut self) -> Option<Bytes> {
+        if let Self::Left(input) | Self::Due(input) | Self::AskAgain(input) = self {
+            input.take()
+        } else {
+            None
+        }
+    }
+}
+
 /// Why a change was refused.
 #[derive(Clone, Debug)]
 pub(crate) enum ChangeRefusal {

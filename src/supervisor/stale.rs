@@ -48,7 +48,7 @@ impl Shared {
         match slot.filter(|slot| stay.is_some() || slot.presence() != Presence::Left) {
             Some(slot) => {
                 for marker in record.open.iter().filter(|it| dead.contains(&it.generation)) {
-                    slot.clear(marker.generation).get().await?;
+                    slot.clear(marker.generation).get().await.map_err(|error| *error)?;
                 }
             }
             None => recovery::settle_one(&self.engine, &record, &mut Vec::new()).await?,

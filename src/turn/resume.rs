@@ -44,16 +44,19 @@ impl<E> Turn<E> {
     }
 
     /// What its commit does beside the reply, with what the reply itself has.
+    #[inline]
     pub(super) fn commit_extra(&mut self, replied: Vec<ResumeChange>) -> Option<Box<CommitExtra>> {
         let staged = self.resuming.get_mut().take();
-        if staged.is_none() && replied.is_empty() {
-            return None;
-        }
-        let mut resume = staged.map(|staged| staged.changes).unwrap_or_default();
-        resume.retain(|staged| replied.iter().all(|it| it.provider != staged.provider));
-        resume.extend(replied);
-        (!resume.is_empty()).then(|| Box::new(CommitExtra { resume }))
+        if staged.is_none() && replied.is_empty() { None } else { merged(staged, replied) }
     }
+}
+
+/// What a turn has staged, with what came with its reply in its place.
+fn merged(staged: Option<Box<Resuming>>, replied: Vec<ResumeChange>) -> Option<Box<CommitExtra>> {
+    let mut resume = staged.map(|staged| staged.changes).unwrap_or_default();
+    resume.retain(|staged| replied.iter().all(|it| it.provider != staged.provider));
+    resume.extend(replied);
+    (!resume.is_empty()).then(|| Box::new(CommitExtra { resume }))
 }
 
 /// Which value a change of a commit is about.
