@@ -4,6 +4,7 @@
 mod aging;
 mod cell;
 mod create;
+mod endings;
 mod extras;
 mod index;
 mod lanes;

@@ -28,7 +28,9 @@ use crate::tombstone::Tombstone;
 /// record.append(&[entry]).await;
 /// # }
 /// ```
+// Laid out as it is written, for a store that keeps it as it is: what each turn changes stands together.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Record {
     /// Which conversation. Of the ids that it was given, the newest.
     pub id: SessionId,
@@ -40,8 +42,20 @@ pub struct Record {
     pub key: Option<SessionKey>,
     /// A line for people, such as a title.
     pub label: Option<String>,
+    /// What kind of conversation it is, for settings; `None` is the platform of its key.
+    pub class: Option<String>,
+    /// Whether it takes turns.
+    pub standing: Standing,
+    /// When it ends by itself, as far as that was said for it alone.
+    pub expiry: Option<Box<ExpiryRules>>,
+    /// Whether it never ends by itself.
+    pub pinned: bool,
+    /// What its key led to before.
+    pub previous: Option<Box<Previous>>,
     /// When this life began.
     pub created_at: Timestamp,
+    /// The turns that were begun and not settled, oldest first.
+    pub open: Vec<TurnMarker>,
     /// When it was last used: a turn begun or ended, entries appended, data put.
     pub last_active_at: Timestamp,
     /// The number of the newest turn; 0 before the first.
@@ -52,21 +66,9 @@ pub struct Record {
     pub next_seq: u64,
     /// How many entries there are.
     pub entries: u64,
-    /// The turns that were begun and not settled, oldest first.
-    pub open: Vec<TurnMarker>,
-    /// What kind of conversation it is, for settings; `None` is the platform of its key.
-    pub class: Option<String>,
-    /// Whether it takes turns.
-    pub standing: Standing,
-    /// When it ends by itself, as far as that was said for it alone.
-    pub expiry: Option<Box<ExpiryRules>>,
-    /// Whether it never ends by itself.
-    pub pinned: bool,
     /// How many starts in a row, the last ones, have found it with an open turn. A commit makes it 0, and so
     /// does what makes it active again.
     pub crashes: u32,
-    /// What its key led to before.
-    pub previous: Option<Box<Previous>>,
 }
 
 /// The class of a session that has none and no key.

@@ -5,15 +5,16 @@ use super::{Shared, aging, lanes};
 use crate::rt::{Arc, AtomicBool, Mutex, Ordering, Weak};
 use crate::store::{FenceReason, LifeWriter, StoreError, Write};
 
-/// One life behind its lock; also the way to it that needs no look-up.
+/// One life behind its lock; also the way to it that needs no look-up. Laid out as it is written, as the life.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Cell {
-    /// The life.
-    pub(super) life: Mutex<Life>,
     /// Whether the store is closed.
     pub(super) closed: Arc<AtomicBool>,
     /// The store, for what concerns more than the life.
     pub(super) shared: Weak<Shared>,
+    /// The life.
+    pub(super) life: Mutex<Life>,
 }
 
 /// Whether a write concerns more than its life.

@@ -54,7 +54,7 @@ impl Shared {
         let record = life.record();
         let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
         let before =
-            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { life, closed, shared })));
+            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { closed, shared, life })));
         if let Some(Entry::Gone(tombstone)) = before {
             index.tombstones.remove(&(tombstone.until, new.id));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::endings::Endings;
 use super::extras::Extras;
 use super::lanes::Filed;
 use super::transcript::Transcript;
@@ -29,12 +30,11 @@ pub(super) struct Open {
     has_input: bool,
 }
 
-/// One life of a session. Laid out as it is written: what a turn needs stands together.
+/// One life of a session. Laid out as it is written: what a turn needs stands together, and the last that a
+/// [`Record`] has is what a turn changes of it.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Life {
-    /// The keys that were bound to it; some may have moved on.
-    pub(super) keys: SmallVec<[SessionKey; 1]>,
     /// Its metadata, without the open turns.
     pub(super) record: Record,
     /// Whether it was deleted; then nothing is written to it by whoever still holds it.
@@ -43,10 +43,12 @@ pub(super) struct Life {
     pub(super) extras: Extras,
     /// The open turns, oldest first. One as a rule, which has its place inside.
     pub(super) open: SmallVec<[Open; 1]>,
+    /// How turns ended that left no reply, in that order; the others are told by their entries.
+    pub(super) turns: Endings,
     /// Its transcript, by number.
     pub(super) entries: Transcript,
-    /// How turns ended that left no reply, in that order; the others are told by their entries.
-    pub(super) turns: Vec<TurnRecord>,
+    /// The keys that were bound to it; some may have moved on.
+    pub(super) keys: SmallVec<[SessionKey; 1]>,
     /// Its data.
     pub(super) data: BTreeMap<String, Bytes>,
     /// Where it stands among those whose time may be over.
@@ -61,7 +63,7 @@ impl Life {
         keys: SmallVec<[SessionKey; 1]>,
         filed: Option<Filed>,
     ) -> Self {
-        let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Vec::new());
+        let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Endings::default());
         let extras = Extras::default();
         Self { record, open, entries, data, turns, extras, keys, over: false, filed }
     }
@@ -80,7 +82,7 @@ impl Life {
     /// How a turn ended, if it did.
     pub(super) fn turn(&self, generation: Generation) -> Option<TurnRecord> {
         let open = self.is_open(generation);
-        if let Some(turn) = self.turns.iter().rev().find(|turn| turn.generation == generation) {
+        if let Some(turn) = self.turns.newest_of(generation) {
             return Some(turn.clone());
         }
         let last = self.entries.newest_of(generation);
@@ -105,7 +107,9 @@ impl Life {
             }
             Write::Commit { generation, first_seq, entries, data, extra, version, at } => {
                 self.commit(generation, first_seq, entries, at)?;
-                self.change(data);
+                if !data.is_empty() {
+                    self.change(data);
+                }
                 for change in extra.iter().flat_map(|extra| &extra.resume) {
                     self.extras.change_resume(change, at);
                 }
@@ -161,8 +165,9 @@ impl Life {
         if entries.is_empty() {
             let outcome = TurnOutcome::Committed;
             self.turns.push(TurnRecord { generation, outcome, settled_at: at });
+        } else {
+            self.push(entries, Some(generation), false, at);
         }
-        self.push(entries, Some(generation), false, at);
         self.record.crashes = 0;
         Ok(())
     }
@@ -190,7 +195,9 @@ impl Life {
             self.extras.begun(generation, extra.request, extra.parent);
         }
         let (first, has_input) = (self.record.next_seq, input.is_some());
-        self.push(input.map(|(_, input)| input), Some(generation), true, at);
+        if let Some((_, input)) = input {
+            self.push([input], Some(generation), true, at);
+        }
         self.record.generation = generation;
         self.open.push(Open { marker, first, has_input });
         self.record.last_active_at = at;
