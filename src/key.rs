@@ -39,7 +39,8 @@ impl SessionKey {
 
     /// Its platform.
     pub fn platform(&self) -> &str {
-        self.0.split('/').next().unwrap_or_default()
+        let end = self.0.bytes().position(|byte| byte == b'/');
+        self.0.get(..end.unwrap_or(self.0.len())).unwrap_or_default()
     }
 
     /// The value of the segment `name`.

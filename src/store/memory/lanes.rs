@@ -16,43 +16,42 @@ use crate::store::{Bucket, DueBy, DuePage, DueQuery, Lane, Record, StoreError, W
 /// How many sessions are looked at together, at least, while those that were used since are put right.
 const LOOKS: usize = 1_024;
 
-/// Where a session stands: its lane's name, and the time that is known there.
-pub(super) type Filed = (Arc<str>, Bucket);
+/// Where a session stands: its lane, and the time that is known there.
+pub(super) type Filed = (Arc<Lane>, Bucket);
 
-/// Those whose time may be over, by the name of their lane.
+/// Those whose time may be over, by their lane.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(BTreeMap<Arc<str>, BTreeSet<(Bucket, Incarnation)>>);
+pub(super) struct Lanes(BTreeMap<Arc<Lane>, BTreeSet<(Bucket, Incarnation)>>);
 
 impl Lanes {
     /// Puts in a session, if its time can ever be over; answers where it stands.
     pub(super) fn enter(&mut self, record: &Record) -> Option<Filed> {
         let (lane, bucket) = record.lane()?;
-        let name = lane.name();
-        let known = self.0.get_key_value(name.as_str()).map(|(name, _)| name.clone());
-        let name = known.unwrap_or_else(|| Arc::from(name));
-        self.0.entry(name.clone()).or_default().insert((bucket, record.incarnation));
-        Some((name, bucket))
+        let known = self.0.get_key_value(&lane).map(|(lane, _)| lane.clone());
+        let lane = known.unwrap_or_else(|| Arc::new(lane));
+        self.0.entry(lane.clone()).or_default().insert((bucket, record.incarnation));
+        Some((lane, bucket))
     }
 
     /// Takes out a session that stands there.
     pub(super) fn leave(&mut self, filed: Option<Filed>, incarnation: Incarnation) {
-        let Some((name, bucket)) = filed else { return };
-        let Some(lane) = self.0.get_mut(&name) else { return };
-        lane.remove(&(bucket, incarnation));
-        if lane.is_empty() {
-            self.0.remove(&name);
+        let Some((lane, bucket)) = filed else { return };
+        let Some(sessions) = self.0.get_mut(&lane) else { return };
+        sessions.remove(&(bucket, incarnation));
+        if sessions.is_empty() {
+            self.0.remove(&lane);
         }
     }
 
     /// The lanes in which something stands.
     pub(super) fn names(&self) -> Vec<Lane> {
-        self.0.keys().filter_map(|name| Lane::from_name(name)).collect()
+        self.0.keys().map(|lane| Lane::clone(lane)).collect()
     }
 
     /// The first of a lane behind `after` and up to `last`.
     fn first(
         &self,
-        lane: &str,
+        lane: &Lane,
         after: Option<(Bucket, Incarnation)>,
         last: Bucket,
     ) -> Option<(Bucket, Incarnation)> {
@@ -126,10 +125,10 @@ impl Shared {
 
     /// Those that have rested.
     fn due_by_rest(&self, query: &DueQuery, last: Bucket, limit: usize) -> DuePage {
-        let (name, mut page, mut after) = (query.lane.name(), DuePage::default(), query.after);
+        let (mut page, mut after) = (DuePage::default(), query.after);
         let mut index = self.index.lock();
         let mut looks = 0;
-        while let Some(filed) = index.lanes.first(&name, after, last) {
+        while let Some(filed) = index.lanes.first(&query.lane, after, last) {
             if page.records.len() == limit || looks > LOOKS.max(limit) {
                 page.next = after;
                 return page;
