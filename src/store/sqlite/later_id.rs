@@ -44,7 +44,7 @@ pub(super) fn complete(connection: &Connection, life: Life) -> Result<Record, Se
 /// knows it by the newest.
 fn of_life(
     connection: &Connection,
-    first: &SessionId,
+    first: &str,
     incarnation: Incarnation,
     rotations: u64,
 ) -> Result<Vec<SessionId>, Setback> {
