@@ -34,19 +34,28 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 /// What is done to a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
+    /// One bit is another.
     Flip,
+    /// Eight are.
     Flips,
+    /// It is cut off anywhere.
     Truncate,
+    /// A page is zeros.
     ZeroPage,
+    /// A part of its header is garbage.
     Header,
+    /// A page lies where another one was.
     Misplaced,
+    /// Nothing is left.
     Empty,
 }
 
 /// What was counted.
 #[derive(Debug, Default)]
 struct Counts {
+    /// Files that were looked at.
     files: AtomicUsize,
+    /// Those of them that were not opened.
     refused: AtomicUsize,
     /// Files of which some question was answered with an error, or an entry marked as damaged.
     told: AtomicUsize,
@@ -54,8 +63,11 @@ struct Counts {
     missing: AtomicUsize,
     /// Files where nothing that is read differs.
     harmless: AtomicUsize,
+    /// Answers that were never written.
     wrong: AtomicUsize,
+    /// Questions that were asked.
     questions: AtomicUsize,
+    /// Files that a supervisor has worked on.
     used: AtomicUsize,
 }
 
@@ -151,8 +163,11 @@ fn hit(file: &[u8], random: &mut Random) -> (Damage, Vec<u8>) {
 
 /// A damaged file.
 struct Suspect<'a> {
+    /// Where it is.
     room: &'a Room,
+    /// What is asked of it.
     questions: &'a Questions,
+    /// The time.
     clock: &'a ManualClock,
     /// Whether nothing is left of it.
     is_empty: bool,
@@ -165,6 +180,7 @@ struct Answers {
     told: usize,
     /// Which of them leave something out without a word.
     missing: Vec<String>,
+    /// What was not as it has to be.
     problems: Vec<String>,
 }
 
@@ -201,7 +217,7 @@ impl Suspect<'_> {
         what.fetch_add(1, Ordering::Relaxed);
         self.write_to(&store).await;
         drop(store.close().await);
-        if number % USED == 0 && self.use_it().await {
+        if number.is_multiple_of(USED) && self.use_it().await {
             counts.used.fetch_add(1, Ordering::Relaxed);
         }
         answers.problems
@@ -254,11 +270,11 @@ impl Answers {
     ) {
         let lines = match answer {
             Ok(lines) => lines,
-            Err(StoreError::Damaged { .. } | StoreError::Fenced { .. }) => {
-                self.told += 1;
-                return;
-            }
-            Err(StoreError::Unavailable { .. }) => {
+            Err(
+                StoreError::Damaged { .. }
+                | StoreError::Fenced { .. }
+                | StoreError::Unavailable { .. },
+            ) => {
                 self.told += 1;
                 return;
             }

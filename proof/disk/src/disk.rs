@@ -43,15 +43,25 @@ pub(crate) enum Event {
 /// A call that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
+    /// A file is opened or made.
     Open,
+    /// Bytes are read.
     Read,
+    /// Bytes are written.
     Write,
+    /// A file is cut off.
     Truncate,
+    /// It is synced.
     Sync,
+    /// Its size is asked for.
     Size,
+    /// It is removed.
     Delete,
+    /// It is locked.
     Lock,
+    /// The index of the log is mapped into memory.
     ShmMap,
+    /// A part of that index is locked.
     ShmLock,
 }
 
@@ -274,6 +284,7 @@ impl Disk {
         std::mem::take(&mut self.lock().events)
     }
 
+    /// What is behind the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -35,11 +35,17 @@ const IN_A_ROW: usize = 12;
 /// What was counted.
 #[derive(Debug, Default)]
 struct Counts {
+    /// Conversations.
     runs: AtomicUsize,
+    /// File calls that were made to fail.
     failed: AtomicUsize,
+    /// Failures that somebody was told of.
     told: AtomicUsize,
+    /// Those of them that say that the outcome is not known.
     unknown: AtomicUsize,
+    /// Texts that were acknowledged.
     acknowledged: AtomicUsize,
+    /// Disks that were rebuilt after a power cut.
     images: AtomicUsize,
 }
 
@@ -123,17 +129,22 @@ fn prove_one(
 
 /// A conversation on a disk that fails.
 struct Run {
+    /// Where its file is.
     room: Room,
+    /// Who watches that, and fails.
     disk: Arc<Disk>,
     /// How many operations failed.
     told: usize,
     /// How many of them nobody knows the outcome of.
     unknown: usize,
+    /// What was not as it has to be.
     problems: Vec<String>,
+    /// How many texts were handed over.
     texts: u64,
 }
 
 impl Run {
+    /// One that has not begun, on a copy of `template`.
     fn new(name: &str, template: &Image) -> Self {
         let room = Room::new(name);
         rebuild::write(room.path(), template);
@@ -329,10 +340,13 @@ impl Run {
             }
             Err(error) => vec![format!("it does not open: {error:?}")],
         };
-        found.iter_mut().for_each(|it| it.insert_str(0, &format!("{place}: ")));
+        for line in &mut found {
+            line.insert_str(0, &format!("{place}: "));
+        }
         self.problems.append(&mut found);
     }
 
+    /// A text that is about to be written.
     fn text(&mut self, session: &str) -> String {
         let text = format!("plain.{}", self.texts);
         self.texts += 1;
@@ -340,6 +354,7 @@ impl Run {
         text
     }
 
+    /// Records what was said.
     fn say(&self, said: Said) {
         self.disk.note(Event::Said(said));
     }

@@ -80,7 +80,7 @@ async fn reply(session: &Session, text: &str, random: &mut Random) {
     let Ok(turn) = session.begin(&says(text), ()).await else { return };
     emit(&turn, random.below(12)).await;
     let entries = [ChatMessage::assistant(text), ChatMessage::assistant("x".repeat(900))];
-    let mut reply = Reply::from(&entries[..1 + random.place(2)]);
+    let mut reply = Reply::from(&entries[..=random.place(2)]);
     if random.coin() {
         reply = reply.insert("mood", &text).resume_handle("cli", text);
     }

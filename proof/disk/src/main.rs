@@ -3,7 +3,6 @@
 //! `disk-proof power | faults | scenes | damage` runs one of them; `run` beside the manifest runs all. Each
 //! prints a line a figure, `name value unit`, its seed among them, and ends with 1 if something was not as it
 //! has to be or less was done than was asked for.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are printed")]
 
 mod creation;
 mod damage;

@@ -28,6 +28,7 @@ pub(crate) enum Question {
 /// All of them, each with its answer.
 #[derive(Debug)]
 pub(crate) struct Questions {
+    /// In the order in which they are asked.
     all: Vec<(Question, Vec<String>)>,
     /// The lives that there are, with the numbers of their next entries.
     lives: Vec<(SessionId, Incarnation, u64)>,
@@ -144,7 +145,12 @@ impl Question {
             Self::Entries(id, life) => lines(store.entries(id, *life, 0, usize::MAX).await?),
             Self::Datum(id, life, name) => lines(store.datum(id, *life, name).await?),
             Self::Turn(id, life, turn) => lines(store.turn(id, *life, *turn).await?),
-            Self::Partial(id, life, turn) => lines(store.partial(id, *life, *turn).await?),
+            // What was said last may be missing, and is no other text then.
+            Self::Partial(id, life, turn) => {
+                let partial = store.partial(id, *life, *turn).await?;
+                let text = partial.map_or_else(String::new, |it| format!("{:?}", it.text));
+                lines(text.split_inclusive("chunk"))
+            }
             Self::Request(id, life, key) => lines(store.request(id, *life, key).await?),
             Self::Branches(id, life) => lines(store.branches(id, *life).await?),
             // An entry that is missing in one is told apart from one that is another.

@@ -214,7 +214,7 @@ pub(crate) fn read(folder: &Path) -> Image {
 pub(crate) fn write(folder: &Path, image: &Image) {
     for left in std::fs::read_dir(folder).expect("the folder is there") {
         let path = left.expect("it can be read").path();
-        if !path.extension().is_some_and(|ending| ending == "lock") {
+        if path.extension().is_none_or(|ending| ending != "lock") {
             std::fs::remove_file(path).expect("it can be removed");
         }
     }

@@ -30,9 +30,13 @@ pub(crate) struct Told {
     tried: BTreeMap<String, String>,
     /// The numbers that were told.
     wrote: BTreeMap<String, Option<u64>>,
+    /// What is not there.
     refused: BTreeSet<String>,
+    /// The turns that have committed.
     committed: BTreeSet<(String, u64)>,
+    /// The conversations that somebody has begun to delete.
     deleting: BTreeSet<String>,
+    /// Those that are deleted.
     deleted: BTreeSet<String>,
 }
 

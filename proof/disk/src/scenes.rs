@@ -41,6 +41,7 @@ pub(crate) fn prove(report: &Report, _: u64) {
 
 /// A small disk.
 struct Mounted {
+    /// Where it is.
     room: Room,
 }
 
@@ -197,7 +198,9 @@ async fn hang(report: &Report) {
 /// What vanishes.
 #[derive(Clone, Copy, Debug)]
 enum Vanish {
+    /// The file.
     File,
+    /// The folder that it is in.
     Folder,
 }
 

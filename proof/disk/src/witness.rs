@@ -23,12 +23,19 @@ use crate::disk::{Disk, Event};
 /// An operation that changes the store.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
+    /// [`Store::create`].
     Create(Box<NewRecord>),
+    /// [`Store::write`].
     Write(SessionId, Incarnation, Box<Write>),
+    /// [`Store::bind`].
     Bind(Binding, Option<(SessionId, Incarnation)>),
+    /// [`Store::forget`].
     Forget(Forget, usize),
+    /// [`Store::open_run`].
     OpenRun(InstanceId, Timestamp),
+    /// [`Store::close_run`].
     CloseRun(InstanceId, CleanStop),
+    /// [`Store::heal`].
     Heal,
 }
 
@@ -68,6 +75,7 @@ fn in_words<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> Result<String,
 /// An operation, and what was answered.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    /// Which.
     pub(crate) operation: Operation,
     /// `None` if nobody waited for it.
     pub(crate) answer: Option<Result<String, String>>,
@@ -79,8 +87,11 @@ pub(crate) type Asks = Arc<Mutex<Vec<Asked>>>;
 /// A store that is watched.
 #[derive(Debug)]
 pub(crate) struct Witness {
+    /// The store that does it.
     inner: SqliteStore,
+    /// Where its file is.
     disk: Arc<Disk>,
+    /// What it was asked.
     asks: Asks,
     /// Whether the inner one was told to close: what is asked from then on is refused, and no matter.
     closed: Arc<AtomicBool>,
@@ -130,13 +141,18 @@ impl Witness {
 /// Lets whoever waits for an answer know, and records it at that moment and not when it is read.
 #[derive(Debug)]
 struct Answered {
+    /// Where it is recorded.
     disk: Arc<Disk>,
+    /// Which operation it is about.
     number: usize,
+    /// Whether it is recorded.
     noted: AtomicBool,
+    /// Who waits.
     waker: Mutex<Waker>,
 }
 
 impl Answered {
+    /// Records it, once.
     fn note(&self) {
         if !self.noted.swap(true, Ordering::SeqCst) {
             self.disk.note(Event::Answered { operation: self.number });
@@ -153,8 +169,11 @@ impl Wake for Answered {
 
 /// An answer that is waited for.
 struct Passed<T> {
+    /// The answer of the store that does it.
     inner: StoreFuture<Result<T, StoreError>>,
+    /// Where it is kept.
     asks: Asks,
+    /// Tells when it came.
     answered: Arc<Answered>,
 }
 

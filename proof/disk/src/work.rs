@@ -49,10 +49,15 @@ pub(crate) struct Recording {
 /// Where the work is done.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Where the file is.
     folder: PathBuf,
+    /// Who watches it.
     disk: Arc<Disk>,
+    /// What the store was asked.
     asks: Asks,
+    /// The time.
     clock: ManualClock,
+    /// How the store is opened.
     options: SqliteOptions,
     /// Numbers the texts.
     texts: AtomicU64,
@@ -145,7 +150,7 @@ impl Place {
         supervisor.prune(false).await.expect("it prunes");
         let open = habits::leave_open(&supervisor).await;
         let transactions = store.transactions();
-        if life % 2 == 0 {
+        if life.is_multiple_of(2) {
             // Whatever is still under way finds a store that is closed.
             crash.await.expect("it closes");
             drop(open);
@@ -211,6 +216,7 @@ impl Place {
         text
     }
 
+    /// Records what was said.
     fn say(&self, said: Said) {
         self.disk.note(Event::Said(said));
     }

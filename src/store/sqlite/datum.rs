@@ -55,8 +55,9 @@ pub(super) fn find(
     let mut select = connection.prepare_cached(
         "SELECT incarnation, name, value, crc FROM data WHERE incarnation = ?1 AND name = ?2",
     )?;
-    let key = params![incarnation.get().cast_signed(), name];
-    select.query_row(key, |row| Ok(read(row))).optional()
+    let key = [number(incarnation.get()), text(name)];
+    let asked = params![incarnation.get().cast_signed(), name];
+    select.query_row(asked, |row| row::asked_for(row, &key, read(row))).optional()
 }
 
 /// The datum in `row`; `None` if it is damaged.

@@ -114,8 +114,17 @@ pub(super) fn list(
             break;
         }
         let mut rows = select.query([life, from, to, rest])?;
+        let mut next = range.from;
         while let Some(row) = rows.next()? {
-            entries.push(read(row).unwrap_or_else(|| damaged(row)));
+            let Some(entry) = row::asked_for(row, &[number(incarnation.get())], read(row))? else {
+                entries.push(damaged(row));
+                continue;
+            };
+            if !(next..=range.to).contains(&entry.seq) {
+                return Err(row::misled());
+            }
+            next = entry.seq.saturating_add(1);
+            entries.push(entry);
         }
     }
     Ok(entries)

@@ -1,6 +1,7 @@
 //! The task that takes what waits to the disk.
 
 use super::Shared;
+use super::queue::Job;
 use crate::rt::Arc;
 use crate::store::StoreError;
 
@@ -21,19 +22,17 @@ impl Flusher {
     /// Writes batch by batch until nothing waits.
     pub(super) fn run(mut self) {
         while let Some(batch) = self.shared.queue.take() {
-            match &mut *self.shared.writer.lock() {
-                Some(owned) => {
-                    if let Some(instance) = batch.iter().find_map(|job| job.operation.opens()) {
-                        owned.ownership.sign(instance);
-                    }
-                    match owned.presence.check() {
-                        Ok(()) => owned.writer.run(batch, &self.shared.transactions),
-                        Err(error) => {
-                            batch.into_iter().for_each(|job| job.answer(Err(error.clone())))
-                        }
-                    }
-                }
-                None => batch.into_iter().for_each(|job| job.answer(Err(StoreError::Closed))),
+            let mut writer = self.shared.writer.lock();
+            let Some(owned) = &mut *writer else {
+                refuse(batch, &StoreError::Closed);
+                continue;
+            };
+            if let Some(instance) = batch.iter().find_map(|job| job.operation.opens()) {
+                owned.ownership.sign(instance);
+            }
+            match owned.presence.check() {
+                Ok(()) => owned.writer.run(batch, &self.shared.transactions),
+                Err(error) => refuse(batch, &error),
             }
         }
         self.through = true;
@@ -50,5 +49,12 @@ impl Drop for Flusher {
             let what = format!("{}: the task that writes has ended", job.operation);
             job.answer(Err(StoreError::Unavailable { what, source: None }));
         }
+    }
+}
+
+/// Answers jobs that are not done.
+fn refuse(jobs: Vec<Job>, error: &StoreError) {
+    for job in jobs {
+        job.answer(Err(error.clone()));
     }
 }

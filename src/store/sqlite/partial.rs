@@ -45,9 +45,10 @@ pub(super) fn find(
     )?;
     let mut rows = select.query([incarnation.get().cast_signed(), turn.get().cast_signed()])?;
     let (mut chunks, mut text) = (0_u64, BytesMut::new());
+    let key = [number(incarnation.get()), number(turn.get())];
     while let Some(row) = rows.next()? {
-        let Some(piece) = read(row).filter(|piece| piece.first.checked_sub(1) == Some(chunks))
-        else {
+        let piece = row::asked_for(row, &key, read(row))?;
+        let Some(piece) = piece.filter(|piece| piece.first.checked_sub(1) == Some(chunks)) else {
             return Ok(Some(None));
         };
         chunks = chunks.saturating_add(piece.chunks);

@@ -35,6 +35,9 @@ pub(super) fn look_up(
     )?;
     if let Some(row) = select.query([id.to_string()])?.next()? {
         let life = Life::read(row).ok_or_else(damaged)?;
+        if life.id != id.to_string() {
+            return Err(row::misled().into());
+        }
         return Ok(Found::Live(later_id::complete(&snapshot, life)?));
     }
     if let Some(incarnation) = later_id::find(&snapshot, id)? {

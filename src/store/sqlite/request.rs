@@ -42,8 +42,9 @@ pub(super) fn find(
         "SELECT incarnation, key, generation, digest, at, crc FROM requests \
          WHERE incarnation = ?1 AND key = ?2",
     )?;
-    let key = params![incarnation.get().cast_signed(), key];
-    select.query_row(key, |row| Ok(read(row))).optional()
+    let asked = params![incarnation.get().cast_signed(), key];
+    let key = [number(incarnation.get()), text(key)];
+    select.query_row(asked, |row| row::asked_for(row, &key, read(row))).optional()
 }
 
 /// Removes up to `limit` requests that were made at or before `at`, oldest first; says how many. A

@@ -73,8 +73,9 @@ pub(super) fn find(
         "SELECT incarnation, provider, value, stored_at, used_at, attempts, refused, refused_at, crc \
          FROM resume WHERE incarnation = ?1 AND provider = ?2",
     )?;
-    let key = params![incarnation.get().cast_signed(), provider];
-    select.query_row(key, |row| Ok(read(row))).optional()
+    let asked = params![incarnation.get().cast_signed(), provider];
+    let key = [number(incarnation.get()), text(provider)];
+    select.query_row(asked, |row| row::asked_for(row, &key, read(row))).optional()
 }
 
 /// Removes up to `limit` handles that were used last at or before `at`, oldest first; says how many. A

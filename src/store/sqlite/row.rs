@@ -140,6 +140,26 @@ pub(super) fn read<'r, T>(
     if row.get_ref(last).ok()? == checksum.finish() { parse(row) } else { None }
 }
 
+/// What was read of a row that was asked for by its first columns; fails if it is whole and another one.
+///
+/// An index has no checksums. One with a flipped bit leads to rows of others, and their checksums are right.
+pub(super) fn asked_for<T>(
+    row: &Row<'_>,
+    key: &[ValueRef<'_>],
+    read: Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    let is_it = |(column, value): (usize, &ValueRef<'_>)| {
+        row.get_ref(column).is_ok_and(|found| found == *value)
+    };
+    if read.is_none() || key.iter().enumerate().all(is_it) { Ok(read) } else { Err(misled()) }
+}
+
+/// The error for an index that leads to another row than it says: the damage that SQLite did not see.
+pub(super) fn misled() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some("an index leads to another row".to_owned()))
+}
+
 /// How many bytes of short columns are hashed at once: call by call they cost several times as much.
 const GATHERED_BYTES: usize = 256;
 
