@@ -145,10 +145,10 @@ impl Conversation {
         Some(())
     }
 
-    /// Ends whoever has the slot over its head.
+    /// Ends whoever has the slot over its head. Whatever it was told before, that is why it ends.
     fn fence(&mut self, reason: CancelReason) {
-        if let Some((Holder::Known(turn), told)) = self.holder.take() {
-            self.fenced.push((turn, told.unwrap_or(reason)));
+        if let Some((Holder::Known(turn), _)) = self.holder.take() {
+            self.fenced.push((turn, reason));
         }
     }
 
@@ -189,8 +189,10 @@ impl Model for Sequential {
                 }
             }
             What::Exists => state.current().map(|_| state.clone()).into_iter().collect(),
+            // The store says so, and its session may not have heard of it: that still closes.
             What::Buried => {
-                let buried = !state.lives.is_empty() && state.current().is_none();
+                let buried = !state.lives.is_empty()
+                    && state.current().is_none_or(|it| it.seen == Seen::Closing);
                 buried.then(|| state.clone()).into_iter().collect()
             }
             What::Looked(life, seen) => state.holds(*life, |it| it.seen == *seen),

@@ -127,7 +127,12 @@ impl Caller {
                     (Some((life, session)), What::Created(life))
                 }
                 Err(CreateError::Exists { .. }) => (None, What::Exists),
-                Err(CreateError::Gone { .. }) => (None, What::Buried),
+                Err(CreateError::Gone { tombstone, .. }) => {
+                    let stage = &self.world.stage;
+                    let stored = stage.behind.look_up(&self.world.id, tombstone.at).await.unwrap();
+                    assert!(matches!(stored, Found::Gone(_)), "told before it is stored");
+                    (None, What::Buried)
+                }
                 Err(error) => panic!("{error}"),
             }
         };
@@ -281,7 +286,7 @@ impl Caller {
 }
 
 /// Some callers do as they like, and then everything is looked at.
-async fn model(kind: Kind, fences: bool, bounded: bool) {
+async fn model(kind: Kind, fences: bool, bounded: bool) -> Arc<World> {
     let stage = Stage::with(kind, |config| {
         if !fences {
             config.turns.cancel_grace = Duration::from_secs(5);
@@ -321,6 +326,7 @@ async fn model(kind: Kind, fences: bool, bounded: bool) {
         }
     }
     look_at_transcripts(&world).await;
+    world
 }
 
 /// What was told to be said is there once, and the rest is nowhere.
@@ -348,15 +354,18 @@ fn coin() -> bool {
 
 #[test]
 fn whatever_callers_do_at_once_could_have_been_one_after_the_other() {
-    explore(300, || async { model(Kind::AtOnce, coin(), coin()).await });
+    explore(300, || async { drop(model(Kind::AtOnce, coin(), coin()).await) });
 }
 
 #[test]
 fn whatever_callers_do_at_once_could_have_been_one_after_the_other_on_a_store_that_is_awaited() {
-    explore(300, || async { model(Kind::Awaited, coin(), coin()).await });
+    explore(300, || async { drop(model(Kind::Awaited, coin(), coin()).await) });
 }
 
 #[test]
 fn a_seed_stands_for_one_schedule() {
-    explore_twice(200, || async { model(Kind::Awaited, coin(), coin()).await });
+    // The end of a supervisor is left out: ractor stops the actors that are left in an order of its own.
+    explore_twice(200, || async {
+        std::mem::forget(model(Kind::Awaited, coin(), coin()).await);
+    });
 }
