@@ -459,7 +459,7 @@ mod tests {
             .execute_batch("BEGIN IMMEDIATE; INSERT INTO bindings VALUES ('irc', 'a', 1, 0)")
             .unwrap();
         let writer = Writer::new(connection);
-        *store.shared.writer.lock() = Some(Owned { writer, ownership: owned.ownership });
+        *store.shared.writer.lock() = Some(Owned { writer, ..owned });
         assert_eq!(store.forget(OLD, 1).await.unwrap(), 0);
         let key = "irc".parse::<SessionKey>().unwrap();
         assert_eq!(store.bound_to(&key).await.unwrap(), None);
