@@ -397,5 +397,9 @@ impl<P: Ports> SessionState<P> {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
+pub(crate) mod tests;
+
+// The model, for fuzzers.
+#[cfg(all(fuzzing, not(test)))]
 pub(crate) mod tests;
