@@ -34,7 +34,7 @@ fn operations(of_a_thousand: u64, few: u64) -> u64 {
 }
 
 /// What has to have happened, or nothing is shown.
-const ANSWERS: [&str; 20] = [
+const ANSWERS: [&str; 21] = [
     "begun",
     "busy",
     "cancelled_before_begun",
@@ -51,6 +51,7 @@ const ANSWERS: [&str; 20] = [
     "put",
     "rests",
     "stale_deleted",
+    "stale_preempted",
     "stale_stopped",
     "told",
     "value",

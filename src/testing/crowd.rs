@@ -172,6 +172,7 @@ impl Crowd {
                 ),
             })
             .collect();
+        let interrupts = dice.below(2) == 0;
         let recorder = Recorder::new();
         let spawner = Spawner::current().expect("a crowd is let loose on a runtime");
         let members = (0..MEMBERS).map(|at| {
@@ -181,6 +182,7 @@ impl Crowd {
                 client: recorder.client(),
                 dice: Dice::new(dice.draw()),
                 chaos: self.chaos,
+                interrupts,
                 handles: vec![Vec::new(); names.len()],
                 records: vec![None; names.len()],
                 ticket: at << 32,

@@ -94,6 +94,7 @@ fn stale(reason: CancelReason) -> Answer {
     match reason {
         CancelReason::Stopped => Answer::StaleStopped,
         CancelReason::Deleted => Answer::StaleDeleted,
+        CancelReason::Preempted => Answer::StalePreempted,
         other => odd(&other),
     }
 }

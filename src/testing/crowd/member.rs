@@ -4,13 +4,14 @@ use std::future::Future;
 use std::hint;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::answers;
-use super::model::{Answer, Call, Life, What};
+use super::model::{Answer, Call, How, Life, What};
 use crate::entry::ChatMessage;
 use crate::id::{Generation, Incarnation, SessionId, StreamId};
 use crate::key::SessionKey;
-use crate::policy::BusyPolicy;
+use crate::policy::{BusyPolicy, DEFAULT_QUEUE_MAX};
 use crate::rt;
 use crate::session::Session;
 use crate::store::Record;
@@ -55,6 +56,8 @@ pub(super) struct Member {
     pub(super) dice: Dice,
     /// Whether it stops now and then before and after what it does.
     pub(super) chaos: bool,
+    /// Whether it interrupts others, instead of waiting for them.
+    pub(super) interrupts: bool,
     /// What it has of each name.
     pub(super) handles: Vec<Vec<Handle>>,
     /// A record that it has read, of each name.
@@ -195,13 +198,23 @@ impl Member {
     /// Begins a turn; gives up now and then.
     async fn begin(&mut self, name: usize, handle: &Handle) -> Option<Turn> {
         let life = handle.life;
-        let waits = self.dice.below(2) == 0;
+        let how = match (self.dice.below(2) == 0, self.interrupts) {
+            (true, _) => How::Reject,
+            (false, true) => How::Interrupt,
+            (false, false) => How::Queue,
+        };
         self.ticket += 1;
         let (ticket, may_give_up) = (self.ticket, self.dice.below(10) == 0);
         let leave = may_give_up
             .then(|| self.client.call(Call { name, what: What::Leave { life, ticket } }));
-        let pending = self.call(name, What::Begin { life, waits, ticket }).await;
-        let policy = if waits { BusyPolicy::queue() } else { BusyPolicy::Reject };
+        let pending = self.call(name, What::Begin { life, how, ticket }).await;
+        let policy = match how {
+            How::Reject => BusyPolicy::Reject,
+            How::Queue => BusyPolicy::queue(),
+            How::Interrupt => {
+                BusyPolicy::Interrupt { grace: Duration::ZERO, max: DEFAULT_QUEUE_MAX }
+            }
+        };
         let input = ChatMessage::user("in");
         let begun = handle.session.begin(&input, policy);
         let begun = if may_give_up {

@@ -44,7 +44,7 @@ pub(super) enum What {
     /// Deletes, by the id, or by a handle of this life.
     Delete { life: Option<Life> },
     /// Begins a turn. The ticket tells begins apart.
-    Begin { life: Life, waits: bool, ticket: u64 },
+    Begin { life: Life, how: How, ticket: u64 },
     /// A begin that its caller may give up leaves the slot, should it have taken it.
     Leave { life: Life, ticket: u64 },
     /// Ends a turn with a reply.
@@ -65,6 +65,17 @@ pub(super) enum What {
     Record { life: Option<Life> },
     /// Looks when nothing is under way.
     Rest { life: Life },
+}
+
+/// How a turn is begun where another one runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// It is refused.
+    Reject,
+    /// It waits.
+    Queue,
+    /// It takes the slot at once, over the other's head. Never where somebody waits.
+    Interrupt,
 }
 
 /// What is answered.
@@ -102,6 +113,8 @@ pub(super) enum Answer {
     StaleStopped,
     /// The turn had been ended, as its session was deleted.
     StaleDeleted,
+    /// The turn had been ended by another one.
+    StalePreempted,
     /// This turn was told to end.
     Told(u64),
     /// This turn had been told before.
@@ -176,6 +189,7 @@ impl Answer {
             Self::Ended => "ended",
             Self::StaleStopped => "stale_stopped",
             Self::StaleDeleted => "stale_deleted",
+            Self::StalePreempted => "stale_preempted",
             Self::Told(_) => "told",
             Self::ToldBefore(_) => "told_before",
             Self::NotRunning => "not_running",
@@ -253,7 +267,9 @@ fn steps(what: &What, answer: Option<&Answer>) -> Both {
         (_, Some(&Answer::Deleted(life))) | (&What::Delete { life: Some(life) }, None) => {
             (smallvec![At::Close(life), At::Bury(life)], Some(In::Delete(life)))
         }
-        (&What::Begin { life, ticket, .. }, answer) => begin(life, ticket, answer),
+        (&What::Begin { life, how, ticket }, answer) => {
+            begin(life, (how == How::Interrupt, ticket), answer)
+        }
         // It never returns: nobody hears of it.
         (&What::Leave { life, ticket }, None) => {
             (smallvec![At::LeavesLater { life, ticket }], None)
@@ -266,6 +282,11 @@ fn steps(what: &What, answer: Option<&Answer>) -> Both {
             (smallvec![At::NotOpen { life, turn }], None)
         }
         (&What::Stop { life }, Some(Answer::NotRunning)) => (smallvec![At::Free(life)], None),
+        (&What::Cancel { turn, .. }, Some(&(Answer::Told(told) | Answer::ToldBefore(told))))
+            if turn != told =>
+        {
+            (smallvec![At::Never], None)
+        }
         (&(What::Cancel { life, .. } | What::Stop { life }), Some(&Answer::Told(turn))) => {
             (smallvec![At::Tell { life, turn }], None)
         }
@@ -291,12 +312,12 @@ fn steps(what: &What, answer: Option<&Answer>) -> Both {
 }
 
 /// What a begin does.
-fn begin(life: Life, ticket: u64, answer: Option<&Answer>) -> Both {
+fn begin(life: Life, (over, ticket): (bool, u64), answer: Option<&Answer>) -> Both {
     use {ContentStep as In, SlotStep as At};
     // The slot may have been taken for it and left again, seen by others.
-    let (opens, leaves) = (At::Opens { life, ticket }, At::Leaves { life, ticket });
+    let (opens, leaves) = (At::Opens { life, over, ticket }, At::Leaves { life, ticket });
     match answer {
-        Some(&Answer::Began(turn)) => (smallvec![At::Begin { life, turn }], None),
+        Some(&Answer::Began(turn)) => (smallvec![At::Begin { life, over, turn }], None),
         Some(&Answer::Busy(turn)) => (smallvec![At::Open { life, turn }], None),
         Some(Answer::Closing) => (smallvec![opens, leaves, At::Closing(life)], None),
         Some(&Answer::Gone(life)) => {
@@ -317,6 +338,8 @@ fn end(life: Life, turn: u64, answer: &Answer) -> Both {
         At::Fail { life, turn }
     } else if *answer == Answer::StaleStopped {
         At::Unwind { life, turn }
+    } else if *answer == Answer::StalePreempted {
+        At::NotOpen { life, turn }
     } else {
         // Ended over its holder's head, as its session was deleted.
         At::Closing(life)

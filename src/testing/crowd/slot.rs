@@ -44,6 +44,8 @@ pub(super) struct OpenTurn {
 /// What happens, or is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlotStep {
+    /// What cannot be.
+    Never,
     /// A life begins.
     New(Life),
     /// It is live.
@@ -62,10 +64,10 @@ pub(super) enum SlotStep {
     Close(Life),
     /// It is through.
     Bury(Life),
-    /// A turn takes the slot.
-    Begin { life: Life, turn: u64 },
+    /// A turn takes the slot; over the head of whoever has it, perhaps.
+    Begin { life: Life, over: bool, turn: u64 },
     /// A begin takes the slot, or never does, and its caller is not told.
-    Opens { life: Life, ticket: u64 },
+    Opens { life: Life, over: bool, ticket: u64 },
     /// It has left the slot again.
     Leaves { life: Life, ticket: u64 },
     /// It leaves the slot now, and its caller has given it up.
@@ -95,8 +97,8 @@ pub(super) enum SlotStep {
 impl SlotState {
     /// The states in which it may be after `step`: two at most.
     pub(super) fn after(self, step: SlotStep) -> (Option<Self>, Option<Self>) {
-        if let SlotStep::Opens { life, ticket } = step {
-            return (Some(self), self.opened(life, ticket));
+        if let SlotStep::Opens { life, over, ticket } = step {
+            return (Some(self), self.opened(life, over, ticket));
         }
         (self.after_one(step), None)
     }
@@ -104,6 +106,7 @@ impl SlotState {
     /// The state after `step`, if it can be; of a begin that nobody is told of, that it never takes the slot.
     fn after_one(self, step: SlotStep) -> Option<Self> {
         match step {
+            SlotStep::Never => None,
             SlotStep::New(life) => self.born(life),
             SlotStep::NewOrLive(life) => {
                 if self.lives(life) {
@@ -130,7 +133,7 @@ impl SlotState {
                 let left = self.left(life, ticket);
                 (left != self).then_some(left)
             }
-            SlotStep::Begin { life, turn } => self.begun(life, turn),
+            SlotStep::Begin { life, over, turn } => self.begun(life, over, turn),
             SlotStep::Open { life, turn } => self.seen(life, turn, |_| true),
             SlotStep::NotOpen { life, turn } => {
                 Some(self).filter(|it| it.seen(life, turn, |open| open.ticket.is_none()).is_none())
@@ -142,14 +145,13 @@ impl SlotState {
                 self.ended(life, turn, |open| !open.told)?.with_entry(seq)
             }
             SlotStep::Fail { life, turn } => self.ended(life, turn, |open| !open.told),
-            SlotStep::Unwind { life, turn } => self.ended(life, turn, |open| open.told),
-            SlotStep::Drop { life, turn } => {
-                if self.lives(life) {
-                    self.ended(life, turn, |_| true)
-                } else {
-                    Some(self)
-                }
+            // Or it was told, and then ended by another one.
+            SlotStep::Unwind { life, turn } => {
+                let unwound = self.ended(life, turn, |open| open.told);
+                unwound.or_else(|| self.after_one(SlotStep::NotOpen { life, turn }))
             }
+            // It may have been ended over its holder's head.
+            SlotStep::Drop { life, turn } => Some(self.ended(life, turn, |_| true).unwrap_or(self)),
             SlotStep::Tell { life, turn } => self.told(life, turn),
             SlotStep::ToldBefore { life, turn } => self.seen(life, turn, |open| open.told),
             SlotStep::Rests { life, seq } => {
@@ -209,25 +211,25 @@ impl SlotState {
     }
 
     /// A turn takes the slot, with its input as an entry.
-    fn taken(self, life: Life, open: OpenTurn) -> Option<Self> {
+    fn taken(self, life: Life, over: bool, open: OpenTurn) -> Option<Self> {
         match self {
-            Self::Live { life: lives, turn: None, newest, seq } => {
+            Self::Live { life: lives, turn, newest, seq } => {
                 let taken = Self::Live { life, turn: Some(open), newest, seq: seq + 1 };
-                (lives == life).then_some(taken)
+                (lives == life && (over || turn.is_none())).then_some(taken)
             }
-            Self::Live { .. } | Self::Nothing | Self::Closing { .. } | Self::Gone { .. } => None,
+            Self::Nothing | Self::Closing { .. } | Self::Gone { .. } => None,
         }
     }
 
     /// The turn of this number takes the slot: a newer one than any before.
-    fn begun(self, life: Life, number: u64) -> Option<Self> {
+    fn begun(self, life: Life, over: bool, number: u64) -> Option<Self> {
         let open = OpenTurn { number: Some(number), ticket: None, told: false };
-        self.taken(life, open)?.numbered(number)
+        self.taken(life, over, open)?.numbered(number)
     }
 
     /// A begin takes it of which nobody is told.
-    fn opened(self, life: Life, ticket: u64) -> Option<Self> {
-        self.taken(life, OpenTurn { number: None, ticket: Some(ticket), told: false })
+    fn opened(self, life: Life, over: bool, ticket: u64) -> Option<Self> {
+        self.taken(life, over, OpenTurn { number: None, ticket: Some(ticket), told: false })
     }
 
     /// Such a begin has left the slot.

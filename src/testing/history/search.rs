@@ -10,6 +10,9 @@ use crate::rt::HashSet;
 /// How many steps are taken before it is given up.
 const MAX_STEPS: usize = 2_000_000;
 
+/// How many are taken to find every order there is.
+const MAX_STEPS_OF_ALL: usize = 20_000;
+
 /// What a search has found.
 pub(super) enum Found<S> {
     /// An order.
@@ -152,21 +155,26 @@ impl<M: Model> Search<M> {
 
     /// Looks for an order.
     pub(super) fn run(&self, model: &M) -> Found<M::State> {
-        self.look(model, |_| true)
+        self.look(model, MAX_STEPS, |_| true)
     }
 
-    /// In which states the part may be after all orders that there are.
-    pub(super) fn ends(&self, model: &M) -> HashSet<M::State> {
+    /// In which states the part may be after all orders that there are; `None` if there are too many.
+    pub(super) fn ends(&self, model: &M) -> Option<HashSet<M::State>> {
         let mut ends = HashSet::default();
-        self.look(model, |end| {
+        let found = self.look(model, MAX_STEPS_OF_ALL, |end| {
             ends.insert(end.clone());
             false
         });
-        ends
+        (!matches!(found, Found::TooMany)).then_some(ends)
     }
 
     /// Looks for orders until one is `enough`, by the state at its end.
-    fn look(&self, model: &M, mut enough: impl FnMut(&M::State) -> bool) -> Found<M::State> {
+    fn look(
+        &self,
+        model: &M,
+        max_steps: usize,
+        mut enough: impl FnMut(&M::State) -> bool,
+    ) -> Found<M::State> {
         let mut seen = HashSet::default();
         let mut trail: Vec<Taken> = Vec::new();
         let mut furthest = Config { at: 0, happened: 0, state: self.start.clone(), from: NOWHERE };
@@ -182,7 +190,7 @@ impl<M: Model> Search<M> {
             if way.at > furthest.at {
                 furthest = way.clone();
             }
-            if trail.len() > MAX_STEPS {
+            if trail.len() > max_steps {
                 return Found::TooMany;
             }
             // What has to happen by now comes last here, and so is tried first.

@@ -19,8 +19,8 @@ struct Shrinking<'a, M: Model> {
     part: &'a M::Part,
     /// What is left, in the order of the calls.
     operations: Vec<Operation<M::Call, M::Answer>>,
-    /// In which states it may be before it goes wrong.
-    before: HashSet<M::State>,
+    /// In which states it may be before it goes wrong, if that could be found out.
+    before: Option<HashSet<M::State>>,
 }
 
 /// Shrinks the history of `part`, which has no order.
@@ -39,7 +39,7 @@ where
         steps.into_iter().any(|(at, _)| at == *part)
     };
     let operations: Vec<_> = operations.iter().filter(concerns).cloned().collect();
-    let mut shrinking = Shrinking { model, part, operations, before: HashSet::default() };
+    let mut shrinking = Shrinking { model, part, operations, before: None };
     shrinking.cut();
     shrinking.before = shrinking.ends(&[]);
     while shrinking.leave_out_one() || shrinking.leave_out_two() {}
@@ -78,11 +78,12 @@ where
         Some(stuck)
     }
 
-    /// In which states it may be before its last return, without those that are `left_out`.
-    fn ends(&self, left_out: &[usize]) -> HashSet<M::State> {
+    /// In which states it may be before its last return, without those that are `left_out`; `None` if that is
+    /// too much to find out, and then nothing is left out.
+    fn ends(&self, left_out: &[usize]) -> Option<HashSet<M::State>> {
         let mut left_out = left_out.to_vec();
         left_out.push(self.last());
-        self.search(&left_out).map(|(search, _)| search.ends(self.model)).unwrap_or_default()
+        self.search(&left_out)?.0.ends(self.model)
     }
 
     /// Leaves out what was called after the return that nothing explains; what had not returned by then may
@@ -107,7 +108,7 @@ where
     fn can_do_without(&self, left_out: &[usize]) -> bool {
         !left_out.contains(&self.last())
             && self.stuck(left_out).is_some()
-            && self.ends(left_out) == self.before
+            && self.ends(left_out).is_some_and(|ends| Some(ends) == self.before)
     }
 
     /// Leaves out whatever can be left out by itself, from the end; answers whether there was any.
