@@ -32,14 +32,14 @@ const GROWTH: f64 = 8.0 * 1024.0 * 1024.0;
 pub(crate) fn run(report: &mut Report) {
     let runtime = world::runtime();
     let supervisor = runtime.block_on(Supervisor::builder().config(config()).start());
-    cycles(report, &runtime, "memory", supervisor.expect("it starts"), None);
+    cycles(report, &runtime, "memory", &supervisor.expect("it starts"), None);
     let folder = tempfile::tempdir().expect("a folder");
     let supervisor = runtime.block_on(async {
         let path = folder.path().join("churn.db");
         let store = SqliteStore::open(&path, SqliteOptions::default()).await.expect("it opens");
         Supervisor::builder().store(store).config(config()).start().await
     });
-    cycles(report, &runtime, "sqlite", supervisor.expect("it starts"), Some(folder.path()));
+    cycles(report, &runtime, "sqlite", &supervisor.expect("it starts"), Some(folder.path()));
 }
 
 /// Deleted ids are forgotten soon, so that what is left is not hidden behind them.
@@ -81,16 +81,16 @@ fn cycles(
     report: &mut Report,
     runtime: &Runtime,
     store: &str,
-    supervisor: Supervisor,
+    supervisor: &Supervisor,
     folder: Option<&Path>,
 ) {
     in_task(runtime, come_and_go(supervisor.clone(), 0, WARM_UP));
-    rest(runtime, &supervisor);
+    rest(runtime, supervisor);
     let before = Left::now(runtime, folder);
     let start = Instant::now();
     in_task(runtime, come_and_go(supervisor.clone(), WARM_UP, CYCLES));
     let each = start.elapsed().as_secs_f64() * 1e6 / CYCLES as f64;
-    rest(runtime, &supervisor);
+    rest(runtime, supervisor);
     let after = Left::now(runtime, folder);
 
     let name = |what: &str| format!("churn/{store}/cycles={CYCLES} ({what})");
