@@ -7,6 +7,9 @@
 //! You will see three tests pass, then what a short conversation asked of the store. This one stands in front of
 //! another and counts the calls; yours talks to a database, and is tested in the same way.
 
+#![allow(clippy::print_stdout, reason = "it shows something")]
+#![allow(clippy::wildcard_imports, reason = "a store names nearly all that is there")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
