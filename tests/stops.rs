@@ -28,11 +28,14 @@ use std::time::{Duration, Instant};
 use session_supervisor::{BeginError, BusyPolicy, Config, DeleteError, Session, Supervisor};
 use stage::{Kind, Stage, assert_clean, key, reply, runtime, user};
 
-/// How many use each session at once.
-const CALLERS: u64 = 3;
+/// How many callers there are: three to a session, wherever they come together.
+const CALLERS: u64 = 9;
 
-/// How many sessions are used at once, of which one may be loaded.
-const SESSIONS: u64 = 3;
+/// How many sessions there are, of which one may be loaded.
+const SESSIONS: u64 = 6;
+
+/// How long a caller stays with a session.
+const STAY: u64 = 8;
 
 /// When a call hangs. A runtime that is short of time answers late.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
@@ -73,13 +76,13 @@ impl Race {
 
     /// Begins, changes and deletes until enough actors have stopped.
     async fn caller(&self, number: u64) {
-        let session = key(&format!("{}", number % SESSIONS));
         let mut round = number;
         while self.supervisor.counts().actors_ended < self.stops
             && self.hung.load(Ordering::Relaxed) == 0
         {
             round += 1;
-            let session = self.supervisor.open(&session).await.unwrap();
+            let place = (number % (CALLERS / 3) + round / STAY) % SESSIONS;
+            let session = self.supervisor.open(&key(&format!("{place}"))).await.unwrap();
             match round % 8 {
                 0 => {
                     let deleted: Option<Result<_, DeleteError>> =
@@ -134,7 +137,7 @@ fn nobody_waits_for_ever_for_a_session_whose_actor_stops() {
             worst: AtomicU64::new(0),
             hung: AtomicU64::new(0),
         });
-        let callers: Vec<_> = (0..CALLERS * SESSIONS)
+        let callers: Vec<_> = (0..CALLERS)
             .map(|number| {
                 let race = race.clone();
                 tokio::spawn(async move { race.caller(number).await })
@@ -146,6 +149,8 @@ fn nobody_waits_for_ever_for_a_session_whose_actor_stops() {
         let counts = supervisor.counts();
         let hung = race.hung.load(Ordering::Relaxed);
         println!("actor_stops {} stops", counts.actors_ended);
+        println!("unloads {} unloads", counts.unloaded);
+        println!("deletes {} deletes", counts.deleted);
         println!("racing_calls {} calls", race.calls.load(Ordering::Relaxed));
         println!("hung_calls {hung} calls");
         println!("worst_call {} us", race.worst.load(Ordering::Relaxed));
