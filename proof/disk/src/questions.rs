@@ -148,8 +148,8 @@ impl Question {
             // What was said last may be missing, and is no other text then.
             Self::Partial(id, life, turn) => {
                 let partial = store.partial(id, *life, *turn).await?;
-                let text = partial.map_or_else(String::new, |it| format!("{:?}", it.text));
-                lines(text.split_inclusive("chunk"))
+                let text = partial.map(|it| String::from_utf8_lossy(&it.text).into_owned());
+                lines(text.unwrap_or_default().split("chunk ").filter(|it| !it.is_empty()))
             }
             Self::Request(id, life, key) => lines(store.request(id, *life, key).await?),
             Self::Branches(id, life) => lines(store.branches(id, *life).await?),
