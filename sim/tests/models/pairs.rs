@@ -420,3 +420,20 @@ pair!(
         stage.settle().await;
     }
 );
+
+pair!(
+    /// G10, G11: a turn that runs is not cleared, and its end and the clearing do not hurt each other.
+    clearing_what_runs_does_not_touch_it(kind: AtOnce, _how < 1) {
+        let (stage, session) = Stage::with_session(kind).await;
+        let turn = begin(&session, "one", BusyPolicy::Reject).await.unwrap();
+        let Found::Live(view) = stage.stored(&session).await else { panic!("it is there") };
+        let reader = stage.supervisor.clone();
+        race([
+            task(async move { drop(reader.clear_stale(&view).await.unwrap()) }),
+            task(async move { assert_eq!(committed(turn, "done").await, 2) }),
+        ])
+        .await;
+        assert_eq!(said(&session).await, ["one", "done"]);
+        stage.settle().await;
+    }
+);
