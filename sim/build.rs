@@ -2,6 +2,6 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(sim)");
+    println!("cargo::rustc-check-cfg=cfg(sim, fuzzing)");
     println!("cargo::rustc-cfg=sim");
 }
