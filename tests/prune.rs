@@ -30,7 +30,7 @@ use ending::{
 };
 use listen::{Events, Numbers};
 use session_supervisor::store::{FenceReason, Found};
-use session_supervisor::testing::{Fault, Gate, ManualClock, PausedClock, StoreCall};
+use session_supervisor::testing::{Fault, Gate, PausedClock, StoreCall};
 use session_supervisor::{
     BeginError, BusyPolicy, CommitOutcome, Config, ExpiryAction, ExpiryClock, ExpiryRules, Fate,
     GoneReason, Incarnation, KeptBy, Lookup, NewSession, PruneReport, RecordFilter, Session,
@@ -844,7 +844,7 @@ mod damage {
             config.expiry.age = Some(TTL);
             config
         };
-        let clock = ManualClock::new();
+        let clock = session_supervisor::testing::ManualClock::new();
         let builder =
             Supervisor::builder().store(open().await).config(config()).clock(clock.clone());
         let supervisor: Supervisor = builder.start().await.unwrap();
