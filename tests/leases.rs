@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use session_supervisor::testing::{Fault, StoreCall};
 use session_supervisor::{
-    Config, DeleteOutcome, KeptBy, Lease, LeaseError, LeaseRenewal, NewSession, Session,
-    SessionError, Supervisor,
+    Config, DeleteOutcome, KeptBy, LeaseError, LeaseRenewal, NewSession, Session, SessionError,
+    Supervisor,
 };
 use support::{committed, everywhere, in_paused_time, key, quiet, says, settled, until, user};
 
@@ -375,7 +375,7 @@ in_paused_time! {
 fn a_lease_belongs_to_its_run_of_the_process() {
     support::play(false, support::Kind::Sqlite, |stage| async move {
         let (supervisor, session) = stage.session().await;
-        let lease: Lease = session.lease("work", MINUTE).await.unwrap();
+        let lease = session.lease("work", MINUTE).await.unwrap();
         supervisor.shutdown(Duration::from_secs(5)).await.unwrap();
         let used = session.status().last_active_at;
         let stage = stage.reopened().await;
