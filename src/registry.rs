@@ -39,8 +39,9 @@ pub(crate) struct Registry {
 pub(crate) enum Place {
     /// A loaded session.
     Live(Arc<Slot>),
-    /// It was deleted.
-    Gone(Grave),
+    /// It was deleted. In a box: most places are of sessions that live, and how many of them a cache holds is
+    /// what a look-up costs.
+    Gone(Box<Grave>),
 }
 
 /// A tombstone, and what keeps it standing.
@@ -170,7 +171,7 @@ impl Registry {
         let haunting = ghosts.into_iter().chain([Arc::downgrade(slot)]);
         let pins: Vec<_> = haunting.filter(is_haunting).collect();
         for id in slot.ids() {
-            let grave = Grave { tombstone, until, pins: pins.clone() };
+            let grave = Box::new(Grave { tombstone, until, pins: pins.clone() });
             let before = self.places.alter(id, |place| match place {
                 Some(Place::Live(there)) if there.incarnation <= slot.incarnation => {
                     self.put(id, place, Some(Place::Gone(grave)))

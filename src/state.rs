@@ -76,7 +76,7 @@ pub(crate) use partial::Spoken;
 pub(crate) use pending::Pending;
 pub(crate) use protocol::{
     Asked, BeginRequest, Change, Changed, Effect, Effects, Input, Patch, Ports, Redo, Replied,
-    Settlement, Snapshot, Special, Target, Ticket, TurnView,
+    Rest, Settlement, Snapshot, Special, Target, Ticket, TurnView,
 };
 pub(crate) use refusal::{BeginRefusal, ChangeRefusal, DeleteRefusal};
 use request::Echo;

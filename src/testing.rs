@@ -7,7 +7,7 @@
 //!   what they were told could have been told to one after another.
 //! - [`Recorder`], [`Model`] and [`check`] do the same for whatever is to be used by many at once: a bot, a
 //!   store.
-//! - [`settled`] looks at everything once nothing is under way: the last line of a test.
+//! - [`settled()`] looks at everything once nothing is under way: the last line of a test.
 //! - [`FaultyStore`] stands in front of a store, fails as it is told to, and counts the calls.
 //! - [`Gate`] forces the order of concurrent steps, [`drop_at_every_await`] drops a future at each
 //!   of its suspensions: nothing has to sleep.

@@ -2,7 +2,7 @@
 
 use super::{Presence, Slot};
 use crate::clock::Now;
-use crate::state::Snapshot;
+use crate::state::{Rest, Snapshot};
 
 impl Slot {
     /// What is to be seen of it.
@@ -10,6 +10,13 @@ impl Slot {
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
         state.snapshot(now)
+    }
+
+    /// Whether it rests.
+    pub(crate) fn rest(&self, now: Now) -> Rest {
+        let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
+        state.rest(now)
     }
 
     /// What is to be seen of it, and whether it can be used, at one instant.

@@ -59,7 +59,7 @@ pub(crate) enum Pending<P: Ports> {
         /// Whether it leaves memory then: if it was not used after that, and why.
         then_leave: Option<(Moment, LeaveReason)>,
     },
-    /// Deletes it. Who waits stands in [`Phase::Closing`].
+    /// Deletes it. Who waits stands in [`Phase::Closing`](super::Phase::Closing).
     Delete { write: Option<Write> },
 }
 

@@ -355,14 +355,19 @@ pub(crate) struct Snapshot {
     pub(crate) version: u64,
     /// When it was last used.
     pub(crate) last_active_at: Timestamp,
-    /// How long nothing has happened in it.
-    pub(crate) idle_for: Duration,
-    /// What keeps it in memory.
-    pub(crate) kept_by: SmallVec<[KeptBy; 4]>,
     /// Whether it takes turns.
     pub(crate) standing: Standing,
     /// The newest turn.
     pub(crate) generation: Generation,
+}
+
+/// Whether a session rests, which nobody who only wants its status has to wait for.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// How long nothing has happened in it.
+    pub(crate) idle_for: Duration,
+    /// What keeps it in memory.
+    pub(crate) kept_by: SmallVec<[KeptBy; 4]>,
 }
 
 impl Snapshot {

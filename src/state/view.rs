@@ -1,6 +1,6 @@
 //! What is to be seen of the session, without touching it.
 
-use super::{OpenTurn, Ports, SessionState, Snapshot, TurnView};
+use super::{OpenTurn, Ports, Rest, SessionState, Snapshot, TurnView};
 use crate::clock::Now;
 use crate::id::{Generation, StreamId};
 use crate::policy::{Holder, TurnPhase};
@@ -18,11 +18,14 @@ impl<P: Ports> SessionState<P> {
             unwritten: self.outbox.len(),
             version: self.version,
             last_active_at: self.last_use(now).wall,
-            idle_for: self.idle_for(now),
-            kept_by: self.keepers(now.moment).collect(),
             standing: self.standing(),
             generation: self.generation,
         }
+    }
+
+    /// Whether it rests.
+    pub(crate) fn rest(&self, now: Now) -> Rest {
+        Rest { idle_for: self.idle_for(now), kept_by: self.keepers(now.moment).collect() }
     }
 
     /// The name of a turn of this life.

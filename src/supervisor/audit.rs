@@ -125,15 +125,15 @@ impl<E> Supervisor<E> {
         let slot = self.shared.loaded(id)?;
         let session: Session<E> = self.session(slot.clone());
         let now = self.shared.engine.now();
-        let snapshot = slot.snapshot(now);
+        let rest = slot.rest(now);
         Some(Inspection {
             id: slot.tip().clone(),
             incarnation: slot.incarnation,
             key: slot.key.clone(),
             created_at: slot.created_at,
             status: session.status(),
-            idle_for: snapshot.idle_for,
-            kept_by: snapshot.kept_by.to_vec(),
+            idle_for: rest.idle_for,
+            kept_by: rest.kept_by.to_vec(),
             leases: slot.leases(now),
         })
     }

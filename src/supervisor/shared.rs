@@ -97,7 +97,18 @@ impl Shared {
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
-        self.locate_for(id, Need::Look).await.map_err(LoadError::into_store)
+        if let Some(slot) = self.at_hand(id) {
+            return Ok(Located::Live(slot));
+        }
+        // Whatever takes longer is in a box: its future is large, and would be carried along.
+        Box::pin(self.locate_for(id, Need::Look)).await.map_err(LoadError::into_store)
+    }
+
+    /// The slot under `id`, if it is loaded and can be used: in one look, as mostly.
+    fn at_hand(&self, id: &SessionId) -> Option<Arc<Slot>> {
+        let Place::Live(slot) = self.registry.get(id)? else { return None };
+        let presence = slot.presence_at(self.engine.now());
+        matches!(presence, Presence::Live | Presence::Shut(_)).then_some(slot)
     }
 
     /// [`Self::locate`], for what it is needed for.

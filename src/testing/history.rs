@@ -1,6 +1,6 @@
 //! What several clients did at once, and whether the same could have come of doing it one after another.
 //!
-//! A [`Recorder`] notes each call and each return; [`check`] looks for an order in which the operations, one
+//! A [`Recorder`] notes each call and each return; [`check()`] looks for an order in which the operations, one
 //! at a time and each at some moment between its call and its return, have the answers that were seen. If
 //! there is none, the object under test has lost or doubled something, or has told two clients stories that
 //! exclude each other. That is linearizability.

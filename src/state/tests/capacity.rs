@@ -254,7 +254,7 @@ fn a_begin_that_may_not_wait_for_a_permit_is_refused_and_leaves_nothing() {
     gate::no_line();
     assert_eq!(rig.begin(1, QUEUE), "refused(b1 short)");
     assert_eq!(rig.digest(), "live");
-    assert!(rig.snapshot().kept_by.is_empty());
+    assert!(rig.rest().kept_by.is_empty());
 }
 
 // K3

@@ -21,7 +21,7 @@ impl Rig {
     }
 
     fn kept_by(&self) -> Vec<KeptBy> {
-        self.snapshot().kept_by.to_vec()
+        self.rest().kept_by.to_vec()
     }
 }
 
@@ -51,7 +51,7 @@ fn idle_counts_from_the_end_of_the_last_write() {
     assert_eq!(rig.kept_by(), [KeptBy::Unwritten]);
     rig.ok();
     assert!(!rig.would_leave(400, 299));
-    assert_eq!(rig.snapshot().idle_for.as_secs(), 100);
+    assert_eq!(rig.rest().idle_for.as_secs(), 100);
     assert!(rig.would_leave(400, 300));
 }
 

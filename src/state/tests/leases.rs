@@ -58,13 +58,13 @@ fn a_lease_keeps_the_session_until_its_time_is_over() {
     let mut rig = Rig::new();
     assert_eq!(rig.lease(take(1, 50, 3)), "taken(l1) alarm(150) leased(150)");
     rig.second = START + 49;
-    assert_eq!(rig.snapshot().kept_by.to_vec(), [KeptBy::Leased]);
-    assert_eq!(rig.snapshot().idle_for, Duration::ZERO);
+    assert_eq!(rig.rest().kept_by.to_vec(), [KeptBy::Leased]);
+    assert_eq!(rig.rest().idle_for, Duration::ZERO);
     assert_eq!(rig.unload(1_000), "", "it is kept");
     rig.flush();
     rig.second = START + 50;
     // Over, though nobody has told it yet.
-    assert_eq!(rig.snapshot().kept_by.to_vec(), []);
+    assert_eq!(rig.rest().kept_by.to_vec(), []);
     assert_eq!(rig.lease(renew(1, 50)), "expired(l1) leased(over)");
     assert_eq!(rig.apply(Input::Alarm), "", "told once");
 }
@@ -75,19 +75,19 @@ fn idle_counts_from_the_end_of_a_lease() {
     let mut rig = Rig::new();
     rig.lease(take(1, 50, 3));
     rig.second = START + 80;
-    assert_eq!(rig.snapshot().idle_for.as_secs(), 30);
+    assert_eq!(rig.rest().idle_for.as_secs(), 30);
     assert_eq!(rig.snapshot().last_active_at, at(START + 50).wall);
     rig.apply(Input::Alarm);
-    assert_eq!(rig.snapshot().idle_for.as_secs(), 30);
+    assert_eq!(rig.rest().idle_for.as_secs(), 30);
     assert_eq!(rig.snapshot().last_active_at, at(START + 50).wall);
     // One that is given back: from then.
     rig.lease(take(2, 50, 3));
     rig.second = START + 90;
     assert_eq!(rig.lease(release(2)), "released(l2) leased(released)");
     rig.second = START + 95;
-    assert_eq!(rig.snapshot().idle_for.as_secs(), 5);
+    assert_eq!(rig.rest().idle_for.as_secs(), 5);
     assert_eq!(rig.lease(release(2)), "leased(over)", "given back once");
-    assert_eq!(rig.snapshot().idle_for.as_secs(), 5, "which is no use");
+    assert_eq!(rig.rest().idle_for.as_secs(), 5, "which is no use");
     assert_eq!(rig.unload(START + 89), "", "it was used since");
     rig.flush();
     assert_eq!(rig.unload(START + 90), "leave(idle)");
@@ -161,7 +161,7 @@ fn a_delete_ends_leases_and_a_failed_write_does_not() {
     assert!(rig.state.bequeath().is_none(), "handed over once");
     let mut next = Rig::new();
     assert_eq!(next.apply(Input::Inherit { leases }), "alarm(160)");
-    assert_eq!(next.snapshot().kept_by.to_vec(), [KeptBy::Leased]);
+    assert_eq!(next.rest().kept_by.to_vec(), [KeptBy::Leased]);
     assert_eq!(rig.lease(release(1)), "leased(over)");
     assert_eq!(next.delete(2), "dropped(l1)");
     assert_eq!(next.lease(release(1)), "leased(over)");
@@ -184,7 +184,7 @@ fn a_touch_is_stored_before_the_session_leaves() {
     rig.state.note_use(at(START));
     rig.second = START + 20;
     assert_eq!(rig.unload(START), "");
-    assert_eq!(rig.snapshot().kept_by.to_vec(), [KeptBy::Unwritten]);
+    assert_eq!(rig.rest().kept_by.to_vec(), [KeptBy::Unwritten]);
     rig.send();
     rig.state.note_use(at(START + 20));
     assert_eq!(rig.ok(), "", "it stays");
