@@ -90,8 +90,10 @@ fn time_is_read_through_the_clock_that_the_builder_was_given() {
 #[test]
 fn no_actor_is_called_and_waited_for() {
     let calls = [".call(", "call!(", "call_t!(", "rpc::"];
-    forbid("a call to an actor can hang for ever", |_, line| {
-        calls.iter().any(|call| line.contains(call))
+    forbid("a call to an actor can hang for ever", |path, line| {
+        // Histories have calls as well; no actor is named there.
+        let histories = path.components().any(|part| part.as_os_str() == "testing");
+        !histories && calls.iter().any(|call| line.contains(call))
     });
 }
 

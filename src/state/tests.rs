@@ -38,7 +38,7 @@ use bytes::Bytes;
 
 use self::begins::{Name, named, redoing};
 use super::{
-    Asked, BeginRequest, Change, Effects, Input, Length, Pass, Phase, Ports, Redo, Replied, Rest,
+    Asked, BeginRequest, Change, Effects, Input, Length, Pass, Phase, Ports, Redo, Replied,
     SessionState, Settings, Size, Snapshot, Special, Spoken, StallRule, Target, Ticket, Verb,
 };
 use crate::clock::{Moment, Now, Timestamp};
@@ -266,10 +266,6 @@ impl Rig {
 
     fn snapshot(&self) -> Snapshot {
         self.state.snapshot(at(self.second))
-    }
-
-    fn rest(&self) -> Rest {
-        self.state.rest(at(self.second))
     }
 
     /// Begins a turn; `number` is its port, its stream and its ticket.

@@ -1,7 +1,7 @@
 //! When a session leaves memory, and what keeps it.
 
 use super::{Generation, Input, InputFate, QUEUE, Rig, StoreError, at, interrupt};
-use crate::state::{KeptBy, LeaveReason, Phase};
+use crate::state::{KeptBy, LeaveReason, Phase, Rest};
 
 /// Is to leave if it was not used after `second`.
 fn unload(second: u64) -> Input<super::Test> {
@@ -18,6 +18,11 @@ impl Rig {
             self.state.phase = Phase::Live;
         }
         leaves
+    }
+
+    /// Whether it rests.
+    pub(super) fn rest(&self) -> Rest {
+        self.state.rest(at(self.second))
     }
 
     fn kept_by(&self) -> Vec<KeptBy> {
