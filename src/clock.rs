@@ -16,6 +16,9 @@ use crate::rt::{self, AtomicU64, Ordering};
 pub struct Moment(u64);
 
 impl Moment {
+    /// Later than any other.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The moment `since_start` after the clock was made; saturates after 584 years.
     pub fn after_start(since_start: Duration) -> Self {
         Self(u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX))

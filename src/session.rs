@@ -149,10 +149,20 @@ impl<E> Session<E> {
     /// What is happening in it now. Never waits, never counts as use, and does not load it: where it is not
     /// in memory, this says so, and what was known of it last.
     pub fn status(&self) -> SessionStatus {
-        let current = self.current();
-        let mut status = SessionStatus::of(&current);
-        if current.presence() == Presence::Left {
-            status.gone = self.house.tombstone(&current.id, current.incarnation);
+        let status = SessionStatus::of(&self.slot);
+        let left = !status.loaded && status.gone.is_none();
+        if left { self.status_elsewhere(status) } else { status }
+    }
+
+    /// What is happening where it is loaded now, if it is: its slot was left with `status`.
+    #[cold]
+    fn status_elsewhere(&self, mut status: SessionStatus) -> SessionStatus {
+        let (id, incarnation) = (&self.slot.id, self.slot.incarnation);
+        if let Some(slot) = self.house.loaded(id, incarnation) {
+            status = SessionStatus::of(&slot);
+        }
+        if !status.loaded && status.gone.is_none() {
+            status.gone = self.house.tombstone(id, incarnation);
         }
         status
     }

@@ -99,6 +99,8 @@ pub(crate) struct Slot {
     touched: Touched,
     /// What it needs.
     pub(crate) engine: Arc<Engine>,
+    /// What is happening in it: in front of it whether it can be used, which is what a look-up asks.
+    state: Mutex<SessionState<Callers>>,
     /// The store's shorter way to this life, if it has one.
     writer: Option<Arc<dyn LifeWriter>>,
     /// The newest ticket.
@@ -107,12 +109,10 @@ pub(crate) struct Slot {
     pub(crate) incarnation: Incarnation,
     /// The key it was created under.
     pub(crate) key: Option<SessionKey>,
-    /// Whether `names` has an id. Here, where a begin is, so that one that asks needs no other line.
+    /// Whether `names` has an id. Here, beside what a begin needs, so that one that asks needs no other line.
     renamed: AtomicBool,
     /// Wakes whoever waits until the store has everything; made when somebody does. Here for the same reason.
     stored: OnceLock<Box<Notify>>,
-    /// What is happening in it.
-    state: Mutex<SessionState<Callers>>,
     /// Who keeps it.
     house: Weak<dyn House>,
     /// Which conversation: the id under which it was created, by which it stands here and in the store.
@@ -299,8 +299,20 @@ impl Slot {
         Presence::of(&self.state.lock())
     }
 
-    /// Whether it can be used at `now`.
-    pub(crate) fn presence_at(&self, now: Now) -> Presence {
+    /// Whether it can be used, its time being what it is.
+    pub(crate) fn presence_now(&self) -> Presence {
+        let (presence, fresh_until) = {
+            let state = self.state.lock();
+            (Presence::of(&state), state.fresh_until())
+        };
+        // As mostly, and then without a look at the clock where it never ends. Use can only make it later.
+        if fresh_until == Moment::NEVER {
+            return presence;
+        }
+        let now = self.engine.now();
+        if now.moment < fresh_until {
+            return presence;
+        }
         let mut state = self.state.lock();
         self.note_touch(&mut state, || now);
         if state.due(now).is_some() { Presence::Due } else { Presence::of(&state) }
@@ -399,7 +411,7 @@ impl Presence {
             Phase::Live => Self::Live,
             Phase::Shut(standing) => Self::Shut(*standing),
             Phase::Closing(_) => Self::Closing,
-            Phase::Gone(tombstone) => Self::Gone(*tombstone),
+            Phase::Gone(tombstone) => Self::Gone(**tombstone),
             Phase::Left => Self::Left,
         }
     }

@@ -37,6 +37,7 @@ mod protocol;
 mod redo;
 mod refusal;
 mod request;
+mod seldom;
 mod size;
 mod stale;
 mod stalls;
@@ -80,6 +81,7 @@ pub(crate) use protocol::{
 };
 pub(crate) use refusal::{BeginRefusal, ChangeRefusal, DeleteRefusal};
 use request::Echo;
+use seldom::Seldom;
 pub(crate) use size::{Length, Size};
 use stalls::Watched;
 pub(crate) use stalls::{Budget, Stall, StallRule};
@@ -87,9 +89,9 @@ pub(crate) use standing::Verb;
 
 /// The state of one loaded session.
 ///
-/// Laid out as it is written. Most sessions rest, and the next turn is in another one than the last: what a
-/// turn needs has to come from memory. So it stands together, what a turn does not need stands behind
-/// it, and what is rare is in boxes.
+/// Laid out as it is written. Most sessions rest, and the next one that is asked for is another than the last:
+/// what is asked has to come from memory. So what is to be seen of a session stands in front, in two lines, then
+/// what a turn needs besides, then the rest; and what is rare is in boxes.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SessionState<P: Ports> {
@@ -100,60 +102,60 @@ pub(crate) struct SessionState<P: Ports> {
     watched: bool,
     /// Whether it was used in a way that is not written by itself, and the store does not know.
     unsaved: bool,
+    /// What becomes of replies that are not finished.
+    partials: PartialPolicy,
+    /// How many are about to use it, and have waited for it to be loaded.
+    guests: u32,
     /// Whether it can be used.
     phase: Phase<P>,
+    /// Until when its time is not over for sure.
+    fresh_until: Moment,
     /// The newest turn.
     generation: Generation,
     /// Counts changes of transcript and data.
     version: u64,
-    /// The number of the next entry.
-    next_seq: u64,
-    /// The entry that the next one follows: the last one of the transcript, without what open turns were
-    /// begun with.
-    tip: u64,
     /// When the session was last used, for people.
     last_active_at: Timestamp,
     /// When its last work ended, by the clock that does not jump.
     used_at: Moment,
-    /// Until when its time is not over for sure.
-    fresh_until: Moment,
-    /// The turn that committed last in this loaded state. What a parallel turn compares.
-    last_commit: Option<Generation>,
-    /// Which run of the process, for markers.
-    instance: InstanceId,
-    /// How long the conversation is.
-    length: Length,
     /// The turns that run, oldest first. One, unless some are parallel, and none as a rule: in a box, which is
     /// memory that was used a moment ago, where its place here would have to be fetched.
     turns: SmallVec<[Box<OpenTurn<P>>; 1]>,
     /// What the store is still to be told, in order. The front may be with it already.
     outbox: Outbox<P>,
     /// Who waits for the slot, in order of arrival.
-    queue: VecDeque<Queued<P>>,
+    queue: Seldom<VecDeque<Queued<P>>>,
+    /// The turns that were ended over their holder's head. A holder that reports is taken off.
+    fenced: Seldom<Vec<(Generation, CancelReason)>>,
+    /// The work beside the turns that keeps it.
+    leases: Option<Box<Leases>>,
     /// Who repeated a begin that waits or is being stored.
-    echoes: Vec<Echo<P>>,
+    echoes: Seldom<Vec<Echo<P>>>,
+    /// The number of the next entry.
+    next_seq: u64,
+    /// The entry that the next one follows: the last one of the transcript, without what open turns were
+    /// begun with.
+    tip: u64,
+    /// The turn that committed last in this loaded state. What a parallel turn compares.
+    last_commit: Option<Generation>,
+    /// Which run of the process, for markers.
+    instance: InstanceId,
+    /// How long the conversation is.
+    length: Length,
+    /// The place of the first in the queue in the line for permits, if it waits for one.
+    asking: Option<Place>,
     /// How many turns stand beside each other.
     siblings: Siblings,
     /// Which life.
     incarnation: Incarnation,
     /// How many begins with a name the store has taken.
     requests: u64,
-    /// What becomes of replies that are not finished.
-    partials: PartialPolicy,
     /// How many turns may stand beside each other.
     max_branches: usize,
-    /// How many are about to use it, and have waited for it to be loaded.
-    guests: u32,
-    /// The turns that were ended over their holder's head. A holder that reports is taken off.
-    fenced: SmallVec<[(Generation, CancelReason); 1]>,
-    /// When it ends by itself.
-    lifespan: Lifespan,
     /// Where its turns get their permits.
     gate: P::Gate,
-    /// The place of the first in the queue in the line for permits, if it waits for one.
-    asking: Option<Place>,
-    /// The work beside the turns that keeps it.
-    leases: Option<Box<Leases>>,
+    /// When it ends by itself.
+    lifespan: Lifespan,
     /// How it stood when it left memory.
     left_as: Standing,
 }
@@ -187,7 +189,7 @@ pub(crate) enum Phase<P: Ports> {
     /// It is being deleted: nothing new is admitted, and nothing runs.
     Closing(Box<Closing<P>>),
     /// It was deleted.
-    Gone(Tombstone),
+    Gone(Box<Tombstone>),
     /// This state is over; the session itself may live on, and is loaded anew on the next use.
     Left,
 }
@@ -307,11 +309,11 @@ impl<P: Ports> SessionState<P> {
             siblings: Siblings::default(),
             max_branches,
             requests: 0,
-            echoes: Vec::new(),
+            echoes: Seldom::default(),
             last_commit: None,
             turns: SmallVec::new(),
-            fenced: SmallVec::new(),
-            queue: VecDeque::new(),
+            fenced: Seldom::default(),
+            queue: Seldom::default(),
             outbox: Outbox::default(),
             writing: false,
             last_active_at: record.last_active_at,

@@ -138,8 +138,10 @@ impl<E> Supervisor<E> {
     ///
     /// Cancel safe.
     pub async fn look_up(&self, id: &SessionId) -> Result<Lookup<E>, ReadError> {
-        let located = self.shared.locate(id).await?;
-        Ok(match located {
+        if let Some(slot) = self.shared.at_hand(id) {
+            return Ok(Lookup::Live(self.session(slot)));
+        }
+        Ok(match self.shared.locate(id).await? {
             Located::Live(slot) => Lookup::Live(self.session(slot)),
             Located::Gone(tombstone) => Lookup::Gone(tombstone),
             Located::Unknown => Lookup::Unknown,

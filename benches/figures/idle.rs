@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use session_supervisor::testing::ManualClock;
+use session_supervisor::testing::PausedClock;
 use session_supervisor::{Config, NewSession, Session, SessionId, Supervisor};
 use tokio::runtime::Runtime;
 
@@ -25,14 +25,14 @@ const AFTER: Duration = Duration::from_secs(600);
 /// Every figure of idle sessions.
 pub(crate) fn run(report: &mut Report) {
     let runtime = world::runtime();
-    sweep(report, &runtime);
+    sweep(report);
     dormant(report, &runtime);
 }
 
-/// Loaded sessions, of which some become due in each round.
+/// Loaded sessions, of which some become due in each round: on a runtime whose time goes on when it is told, so
+/// that nothing but a round lets one leave.
 struct Crowd {
     supervisor: Supervisor,
-    clock: ManualClock,
     /// Those that are loaded, so that their handles are not what is measured.
     _sessions: Vec<Session>,
 }
@@ -43,29 +43,28 @@ const LATER: Duration = Duration::from_secs(60);
 impl Crowd {
     /// So many, of which each round, the one to warm up among them, lets [`DUE`] leave.
     async fn of(count: usize) -> Self {
-        let clock = ManualClock::new();
         let mut config = Config::default();
         config.idle.unload_after = AFTER;
         config.idle.check_every = Duration::from_millis(10);
         config.prune.every = Duration::ZERO;
-        let builder = Supervisor::builder().config(config).clock(clock.clone());
+        let builder = Supervisor::builder().config(config).clock(PausedClock::new());
         let supervisor: Supervisor = builder.start().await.expect("it starts");
         let mut sessions = Vec::with_capacity(count);
         for number in 0..count {
             if number > 0 && number % DUE == 0 && number / DUE <= ROUNDS + 1 {
-                clock.advance(LATER);
+                tokio::time::advance(LATER).await;
             }
             sessions.push(supervisor.create(NewSession::new()).await.expect("it is created"));
         }
         // Just before those of the first round are due.
-        clock.advance(AFTER - LATER * (ROUNDS as u32 + 2));
-        Self { supervisor, clock, _sessions: sessions }
+        tokio::time::advance(AFTER - LATER * (ROUNDS as u32 + 2)).await;
+        Self { supervisor, _sessions: sessions }
     }
 
     /// Time passes until the next [`DUE`] are due, and they leave; what that takes for each.
     async fn round(&mut self) -> Sample {
         let left = self.supervisor.loaded() - DUE;
-        self.clock.advance(LATER);
+        tokio::time::advance(LATER).await;
         self.wait_for(left).await
     }
 
@@ -81,14 +80,17 @@ impl Crowd {
 }
 
 /// Letting those leave that are due, of two crowds, beside the bare removal of as many.
-fn sweep(report: &mut Report, runtime: &Runtime) {
-    let mut crowds =
-        [100_000, 1_000_000].map(|count| (count, Some(in_task(runtime, Crowd::of(count)))));
+fn sweep(report: &mut Report) {
+    let mut crowds = [100_000, 1_000_000].map(|count| {
+        let runtime = world::paused_runtime();
+        let crowd = in_task(&runtime, Crowd::of(count));
+        (count, runtime, Some(crowd))
+    });
     let bare: HashMap<SessionId, Box<[u8; 1_024]>> =
         (0..100_000).map(|number| (SessionId::from_random(number), Box::new([1; 1_024]))).collect();
     let (bare, mut draw) = (Mutex::new(bare), Draw::new(3));
     let mut sides = Vec::new();
-    for (count, crowd) in &mut crowds {
+    for (count, runtime, crowd) in &mut crowds {
         let name = format!("sweep/memory/due={DUE}/loaded={count}");
         sides.push(Side::new(name, move || {
             let mut taken = crowd.take().expect("it is put back");

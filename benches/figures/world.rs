@@ -19,6 +19,12 @@ pub(crate) fn runtime() -> Runtime {
     builder.worker_threads(2).enable_all().build().expect("a runtime starts")
 }
 
+/// One whose time stands still while there is work, and goes on when it is told.
+pub(crate) fn paused_runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().expect("a runtime starts")
+}
+
 /// The key of session `number`, 40 bytes long.
 pub(crate) fn key(number: usize) -> SessionKey {
     let chat = format!("room-{number:010}");

@@ -66,8 +66,8 @@ impl SessionStatus {
     /// Of what is in `slot`.
     pub(super) fn of(slot: &Arc<Slot>) -> Self {
         let (snapshot, presence) = slot.view();
-        let turn = |turn: &TurnView| {
-            let TurnView { stream, phase, age, work, silent_for } = *turn;
+        let turn = |turn: TurnView| {
+            let TurnView { stream, phase, age, work, silent_for } = turn;
             TurnStatus { stream, phase, age, work, silent_for }
         };
         Self {
@@ -82,7 +82,7 @@ impl SessionStatus {
             standing: snapshot.standing,
             closing: presence == Presence::Closing,
             loaded: !matches!(presence, Presence::Gone(_) | Presence::Left),
-            turns: snapshot.turns.iter().map(turn).collect(),
+            turns: snapshot.turns.into_iter().map(turn).collect(),
             queued: snapshot.queued,
             fenced: snapshot.fenced,
             unwritten: snapshot.unwritten,

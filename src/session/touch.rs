@@ -1,5 +1,8 @@
 //! Somebody is there.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use super::Session;
 use super::error::SessionError;
 use super::wait::Again;
@@ -26,25 +29,31 @@ impl<E> Session<E> {
     ///
     /// Cancel safe: it was noted or it was not.
     pub async fn touch(&self) -> Result<(), SessionError> {
-        match self.slot.touch() {
-            None => Ok(()),
-            Some(presence) => Box::pin(self.touch_again(presence)).await,
+        if let Some(presence) = self.slot.touch() {
+            self.touch_again(presence).await?;
         }
+        Ok(())
     }
 
-    /// [`Self::touch`], where the session cannot be used.
+    /// [`Self::touch`], where the session cannot be used. In a box that is made here: a touch is to have nothing
+    /// to do with how large that is.
     #[cold]
-    async fn touch_again(&self, mut presence: Presence) -> Result<(), SessionError> {
-        let mut loaded: Option<Stay> = None;
-        loop {
-            let slot = loaded.as_deref().unwrap_or(&self.slot);
-            loaded = self.usable(slot, presence).await?.or(loaded);
-            let slot = loaded.as_deref().unwrap_or(&self.slot);
-            match slot.touch() {
-                None => return Ok(()),
-                Some(now) => presence = now,
+    fn touch_again(
+        &self,
+        mut presence: Presence,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SessionError>> + Send + '_>> {
+        Box::pin(async move {
+            let mut loaded: Option<Stay> = None;
+            loop {
+                let slot = loaded.as_deref().unwrap_or(&self.slot);
+                loaded = self.usable(slot, presence).await?.or(loaded);
+                let slot = loaded.as_deref().unwrap_or(&self.slot);
+                match slot.touch() {
+                    None => return Ok(()),
+                    Some(now) => presence = now,
+                }
             }
-        }
+        })
     }
 
     /// Sees to it that a session which was found in `slot` so can be asked again; answers where it was

@@ -21,16 +21,16 @@ impl Slot {
 
     /// What is to be seen of it, and whether it can be used, at one instant.
     pub(crate) fn view(&self) -> (Snapshot, Presence) {
-        let view = |now| {
+        {
             let mut state = self.state.lock();
-            self.note_touch(&mut state, || self.engine.now());
-            (state.is_timeless(), state.snapshot(now), Presence::of(&state))
-        };
-        let (timeless, snapshot, presence) = view(Now::default());
-        if timeless {
-            return (snapshot, presence);
+            if state.is_timeless() {
+                self.note_touch(&mut state, || self.engine.now());
+                return (state.snapshot(Now::default()), Presence::of(&state));
+            }
         }
-        let (_, snapshot, presence) = view(self.engine.now());
-        (snapshot, presence)
+        let now = self.engine.now();
+        let mut state = self.state.lock();
+        self.note_touch(&mut state, || now);
+        (state.snapshot(now), Presence::of(&state))
     }
 }

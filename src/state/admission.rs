@@ -1,5 +1,7 @@
 //! How turns begin: admitted, queued or refused, and the slot passed on.
 
+use std::collections::VecDeque;
+
 use super::branch::Siblings;
 use super::pending::Pending;
 use super::{
@@ -37,7 +39,7 @@ impl<P: Ports> SessionState<P> {
             Phase::Live => self.due(step.now).map(|_| BeginRefusal::Due(request.input.take())),
             Phase::Shut(standing) => Some(BeginRefusal::Shut(*standing)),
             Phase::Closing(_) => Some(BeginRefusal::Closing),
-            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(*tombstone)),
+            Phase::Gone(tombstone) => Some(BeginRefusal::Gone(**tombstone)),
             Phase::Left => Some(BeginRefusal::Left(request.input.take())),
         };
         if let Some(refusal) = refusal {
@@ -72,7 +74,7 @@ impl<P: Ports> SessionState<P> {
             }
         };
         let interrupt = request.grace();
-        self.queue.push_back(Queued { request, port, stream, _spot: spot });
+        self.queue.make().push_back(Queued { request, port, stream, _spot: spot });
         step.effects.push(Effect::Waiting { holder });
         self.offer(step);
         if let Some(grace) = interrupt {
@@ -142,7 +144,7 @@ impl<P: Ports> SessionState<P> {
             Pass::Ask { waited } => match self.gate.take(waited, step.now.moment) {
                 Taken::Permit(permit) => permit,
                 Taken::Waits(place) => {
-                    self.queue.push_front(Queued { request, port, stream, _spot: None });
+                    self.queue.make().push_front(Queued { request, port, stream, _spot: None });
                     return self.ask(place, step);
                 }
                 Taken::Short(shortage) => {
@@ -248,7 +250,8 @@ impl<P: Ports> SessionState<P> {
         while self.asking.is_none()
             && (self.turns.is_empty() || self.queue.front().is_some_and(parallel))
         {
-            let Some(next) = self.queue.pop_front() else { break };
+            let next = self.queue.made().and_then(VecDeque::pop_front);
+            let Some(next) = next else { break };
             self.admit_first(next, Pass::Ask { waited: true }, step);
         }
         // Somebody else may be the first now.
@@ -277,7 +280,8 @@ impl<P: Ports> SessionState<P> {
         let found = self.queue.iter().position(|queued| queued.request.ticket == ticket);
         let asks = found == Some(0) && self.asking.is_some();
         let short = asks.then(|| self.refuse_short());
-        if let Some(queued) = found.and_then(|place| self.queue.remove(place)) {
+        let queue = self.queue.made();
+        if let Some(queued) = queue.and_then(|queue| queue.remove(found?)) {
             if asks {
                 self.stop_asking();
             }

@@ -35,7 +35,7 @@ impl<P: Ports> SessionState<P> {
         step.effects.push(Effect::Cancelled { streams, already });
         if target == Target::Everything {
             self.stop_asking();
-            for queued in std::mem::take(&mut self.queue) {
+            for queued in self.queue.take() {
                 let refusal = BeginRefusal::Cancelled(reason);
                 self.refuse_echoes(queued.request.ticket, &refusal, step);
                 step.effects.push(Effect::Refused { port: queued.port, refusal });
@@ -136,7 +136,7 @@ impl<P: Ports> SessionState<P> {
     ) -> Option<Box<OpenTurn<P>>> {
         let turn = self.take_turn(generation, step)?;
         if turn.opened {
-            self.fenced.push((generation, reason));
+            self.fenced.make().push((generation, reason));
         }
         step.effects.push(Effect::Fence { stream: turn.stream.clone(), reason });
         Some(turn)
@@ -144,10 +144,11 @@ impl<P: Ports> SessionState<P> {
 
     /// Takes a turn off the fenced ones, now that its holder has reported; why it was fenced.
     pub(super) fn take_fenced(&mut self, generation: Generation) -> CancelReason {
-        match self.fenced.iter().position(|(fenced, _)| *fenced == generation) {
-            Some(place) => self.fenced.remove(place).1,
-            // Only a state that was left forgets whom it fenced.
-            None => CancelReason::StoreFailed,
-        }
+        let taken = self.fenced.made().and_then(|fenced| {
+            let place = fenced.iter().position(|(fenced, _)| *fenced == generation)?;
+            Some(fenced.remove(place).1)
+        });
+        // Only a state that was left forgets whom it fenced.
+        taken.unwrap_or(CancelReason::StoreFailed)
     }
 }

@@ -9,6 +9,7 @@
 //! What races with the grant is decided by the lock. A cancel, a delete, the end of the wait and a dropped
 //! begin give the place up; a grant that comes after that finds that nobody asks, and the permit goes back.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::{BeginRefusal, Effect, Ports, SessionState, Step};
@@ -79,7 +80,7 @@ impl<P: Ports> SessionState<P> {
             return;
         }
         self.asking = None;
-        if let Some(next) = self.queue.pop_front() {
+        if let Some(next) = self.queue.made().and_then(VecDeque::pop_front) {
             self.admit_first(next, Pass::With(permit), step);
         }
         self.admit_next(step);
@@ -91,7 +92,7 @@ impl<P: Ports> SessionState<P> {
             return;
         }
         self.asking = None;
-        if let Some(first) = self.queue.pop_front() {
+        if let Some(first) = self.queue.made().and_then(VecDeque::pop_front) {
             let refusal = BeginRefusal::Short(shortage);
             self.refuse_echoes(first.request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port: first.port, refusal });

@@ -58,7 +58,7 @@ impl<P: Ports> SessionState<P> {
                 }
             }
             Phase::Gone(tombstone) => {
-                let answer = Ok(Deletion::AlreadyGone(*tombstone));
+                let answer = Ok(Deletion::AlreadyGone(**tombstone));
                 step.effects.push(Effect::Deleted { port, answer });
             }
             Phase::Left => {
@@ -77,7 +77,7 @@ impl<P: Ports> SessionState<P> {
                 };
                 Err(DeleteRefusal::Store(error.clone()))
             }
-            Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(*tombstone)),
+            Phase::Gone(tombstone) => Ok(Deletion::AlreadyGone(**tombstone)),
             Phase::Live | Phase::Shut(_) | Phase::Left => Err(DeleteRefusal::Left),
         };
         step.effects.push(Effect::Deleted { port, answer });
@@ -94,7 +94,7 @@ impl<P: Ports> SessionState<P> {
             step.effects.push(Effect::End { stream: turn.stream, outcome });
         }
         self.stop_asking();
-        for queued in std::mem::take(&mut self.queue) {
+        for queued in self.queue.take() {
             let refusal = BeginRefusal::Closing;
             self.refuse_echoes(queued.request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port: queued.port, refusal });
@@ -111,7 +111,7 @@ impl<P: Ports> SessionState<P> {
         let Phase::Closing(closing) = &mut self.phase else { return };
         let (tombstone, counted) = (closing.tombstone, closing.routable);
         let waiting = std::mem::take(&mut closing.waiting);
-        self.phase = Phase::Gone(tombstone);
+        self.phase = Phase::Gone(Box::new(tombstone));
         // First the slot, then the answers: whoever is told finds the tombstone.
         step.effects.push(Effect::Bury { tombstone, counted });
         for (place, port) in waiting.into_iter().enumerate() {

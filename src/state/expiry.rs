@@ -4,8 +4,6 @@
 //! whether somebody has come to sweep it or not. While there is work it is not over, however long that
 //! takes; and a state that is loaded counts by the clock that does not jump.
 
-use std::time::Duration;
-
 use super::{KeptBy, Phase, Ports, SessionState};
 use crate::clock::{Moment, Now, Timestamp};
 use crate::expiry::{Ages, Due, Expiry, ExpiryAction};
@@ -43,9 +41,14 @@ impl<P: Ports> SessionState<P> {
         self.lifespan.ages(used.wall, used.moment, now.moment)
     }
 
+    /// Whether its time is not over for sure.
+    pub(crate) fn is_fresh(&self, now: Now) -> bool {
+        now.moment < self.fresh_until
+    }
+
     /// By which clock its time is over, if it is, and nothing keeps it.
     pub(crate) fn due(&mut self, now: Now) -> Option<ExpiryClock> {
-        if now.moment < self.fresh_until {
+        if self.is_fresh(now) {
             return None; // As mostly, and without a look at the clocks.
         }
         if !matches!(self.phase, Phase::Live) {
@@ -58,7 +61,7 @@ impl<P: Ports> SessionState<P> {
             }
             // Whatever happens until then can only make it later, but for a jump, which a use finds.
             Due::In { left, .. } => self.fresh_until = now.moment.plus(left),
-            Due::Never => self.fresh_until = now.moment.plus(Duration::MAX),
+            Due::Never => self.fresh_until = Moment::NEVER,
         }
         None
     }

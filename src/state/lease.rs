@@ -206,7 +206,7 @@ impl<P: Ports> SessionState<P> {
             Phase::Shut(standing) if standing.is_routable() => None,
             Phase::Shut(standing) => Some(LeaseAnswer::Shut(*standing)),
             Phase::Closing(_) => Some(LeaseAnswer::Closing),
-            Phase::Gone(tombstone) => Some(LeaseAnswer::Gone(*tombstone)),
+            Phase::Gone(tombstone) => Some(LeaseAnswer::Gone(**tombstone)),
             Phase::Left => Some(LeaseAnswer::Left),
         }
     }

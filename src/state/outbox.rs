@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::seldom::Seldom;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Pending, Phase, Ports, SessionState,
     Settlement, Step,
@@ -21,12 +22,12 @@ pub(super) struct Outbox<P: Ports> {
     /// The oldest.
     front: Option<Box<Pending<P>>>,
     /// Those behind it. Empty if there is none in front.
-    rest: VecDeque<Box<Pending<P>>>,
+    rest: Seldom<VecDeque<Box<Pending<P>>>>,
 }
 
 impl<P: Ports> Default for Outbox<P> {
     fn default() -> Self {
-        Self { front: None, rest: VecDeque::new() }
+        Self { front: None, rest: Seldom::default() }
     }
 }
 
@@ -37,13 +38,14 @@ impl<P: Ports> Outbox<P> {
         if self.front.is_none() {
             self.front = Some(pending);
         } else {
-            self.rest.push_back(pending);
+            self.rest.make().push_back(pending);
         }
     }
 
     /// Takes the oldest out.
     fn pop_front(&mut self) -> Option<Box<Pending<P>>> {
-        std::mem::replace(&mut self.front, self.rest.pop_front())
+        let next = self.rest.made().and_then(VecDeque::pop_front);
+        std::mem::replace(&mut self.front, next)
     }
 
     /// The oldest.
@@ -58,7 +60,12 @@ impl<P: Ports> Outbox<P> {
 
     /// All of them, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending<P>> {
-        self.front.iter().chain(&self.rest).map(AsRef::as_ref)
+        self.front.iter().chain(&*self.rest).map(AsRef::as_ref)
+    }
+
+    /// The same, to change them.
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pending<P>> {
+        self.front.iter_mut().chain(self.rest.made().into_iter().flatten()).map(AsMut::as_mut)
     }
 
     /// Gives the end of a turn another last piece, if it is still to be written: the piece before it was
@@ -68,10 +75,10 @@ impl<P: Ports> Outbox<P> {
         wanted: Generation,
         piece: impl FnOnce() -> Option<PartialPiece>,
     ) {
-        for pending in self.front.iter_mut().chain(&mut self.rest) {
+        for pending in self.iter_mut() {
             if let Pending::Settle {
                 write: Some(Write::Settle { partial, .. }), generation, ..
-            } = &mut **pending
+            } = pending
                 && *generation == wanted
                 && let PartialFate::Keep { last } = partial
             {
@@ -83,11 +90,7 @@ impl<P: Ports> Outbox<P> {
 
     /// Every write that was not handed out, oldest first.
     pub(super) fn into_writes(mut self) -> Vec<Write> {
-        self.front
-            .iter_mut()
-            .chain(&mut self.rest)
-            .filter_map(|pending| pending.take_write())
-            .collect()
+        self.iter_mut().filter_map(Pending::take_write).collect()
     }
 
     /// How many there are.
@@ -258,7 +261,7 @@ impl<P: Ports> SessionState<P> {
                 BeginRefusal::Cancelled(stopping.reason)
             }
             None => match &self.phase {
-                Phase::Gone(tombstone) => BeginRefusal::Gone(*tombstone),
+                Phase::Gone(tombstone) => BeginRefusal::Gone(**tombstone),
                 Phase::Closing(_) => BeginRefusal::Closing,
                 Phase::Shut(standing) => BeginRefusal::Shut(*standing),
                 Phase::Live | Phase::Left => BeginRefusal::Cancelled(self.cancelled_by(generation)),
@@ -293,7 +296,7 @@ impl<P: Ports> SessionState<P> {
             self.fail_pending(*pending, error, step);
         }
         self.stop_asking();
-        for queued in std::mem::take(&mut self.queue) {
+        for queued in self.queue.take() {
             let refusal = BeginRefusal::Store(error.clone());
             step.effects.push(Effect::Refused { port: queued.port, refusal });
         }

@@ -30,7 +30,7 @@ use crate::store::{
 use crate::tombstone::{GoneReason, Tombstone};
 
 /// What the callers wait on, and where a turn's chunks go: opaque to the state.
-pub(crate) trait Ports {
+pub(crate) trait Ports: 'static {
     /// Who began a turn and waits for it.
     type Begin: fmt::Debug;
     /// Who ended a turn and waits for the outcome.
@@ -340,7 +340,7 @@ pub(crate) struct TurnView {
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     /// The turns that run, oldest first.
-    pub(crate) turns: SmallVec<[TurnView; 1]>,
+    pub(crate) turns: Vec<TurnView>,
     /// How many wait.
     pub(crate) queued: usize,
     /// How many wait for a begin that they repeat.

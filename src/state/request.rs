@@ -89,7 +89,7 @@ impl<P: Ports> SessionState<P> {
         let same = original == Some(wanted);
         let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
         step.effects.push(Effect::Waiting { holder });
-        self.echoes.push(Echo { ticket: request.ticket, of, same, port });
+        self.echoes.make().push(Echo { ticket: request.ticket, of, same, port });
         None
     }
 
@@ -105,7 +105,7 @@ impl<P: Ports> SessionState<P> {
 
     /// A begin that waited is being stored.
     pub(super) fn echo_opened(&mut self, ticket: Ticket, generation: Generation) {
-        for echo in &mut self.echoes {
+        for echo in self.echoes.made().into_iter().flatten() {
             if echo.of == Original::Queued(ticket) {
                 echo.of = Original::Starting(generation);
             }
@@ -115,7 +115,8 @@ impl<P: Ports> SessionState<P> {
     /// A begin is stored: whoever repeated it is told so.
     pub(super) fn answer_echoes(&mut self, generation: Generation, step: &mut Step<'_, P>) {
         let of = Original::Starting(generation);
-        for echo in self.echoes.extract_if(.., |echo| echo.of == of) {
+        let Some(echoes) = self.echoes.made() else { return };
+        for echo in echoes.extract_if(.., |echo| echo.of == of) {
             let refusal = BeginRefusal::Repeated { generation, same: echo.same };
             step.effects.push(Effect::Refused { port: echo.port, refusal });
         }
@@ -129,14 +130,15 @@ impl<P: Ports> SessionState<P> {
         step: &mut Step<'_, P>,
     ) {
         let of = Original::Queued(ticket);
-        for echo in self.echoes.extract_if(.., |echo| echo.of == of) {
+        let Some(echoes) = self.echoes.made() else { return };
+        for echo in echoes.extract_if(.., |echo| echo.of == of) {
             step.effects.push(Effect::Refused { port: echo.port, refusal: refusal.clone() });
         }
     }
 
     /// Nothing waits any more, and nothing will be stored.
     pub(super) fn refuse_all_echoes(&mut self, refusal: &BeginRefusal, step: &mut Step<'_, P>) {
-        for echo in self.echoes.drain(..) {
+        for echo in self.echoes.take() {
             step.effects.push(Effect::Refused { port: echo.port, refusal: refusal.clone() });
         }
     }
@@ -156,7 +158,8 @@ impl<P: Ports> SessionState<P> {
     /// An echo does not wait any more.
     pub(super) fn leave_echo(&mut self, ticket: Ticket, step: &mut Step<'_, P>) {
         let holder = self.turns.last().map(|turn| self.holder(turn, step.now));
-        for echo in self.echoes.extract_if(.., |echo| echo.ticket == ticket) {
+        let Some(echoes) = self.echoes.made() else { return };
+        for echo in echoes.extract_if(.., |echo| echo.ticket == ticket) {
             let refusal = BeginRefusal::TimedOut { holder };
             step.effects.push(Effect::Refused { port: echo.port, refusal });
         }

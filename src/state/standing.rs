@@ -56,7 +56,7 @@ impl<P: Ports> SessionState<P> {
             Phase::Shut(standing) if content => Some(ChangeRefusal::Shut(*standing)),
             Phase::Live | Phase::Shut(_) => None,
             Phase::Closing(_) => Some(ChangeRefusal::Closing),
-            Phase::Gone(tombstone) => Some(ChangeRefusal::Gone(*tombstone)),
+            Phase::Gone(tombstone) => Some(ChangeRefusal::Gone(**tombstone)),
             Phase::Left => Some(ChangeRefusal::Left),
         }
     }
@@ -152,7 +152,7 @@ impl<P: Ports> SessionState<P> {
         };
         // First those who wait, so that nobody gets the slot of a turn that is ended here.
         self.stop_asking();
-        for queued in std::mem::take(&mut self.queue) {
+        for queued in self.queue.take() {
             let refusal = BeginRefusal::Shut(standing);
             self.refuse_echoes(queued.request.ticket, &refusal, step);
             step.effects.push(Effect::Refused { port: queued.port, refusal });

@@ -8,6 +8,8 @@
 //! What races: a take against the end of the turn. If the end comes first, the newcomer is admitted and
 //! there is nothing to take; if the take does, the input is the turn's, whatever becomes of that.
 
+use std::collections::VecDeque;
+
 use super::pending::Pending;
 use super::{Effect, Ports, SessionState, Size, Step};
 use crate::id::Generation;
@@ -48,7 +50,7 @@ impl<P: Ports> SessionState<P> {
             return;
         }
         let Some(place) = self.turns.iter().position(|turn| runs(turn)) else { return };
-        let Some(first) = self.queue.pop_front() else { return };
+        let Some(first) = self.queue.made().and_then(VecDeque::pop_front) else { return };
         let Some(input) = first.request.input else { return };
         self.grow(Size::one(input.len()));
         let (seq, at) = (self.take_seqs(1), step.now.wall);

@@ -239,12 +239,13 @@ impl Shared {
 
     /// Whether the time of a session is over, and nobody has ended it.
     async fn is_over(&self, id: &SessionId) -> Result<bool, StoreError> {
-        let now = self.engine.now();
         if let Some(slot) = self.loaded(id) {
-            return Ok(slot.presence_at(now) == Presence::Due);
+            return Ok(slot.presence_now() == Presence::Due);
         }
         Ok(match self.read(id).await? {
-            Found::Live(record) => self.decide_stored(&record, now).is_due().is_some(),
+            Found::Live(record) => {
+                self.decide_stored(&record, self.engine.now()).is_due().is_some()
+            }
             Found::Gone(_) | Found::Unknown => false,
         })
     }

@@ -22,8 +22,7 @@ pub(super) enum Resolved {
 impl Shared {
     /// The loaded session that `key` is bound to, if it can be used.
     pub(super) fn bound(&self, key: &SessionKey) -> Option<Arc<Slot>> {
-        let now = self.engine.now();
-        self.keys.get(key).filter(|slot| slot.presence_at(now).is_routable())
+        self.keys.get(key).filter(|slot| slot.presence_now().is_routable())
     }
 
     /// Whether `key` is bound to a session, as far as one can know without following it.

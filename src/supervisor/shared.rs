@@ -93,21 +93,18 @@ impl Shared {
     }
 
     /// Finds the session `id`, and loads it if it is not. One whose time is over is ended, unless something
-    /// keeps it.
+    /// keeps it. Who is mostly after what is loaded looks [`at_hand`](Self::at_hand) first.
     ///
     /// Waits for a delete under way, so that nobody is told of one that a crash can take back.
     pub(crate) async fn locate(&self, id: &SessionId) -> Result<Located, StoreError> {
-        if let Some(slot) = self.at_hand(id) {
-            return Ok(Located::Live(slot));
-        }
-        // Whatever takes longer is in a box: its future is large, and would be carried along.
+        // In a box: its future is large, and would be carried along.
         Box::pin(self.locate_for(id, Need::Look)).await.map_err(LoadError::into_store)
     }
 
     /// The slot under `id`, if it is loaded and can be used: in one look, as mostly.
-    fn at_hand(&self, id: &SessionId) -> Option<Arc<Slot>> {
+    pub(super) fn at_hand(&self, id: &SessionId) -> Option<Arc<Slot>> {
         let Place::Live(slot) = self.registry.get(id)? else { return None };
-        let presence = slot.presence_at(self.engine.now());
+        let presence = slot.presence_now();
         matches!(presence, Presence::Live | Presence::Shut(_)).then_some(slot)
     }
 
@@ -120,7 +117,7 @@ impl Shared {
         loop {
             let located = self.find(id, need).await?;
             let Located::Live(slot) = &located else { return Ok(located) };
-            if slot.presence_at(self.engine.now()) != Presence::Due {
+            if slot.presence_now() != Presence::Due {
                 return Ok(located);
             }
             self.expire(slot).await?;

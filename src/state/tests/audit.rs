@@ -39,7 +39,7 @@ fn each_rule_that_is_broken_is_named() {
         rig.state.generation = Generation::default();
     });
     finds(Rig::running(), "both open and fenced", |rig| {
-        rig.state.fenced.push((Generation::new(1), CancelReason::Stopped));
+        rig.state.fenced.make().push((Generation::new(1), CancelReason::Stopped));
     });
     finds(Rig::running(), "neither stored nor about to be", |rig| {
         rig.state.turns[0].opened = false;

@@ -186,6 +186,6 @@ fn the_slot_the_store_and_every_caller_get_the_same_tombstone() {
     let told = |effect: &Effect<super::Test>, wanted| matches!(effect, Effect::Deleted { answer: Ok(deletion), .. } if *deletion == wanted);
     assert!(told(&effects[1], Deletion::Deleted(expected)));
     assert!(told(&effects[2], Deletion::AlreadyGone(expected)));
-    assert!(matches!(rig.state.phase(), Phase::Gone(found) if *found == expected));
+    assert!(matches!(rig.state.phase(), Phase::Gone(found) if **found == expected));
     assert_eq!(rig.state.incarnation, LIFE);
 }

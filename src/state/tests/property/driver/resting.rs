@@ -50,7 +50,7 @@ impl Driver {
                     self.takes_back_at_rest();
                 }
             }
-            (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(*told, kept),
+            (Phase::Gone(told), Found::Gone(kept)) => assert_eq!(**told, kept),
             (Phase::Closing(closing), _) => assert!(closing.failed.is_some()),
             (phase, found) => panic!("{phase:?} here, {found:?} there"),
         }
