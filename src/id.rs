@@ -32,11 +32,27 @@ pub const MAX_SESSION_ID_BYTES: usize = 128;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Repr);
 
+/// 128 bits in two words, the higher one first: aligned to 16, an id would take a word more wherever one stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Bits(u64, u64);
+
+impl Bits {
+    /// Those of a number.
+    const fn of(bits: u128) -> Self {
+        Self((bits >> 64) as u64, bits as u64)
+    }
+
+    /// The number.
+    const fn number(self) -> u128 {
+        (self.0 as u128) << 64 | self.1 as u128
+    }
+}
+
 /// A random id stays a number: it is copied and compared without touching the heap.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Repr {
     /// Prints as 32 lower-case hexadecimal digits, and what has that form parses to this.
-    Random(u128),
+    Random(Bits),
     /// Any other valid string.
     Named(Arc<str>),
 }
@@ -44,7 +60,7 @@ enum Repr {
 impl SessionId {
     /// An id of 128 bits that an [`IdSource`] drew.
     pub const fn from_random(bits: u128) -> Self {
-        Self(Repr::Random(bits))
+        Self(Repr::Random(Bits::of(bits)))
     }
 
     /// Checks and takes over a caller's own string.
@@ -87,7 +103,7 @@ fn parse_random(id: &str) -> Option<u128> {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Random(bits) => write!(f, "{bits:032x}"),
+            Repr::Random(bits) => write!(f, "{:032x}", bits.number()),
             Repr::Named(name) => f.write_str(name),
         }
     }
@@ -248,23 +264,23 @@ impl FromStr for StreamId {
 /// Names one run of the process. Stored beside anything in progress, so that the next run knows
 /// that it no longer is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct InstanceId(u128);
+pub struct InstanceId(Bits);
 
 impl InstanceId {
     /// An id of 128 bits that an [`IdSource`] drew.
     pub const fn from_random(bits: u128) -> Self {
-        Self(bits)
+        Self(Bits::of(bits))
     }
 
     /// Its bits; for stores.
     pub const fn as_bits(self) -> u128 {
-        self.0
+        self.0.number()
     }
 }
 
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.as_bits())
     }
 }
 

@@ -119,6 +119,7 @@ mod registry;
 mod resume;
 mod room;
 mod rt;
+mod seldom;
 mod session;
 mod slot;
 mod standing;

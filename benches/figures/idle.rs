@@ -86,9 +86,7 @@ fn sweep(report: &mut Report) {
         let crowd = in_task(&runtime, Crowd::of(count));
         (count, runtime, Some(crowd))
     });
-    let bare: HashMap<SessionId, Box<[u8; 1_024]>> =
-        (0..100_000).map(|number| (SessionId::from_random(number), Box::new([1; 1_024]))).collect();
-    let (bare, mut draw) = (Mutex::new(bare), Draw::new(3));
+    let bare = [100_000, 1_000_000].map(|count| (count, Bare::of(count)));
     let mut sides = Vec::new();
     for (count, runtime, crowd) in &mut crowds {
         let name = format!("sweep/memory/due={DUE}/loaded={count}");
@@ -102,26 +100,55 @@ fn sweep(report: &mut Report) {
             sample
         }));
     }
-    sides.push(Side::new("bare removal from a map behind a lock", || {
-        let due: Vec<_> =
-            (0..DUE).map(|_| SessionId::from_random(draw.below(100_000) as u128)).collect();
+    for (count, mut bare) in bare {
+        let name = format!("bare removal from a map of {count} behind a lock");
+        sides.push(Side::new(name, move || bare.round()));
+    }
+    let series = interleave(ROUNDS, sides);
+    let [few, many, bare_few, bare_many] = series.as_slice() else { return };
+    let target = |bound| Some(Target::AtMost(bound));
+    for (swept, bare) in [(few, bare_few), (many, bare_many)] {
+        let ratio = Some((swept.cpu_ratio(bare), bare.name.as_str()));
+        report.line(&format!("{} (cpu)", swept.name), (swept.cpu(), "ns"), ratio, target(2.0));
+        report.line(&format!("- {} (cpu)", bare.name), (bare.cpu(), "ns"), None, None);
+    }
+    // What a map of ten times the size costs more is memory that is further away, for whoever removes something.
+    let (grown, bare) = (many.cpu_ratio(few), bare_many.cpu_ratio(bare_few));
+    let ratio = Some((grown / bare, "what the bare removal grows by"));
+    report.line(
+        "sweep/memory/ten times as many loaded (cpu)",
+        (grown, "times"),
+        ratio,
+        target(1.2),
+    );
+}
+
+/// A plain map behind a lock, of which some are removed.
+struct Bare {
+    map: Mutex<HashMap<SessionId, Box<[u8; 1_024]>>>,
+    count: usize,
+    draw: Draw,
+}
+
+impl Bare {
+    fn of(count: usize) -> Self {
+        let ids = (0..count).map(|number| SessionId::from_random(number as u128));
+        let map = Mutex::new(ids.map(|id| (id, Box::new([1; 1_024]))).collect());
+        Self { map, count, draw: Draw::new(3) }
+    }
+
+    fn round(&mut self) -> Sample {
+        let draw = || SessionId::from_random(self.draw.below(self.count) as u128);
+        let due: Vec<_> = std::iter::repeat_with(draw).take(DUE).collect();
         let (cpu, start) = (crate::measure::cpu_nanos(), Instant::now());
-        let gone: Vec<_> = due.iter().filter_map(|id| bare.lock().remove(id)).collect();
+        let gone: Vec<_> = due.iter().filter_map(|id| self.map.lock().remove(id)).collect();
         drop(std::hint::black_box(gone));
         let (wall, cpu) = (start.elapsed().as_nanos() as f64, crate::measure::cpu_nanos() - cpu);
         for id in due {
-            bare.lock().insert(id, Box::new([1; 1_024]));
+            self.map.lock().insert(id, Box::new([1; 1_024]));
         }
         Sample { wall: wall / DUE as f64, cpu: cpu / DUE as f64 }
-    }));
-    let series = interleave(ROUNDS, sides);
-    let [few, many, bare] = series.as_slice() else { return };
-    let target = |bound| Some(Target::AtMost(bound));
-    let ratio = Some((few.cpu_ratio(bare), bare.name.as_str()));
-    report.line(&format!("{} (cpu)", few.name), (few.cpu(), "ns"), ratio, target(2.0));
-    let ratio = Some((many.cpu_ratio(few), few.name.as_str()));
-    report.line(&format!("{} (cpu)", many.name), (many.cpu(), "ns"), ratio, target(1.2));
-    report.line(&format!("- {} (cpu)", bare.name), (bare.cpu(), "ns"), None, None);
+    }
 }
 
 /// What a session weighs that is not loaded.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::seldom::Seldom;
 use super::{
     BeginRefusal, ChangeRefusal, Changed, Effect, LeaveReason, Pending, Phase, Ports, SessionState,
     Settlement, Step,
@@ -13,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::id::Generation;
 use crate::outcome::{CancelReason, TurnOutcome};
 use crate::policy::PartialPolicy;
+use crate::seldom::Seldom;
 use crate::store::{FenceReason, InputFate, PartialFate, PartialPiece, Request, StoreError, Write};
 
 /// The writes that wait, oldest first. There is one as a rule, which is there for a moment: in a box,

@@ -7,17 +7,20 @@ mod create;
 mod endings;
 mod extras;
 mod index;
+mod keys;
 mod lanes;
 mod life;
 mod names;
+mod open;
 mod runs;
+mod summary;
 mod transcript;
 mod truncate;
 
 use bytes::Bytes;
 
 use self::aging::Aging;
-use self::cell::Cell;
+use self::cell::{Cell, Door};
 use self::index::Index;
 use self::life::Life;
 use self::runs::Runs;
@@ -36,7 +39,7 @@ use super::{LifeWriter, Store, StoreFuture};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, InstanceId, SessionId};
 use crate::key::SessionKey;
-use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap, Weak};
+use crate::rt::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, ShardedMap};
 use crate::tombstone::Tombstone;
 
 /// How many tombstones a [`MemoryStore`] keeps unless it is told otherwise.
@@ -76,10 +79,8 @@ struct Shared {
     max_tombstones: usize,
     /// Tombstones that were dropped before their time.
     evicted: AtomicU64,
-    /// Set once by `close`.
-    closed: Arc<AtomicBool>,
-    /// Itself, for its lives.
-    myself: Weak<Self>,
+    /// The way back, for its lives. Closed once.
+    door: Arc<Door>,
 }
 
 /// What stands under an id.
@@ -88,7 +89,7 @@ enum Entry {
     /// A session.
     Live(Arc<Cell>),
     /// It was deleted.
-    Gone(Tombstone),
+    Gone(Box<Tombstone>),
 }
 
 impl MemoryStore {
@@ -113,8 +114,7 @@ impl MemoryStore {
                 refused_handles: Aging::default(),
                 max_tombstones,
                 evicted: AtomicU64::new(0),
-                closed: Arc::default(),
-                myself: myself.clone(),
+                door: Arc::new(Door { closed: AtomicBool::new(false), shared: myself.clone() }),
             }),
         }
     }
@@ -129,7 +129,7 @@ impl MemoryStore {
         &self,
         work: impl FnOnce(&Shared) -> Result<T, StoreError>,
     ) -> StoreFuture<Result<T, StoreError>> {
-        StoreFuture::ready(if self.shared.closed.load(Ordering::Acquire) {
+        StoreFuture::ready(if self.shared.door.closed.load(Ordering::Acquire) {
             Err(StoreError::Closed)
         } else {
             work(&self.shared)
@@ -179,14 +179,14 @@ impl Store for MemoryStore {
         self.answer(|shared| {
             Ok(shared.lives.with(id, |entry| match entry {
                 Some(Entry::Live(cell)) => Found::Live(cell.life.lock().record()),
-                Some(Entry::Gone(tombstone)) if tombstone.until > now => Found::Gone(*tombstone),
+                Some(Entry::Gone(tombstone)) if tombstone.until > now => Found::Gone(**tombstone),
                 Some(Entry::Gone(_)) | None => Found::Unknown,
             }))
         })
     }
 
     fn bound_to(&self, key: &SessionKey) -> StoreFuture<Result<Option<SessionId>, StoreError>> {
-        self.answer(|shared| Ok(shared.index.lock().bindings.get(key).map(|(id, _)| id.clone())))
+        self.answer(|shared| Ok(shared.index.lock().bound_to(key)))
     }
 
     fn bind(
@@ -333,7 +333,7 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) -> StoreFuture<Result<(), StoreError>> {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.door.closed.store(true, Ordering::Release);
         StoreFuture::ready(Ok(()))
     }
 }

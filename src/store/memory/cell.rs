@@ -3,18 +3,40 @@
 use super::life::Life;
 use super::{Shared, aging, lanes};
 use crate::rt::{Arc, AtomicBool, Mutex, Ordering, Weak};
-use crate::store::{FenceReason, LifeWriter, StoreError, Write};
+use crate::store::{FenceReason, LifeWriter, Record, StoreError, Write};
 
 /// One life behind its lock; also the way to it that needs no look-up. Laid out as it is written, as the life.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Cell {
-    /// Whether the store is closed.
-    pub(super) closed: Arc<AtomicBool>,
-    /// The store, for what concerns more than the life.
-    pub(super) shared: Weak<Shared>,
+    /// The way back to the store.
+    pub(super) door: Arc<Door>,
     /// The life.
     pub(super) life: Mutex<Life>,
+}
+
+/// The way back to the store, which all its lives share.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// Whether the store is closed.
+    pub(super) closed: AtomicBool,
+    /// The store, for what concerns more than a life.
+    pub(super) shared: Weak<Shared>,
+}
+
+impl Door {
+    /// The store, if it is still there.
+    fn store(&self) -> Result<Arc<Shared>, StoreError> {
+        self.shared.upgrade().ok_or(StoreError::Closed)
+    }
+}
+
+impl Cell {
+    /// The metadata of the life, unless it is over.
+    pub(super) fn record(&self) -> Option<Record> {
+        let life = self.life.lock();
+        (!life.over).then(|| life.record())
+    }
 }
 
 /// Whether a write concerns more than its life.
@@ -24,7 +46,7 @@ const fn concerns_index(write: &Write) -> bool {
 
 impl LifeWriter for Cell {
     fn write(&self, write: Write) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.door.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
         if concerns_index(&write) {
@@ -32,22 +54,21 @@ impl LifeWriter for Cell {
                 let life = self.life.lock();
                 (life.record.id.clone(), life.record.incarnation)
             };
-            let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-            return shared.write(&id, incarnation, write);
+            return self.door.store()?.write(&id, incarnation, write);
         }
         let mut life = self.life.lock();
         if life.over {
             return Err(StoreError::fenced(FenceReason::NoSuchLife));
         }
         if aging::ages(&write) {
-            self.shared.upgrade().ok_or(StoreError::Closed)?.apply(&mut life, write)?;
+            self.door.store()?.apply(&mut life, write)?;
         } else {
             life.apply(write)?;
         }
         if life.stands_too_late() {
             let (id, incarnation) = (life.record.id.clone(), life.record.incarnation);
             drop(life);
-            self.shared.upgrade().ok_or(StoreError::Closed)?.put_right(&id, incarnation);
+            self.door.store()?.put_right(&id, incarnation);
         }
         Ok(())
     }

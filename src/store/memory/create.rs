@@ -1,9 +1,9 @@
 //! Creating sessions in memory.
 
-use smallvec::SmallVec;
-
 use super::index::Index;
+use super::keys::Keys;
 use super::life::Life;
+use super::summary::Summary;
 use super::{Cell, Entry, Shared};
 use crate::id::{Generation, Incarnation};
 use crate::rt::{Arc, Mutex, Ordering};
@@ -18,19 +18,18 @@ impl Shared {
             return refusal;
         }
         let incarnation = Incarnation::new(self.newest.fetch_add(1, Ordering::Relaxed) + 1);
-        let keys: SmallVec<_> = new.binding.iter().map(|binding| binding.key.clone()).collect();
-        if let Some(binding) = new.binding {
-            index.bindings.insert(binding.key, (new.id.clone(), incarnation));
+        let key = new.binding.map(|binding| binding.key);
+        if let Some(key) = &key {
+            index.bindings.insert(key.clone(), incarnation);
         }
-        index.order.insert(incarnation, new.id.clone());
         index.created_last = index.created_last.max(new.at);
         index.created_behind = index.created_behind.max(index.created_last.since(new.at));
         let count = new.entries.len() as u64;
-        let record = Record {
+        let record = Summary::new(Record {
             id: new.id.clone(),
             former_ids: Vec::new(),
             incarnation,
-            key: keys.first().cloned(),
+            key,
             label: new.label,
             created_at: new.at,
             last_active_at: new.at,
@@ -45,16 +44,17 @@ impl Shared {
             pinned: false,
             crashes: 0,
             previous: new.previous,
-        };
+        });
+        let keys = Keys::new(record.key.is_some());
         let filed = index.lanes.enter(&record);
         let data = new.data.into_iter().collect();
         let mut life = Life::new(record, data, keys, filed);
         life.push(new.entries, None, false, new.at);
         debug_assert_eq!(life.record.entries, count);
         let record = life.record();
-        let (life, closed, shared) = (Mutex::new(life), self.closed.clone(), self.myself.clone());
-        let before =
-            self.lives.insert(new.id.clone(), Entry::Live(Arc::new(Cell { closed, shared, life })));
+        let cell = Arc::new(Cell { door: self.door.clone(), life: Mutex::new(life) });
+        index.order.insert(incarnation, cell.clone());
+        let before = self.lives.insert(new.id.clone(), Entry::Live(cell));
         if let Some(Entry::Gone(tombstone)) = before {
             index.tombstones.remove(&(tombstone.until, new.id));
         }
@@ -66,15 +66,14 @@ impl Shared {
         let by_id = self.lives.with(&new.id, |entry| match entry {
             Some(Entry::Live(_)) => Some(Created::IdTaken),
             Some(Entry::Gone(tombstone)) if !new.allow_reuse && tombstone.until > new.at => {
-                Some(Created::IdGone(*tombstone))
+                Some(Created::IdGone(**tombstone))
             }
             Some(Entry::Gone(_)) | None => None,
         });
         by_id.or_else(|| {
             let binding = new.binding.as_ref()?;
-            let bound_to = index.bindings.get(&binding.key).map(|(id, _)| id);
-            (bound_to != binding.expected.as_ref())
-                .then(|| Created::KeyMoved { bound_to: bound_to.cloned() })
+            let bound_to = index.bound_to(&binding.key);
+            (bound_to != binding.expected).then(|| Created::KeyMoved { bound_to })
         })
     }
 }

@@ -10,10 +10,14 @@ const NEWEST: usize = 2;
 
 /// How turns ended, in that order.
 ///
-/// The newest have a place inside, and go to the others together: most ends are written where the life is
+/// A word while there is none. The newest have a place in the box, and go to the others together: most ends are written where the life is
 /// anyway, and not behind the others, in memory that was not touched since the last one.
 #[derive(Debug, Default)]
-pub(super) struct Endings {
+pub(super) struct Endings(Option<Box<Kept>>);
+
+/// Those that there are.
+#[derive(Debug, Default)]
+struct Kept {
     /// The newest, oldest first.
     newest: SmallVec<[TurnRecord; NEWEST]>,
     /// Those before them, oldest first.
@@ -23,16 +27,17 @@ pub(super) struct Endings {
 impl Endings {
     /// Adds one.
     pub(super) fn push(&mut self, turn: TurnRecord) {
-        if self.newest.len() == NEWEST {
-            self.before.extend_from_slice(&self.newest);
-            self.newest.clear();
+        let Kept { newest, before } = &mut **self.0.get_or_insert_default();
+        if newest.len() == NEWEST {
+            before.extend_from_slice(newest);
+            newest.clear();
         }
-        self.newest.push(turn);
+        newest.push(turn);
     }
 
     /// All of them, oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &TurnRecord> {
-        self.before.iter().chain(&self.newest)
+        self.0.iter().flat_map(|kept| kept.before.iter().chain(&kept.newest))
     }
 
     /// The newest of a turn.

@@ -6,12 +6,11 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::lanes::Lanes;
-use super::{Entry, Shared};
+use super::{Cell, Entry, Shared};
 use crate::clock::Timestamp;
 use crate::id::{Incarnation, SessionId};
 use crate::key::SessionKey;
-use crate::rt::HashMap;
-use crate::rt::Ordering;
+use crate::rt::{Arc, HashMap, Ordering};
 use crate::store::{RecordFilter, RecordPage, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -21,10 +20,10 @@ const LIST_SLICE: usize = 1_024;
 /// The other ways in.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// What each key is bound to, by the id under which that was created.
-    pub(super) bindings: HashMap<SessionKey, (SessionId, Incarnation)>,
+    /// What each key is bound to.
+    pub(super) bindings: HashMap<SessionKey, Incarnation>,
     /// The live sessions, in order of creation.
-    pub(super) order: BTreeMap<Incarnation, SessionId>,
+    pub(super) order: BTreeMap<Incarnation, Arc<Cell>>,
     /// The tombstones that stand, by when they end. An id has one at most.
     pub(super) tombstones: BTreeSet<(Timestamp, SessionId)>,
     /// The latest time at which one was created.
@@ -35,6 +34,14 @@ pub(super) struct Index {
     pub(super) lanes: Lanes,
     /// How many of the live sessions are archived or have ended.
     pub(super) closed: usize,
+}
+
+impl Index {
+    /// What `key` is bound to, by the id under which that was created.
+    pub(super) fn bound_to(&self, key: &SessionKey) -> Option<SessionId> {
+        let cell = self.order.get(self.bindings.get(key)?)?;
+        Some(cell.life.lock().record.first_id().clone())
+    }
 }
 
 impl Shared {
@@ -50,18 +57,18 @@ impl Shared {
             life.over = true;
             self.unnote_resume(life);
             let closed = !life.record.standing.is_routable();
-            Ok((std::mem::take(&mut life.keys), life.ids(), life.filed.take(), closed))
+            Ok((life.keys(), life.ids(), life.filed.take(), closed))
         })?;
         index.closed -= usize::from(closed);
         for key in keys {
-            if index.bindings.get(&key).is_some_and(|(_, bound)| *bound == incarnation) {
+            if index.bindings.get(&key) == Some(&incarnation) {
                 index.bindings.remove(&key);
             }
         }
         index.lanes.leave(filed, incarnation);
         index.order.remove(&incarnation);
         for id in ids {
-            self.lives.insert(id.clone(), Entry::Gone(tombstone));
+            self.lives.insert(id.clone(), Entry::Gone(Box::new(tombstone)));
             index.tombstones.insert((tombstone.until, id));
         }
         while index.tombstones.len() > self.max_tombstones {
@@ -102,16 +109,14 @@ impl Shared {
             let slice: Vec<_> = {
                 let index = self.index.lock();
                 let range = index.order.range((from, Bound::Unbounded));
-                range.take(LIST_SLICE).map(|(life, id)| (*life, id.clone())).collect()
+                range.take(LIST_SLICE).map(|(life, cell)| (*life, cell.clone())).collect()
             };
             let Some((last, _)) = slice.last() else { return page };
             from = Bound::Excluded(*last);
-            for (incarnation, id) in slice {
-                let record = self.with_life(&id, incarnation, |life| Ok(life.record()));
-                let Ok(record) = record else { continue };
-                if !filter.matches(&record) {
-                    continue;
-                }
+            for (_, cell) in slice {
+                // It may be over by now.
+                let record = cell.record().filter(|record| filter.matches(record));
+                let Some(record) = record else { continue };
                 if page.records.len() == limit {
                     page.next = page.records.last().map(|record| record.incarnation);
                     return page;
@@ -125,14 +130,17 @@ impl Shared {
     pub(super) fn check(&self) -> Vec<String> {
         let index = self.index.lock();
         let mut problems = Vec::new();
-        for (incarnation, id) in &index.order {
-            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
-                problems.push(format!("session {id}: listed and not there"));
+        for (incarnation, cell) in &index.order {
+            let ids = cell.life.lock().ids();
+            for id in ids {
+                if self.with_life(&id, *incarnation, |_| Ok(())).is_err() {
+                    problems.push(format!("session {id}: listed and not there"));
+                }
             }
         }
-        for (key, (id, incarnation)) in &index.bindings {
-            if self.with_life(id, *incarnation, |_| Ok(())).is_err() {
-                problems.push(format!("key {key}: bound to {id}, which is not there"));
+        for (key, incarnation) in &index.bindings {
+            if !index.order.contains_key(incarnation) {
+                problems.push(format!("key {key}: bound to {incarnation:?}, which is not there"));
             }
         }
         problems

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::index::Index;
+use super::summary::Summary;
 use super::{Life, Shared};
 use crate::id::{Incarnation, SessionId};
 use crate::rt::Arc;
-use crate::store::{Bucket, DueBy, DuePage, DueQuery, Lane, Record, StoreError, Write};
+use crate::store::{Bucket, DueBy, DuePage, DueQuery, Lane, StoreError, Write};
 
 /// How many sessions are looked at together, at least, while those that were used since are put right.
 const LOOKS: usize = 1_024;
@@ -25,7 +26,7 @@ pub(super) struct Lanes(BTreeMap<Arc<Lane>, BTreeSet<(Bucket, Incarnation)>>);
 
 impl Lanes {
     /// Puts in a session, if its time can ever be over; answers where it stands.
-    pub(super) fn enter(&mut self, record: &Record) -> Option<Filed> {
+    pub(super) fn enter(&mut self, record: &Summary) -> Option<Filed> {
         let (lane, bucket) = record.lane()?;
         let known = self.0.get_key_value(&lane).map(|(lane, _)| lane.clone());
         let lane = known.unwrap_or_else(|| Arc::new(lane));
@@ -135,16 +136,14 @@ impl Shared {
             }
             looks += 1;
             let (bucket, incarnation) = filed;
-            let id = index.order.get(&incarnation).cloned();
-            let record = id.and_then(|id| {
-                let found = self.with_life(&id, incarnation, |life| {
-                    let there = life.record.lane().is_some_and(|(_, now)| now == bucket);
-                    if !there {
-                        index.file(life);
-                    }
-                    Ok(there.then(|| life.record()))
-                });
-                found.ok().flatten()
+            let cell = index.order.get(&incarnation).cloned();
+            let record = cell.and_then(|cell| {
+                let mut life = cell.life.lock();
+                let there = life.record.lane().is_some_and(|(_, now)| now == bucket);
+                if !there {
+                    index.file(&mut life);
+                }
+                there.then(|| life.record())
             });
             after = Some(filed);
             page.records.extend(record);
@@ -158,10 +157,8 @@ impl Shared {
         let after = query.after.map(|(_, incarnation)| incarnation);
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let (index, mut page) = (self.index.lock(), DuePage::default());
-        for (incarnation, id) in index.order.range((from, Bound::Unbounded)) {
-            let Ok(record) = self.with_life(id, *incarnation, |life| Ok(life.record())) else {
-                continue;
-            };
+        for (_, cell) in index.order.range((from, Bound::Unbounded)) {
+            let Some(record) = cell.record() else { continue };
             if record.created_at > at.plus(index.created_behind) {
                 break; // And so were all that came later.
             }

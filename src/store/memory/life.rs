@@ -3,54 +3,45 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::endings::Endings;
 use super::extras::Extras;
+use super::keys::Keys;
 use super::lanes::Filed;
+use super::open::{Open, OpenTurns};
+use super::summary::Summary;
 use super::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::id::{Generation, SessionId};
 use crate::key::SessionKey;
 use crate::outcome::TurnOutcome;
+use crate::seldom::Seldom;
 use crate::standing::Standing;
 use crate::store::{
     BeginExtra, DataChange, EntryMark, FenceReason, InputFate, PartialFate, PartialPiece, Record,
     RecordPatch, StoreError, StoredEntry, TurnMarker, TurnRecord, Write,
 };
 
-/// An open turn.
-#[derive(Debug)]
-pub(super) struct Open {
-    /// The turn.
-    marker: TurnMarker,
-    /// The number of its first entry: its input, if it has one.
-    first: u64,
-    /// Whether it has one.
-    has_input: bool,
-}
-
-/// One life of a session. Laid out as it is written: what a turn needs stands together, and the last that a
-/// [`Record`] has is what a turn changes of it.
+/// One life of a session. Laid out as it is written: what a turn needs stands together.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Life {
     /// Its metadata, without the open turns.
-    pub(super) record: Record,
+    pub(super) record: Summary,
     /// Whether it was deleted; then nothing is written to it by whoever still holds it.
     pub(super) over: bool,
     /// What most lives have none of.
     pub(super) extras: Extras,
-    /// The open turns, oldest first. One as a rule, which has its place inside.
-    pub(super) open: SmallVec<[Open; 1]>,
+    /// The open turns, oldest first.
+    pub(super) open: OpenTurns,
     /// How turns ended that left no reply, in that order; the others are told by their entries.
     pub(super) turns: Endings,
     /// Its transcript, by number.
     pub(super) entries: Transcript,
     /// The keys that were bound to it; some may have moved on.
-    pub(super) keys: SmallVec<[SessionKey; 1]>,
+    pub(super) keys: Keys,
     /// Its data.
-    pub(super) data: BTreeMap<String, Bytes>,
+    pub(super) data: Seldom<BTreeMap<String, Bytes>>,
     /// Where it stands among those whose time may be over.
     pub(super) filed: Option<Filed>,
 }
@@ -58,25 +49,30 @@ pub(super) struct Life {
 impl Life {
     /// One that has just begun.
     pub(super) fn new(
-        record: Record,
+        record: Summary,
         data: BTreeMap<String, Bytes>,
-        keys: SmallVec<[SessionKey; 1]>,
+        keys: Keys,
         filed: Option<Filed>,
     ) -> Self {
-        let (open, entries, turns) = (SmallVec::new(), Transcript::default(), Endings::default());
-        let extras = Extras::default();
+        let (open, entries, turns) =
+            (OpenTurns::default(), Transcript::default(), Endings::default());
+        let (extras, data) = (Extras::default(), Seldom::of(data));
         Self { record, open, entries, data, turns, extras, keys, over: false, filed }
     }
 
     /// Its metadata, with the open turns.
     pub(super) fn record(&self) -> Record {
-        let open = self.open.iter().map(|open| open.marker.clone()).collect();
-        Record { open, ..self.record.clone() }
+        self.record.record(self.open.iter().map(|open| open.marker.clone()).collect())
     }
 
     /// Every id that it has had, oldest first.
     pub(super) fn ids(&self) -> Vec<SessionId> {
-        self.record.former_ids.iter().chain([&self.record.id]).cloned().collect()
+        self.record.ids()
+    }
+
+    /// The keys that were bound to it; some may have moved on.
+    pub(super) fn keys(&self) -> Vec<SessionKey> {
+        self.keys.all(self.record.key.as_ref())
     }
 
     /// How a turn ended, if it did.
@@ -138,7 +134,7 @@ impl Life {
                 self.touch(version, at);
             }
             Write::Resume { change, at } => self.extras.change_resume(&change, at),
-            Write::Label { label } => self.record.label = label,
+            Write::Label { label } => self.record.set_label(label),
             Write::Standing { standing, unused_since, used_at } => {
                 self.stand(standing, unused_since)?;
                 self.record.last_active_at = used_at.unwrap_or(self.record.last_active_at);
@@ -300,8 +296,7 @@ impl Life {
 
     /// Ends a turn's marker.
     fn close(&mut self, generation: Generation) -> Result<Open, StoreError> {
-        let open = self.open.iter().position(|open| open.marker.generation == generation);
-        Ok(self.open.remove(open.ok_or(StoreError::fenced(FenceReason::TurnNotOpen))?))
+        self.open.take(generation).ok_or(StoreError::fenced(FenceReason::TurnNotOpen))
     }
 
     /// Does with a turn's inputs what its end asks for. Only the first one is dropped: whoever said
@@ -321,9 +316,9 @@ impl Life {
     fn change(&mut self, changes: Vec<DataChange>) {
         for change in changes {
             match change.value {
-                Some(value) => self.data.insert(change.name, value),
-                None => self.data.remove(&change.name),
-            };
+                Some(value) => drop(self.data.make().insert(change.name, value)),
+                None => drop(self.data.made().and_then(|data| data.remove(&change.name))),
+            }
         }
     }
 
@@ -374,7 +369,7 @@ impl Life {
         record.pinned = pinned.unwrap_or(record.pinned);
         record.crashes = crashes.unwrap_or(record.crashes);
         if let Some(expiry) = expiry {
-            record.expiry = expiry;
+            record.set_expiry(expiry);
         }
         record.last_active_at = touched_at.unwrap_or(record.last_active_at);
     }

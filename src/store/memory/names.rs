@@ -10,38 +10,35 @@ impl Shared {
     /// [`Store::bind`](crate::store::Store::bind).
     pub(super) fn bind(&self, binding: Binding, to: Option<(SessionId, Incarnation)>) -> Bound {
         let mut index = self.index.lock();
-        let before = index.bindings.get(&binding.key).cloned();
-        let bound_to = before.as_ref().map(|(id, _)| id);
-        if bound_to != binding.expected.as_ref() {
-            return Bound::KeyMoved { bound_to: bound_to.cloned() };
+        let before = index.bindings.get(&binding.key).copied();
+        let bound_to = index.bound_to(&binding.key);
+        if bound_to != binding.expected {
+            return Bound::KeyMoved { bound_to };
         }
         let key = binding.key;
         let life = to.as_ref().map(|(_, incarnation)| *incarnation);
         if let Some((id, incarnation)) = to {
-            let first = self.with_life(&id, incarnation, |life| {
+            let routable = self.with_life(&id, incarnation, |life| {
                 let standing = life.record.standing;
                 if !standing.is_routable() {
                     return Ok(Err(standing));
                 }
-                if !life.keys.contains(&key) {
-                    life.keys.push(key.clone());
-                }
-                Ok(Ok(life.record.first_id().clone()))
+                life.keys.add(&key, life.record.key.as_ref());
+                Ok(Ok(()))
             });
-            match first {
-                Ok(Ok(first)) => index.bindings.insert(key.clone(), (first, incarnation)),
+            match routable {
+                Ok(Ok(())) => index.bindings.insert(key.clone(), incarnation),
                 Ok(Err(standing)) => return Bound::Unroutable { standing },
                 Err(_) => return Bound::NoSuchLife,
             };
         } else {
             index.bindings.remove(&key);
         }
-        if let Some((id, incarnation)) = before.filter(|(_, before)| Some(*before) != life) {
-            // It may have moved on by a create, and that life be over.
-            drop(self.with_life(&id, incarnation, |life| {
-                life.keys.retain(|had| *had != key);
-                Ok(())
-            }));
+        // It may have moved on by a create, and that life be over.
+        let before = before.filter(|before| Some(*before) != life);
+        if let Some(cell) = before.and_then(|before| index.order.get(&before)) {
+            let life = &mut *cell.life.lock();
+            life.keys.remove(&key, life.record.key.as_ref());
         }
         Bound::Bound
     }
@@ -53,11 +50,8 @@ impl Shared {
         incarnation: Incarnation,
     ) -> Result<Vec<SessionKey>, StoreError> {
         let index = self.index.lock();
-        let keys = self.with_life(id, incarnation, |life| Ok(life.keys.clone()))?;
-        let is_bound = |key: &SessionKey| {
-            index.bindings.get(key).is_some_and(|(_, bound)| *bound == incarnation)
-        };
-        let mut keys: Vec<_> = keys.into_iter().filter(is_bound).collect();
+        let mut keys = self.with_life(id, incarnation, |life| Ok(life.keys()))?;
+        keys.retain(|key| index.bindings.get(key) == Some(&incarnation));
         keys.sort();
         Ok(keys)
     }
@@ -84,8 +78,7 @@ impl Shared {
         }
         {
             let mut life = cell.life.lock();
-            let former = std::mem::replace(&mut life.record.id, to.clone());
-            life.record.former_ids.push(former);
+            life.record.rotate(to.clone());
             life.record.last_active_at = at;
         }
         if let Some(Entry::Gone(tombstone)) = self.lives.insert(to.clone(), Entry::Live(cell)) {

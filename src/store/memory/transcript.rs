@@ -2,6 +2,7 @@
 //! copies nothing, however long it is.
 
 use crate::id::Generation;
+use crate::seldom::Seldom;
 use crate::store::{EntryMark, StoredEntry};
 
 /// The fewest entries that a part has room for.
@@ -17,7 +18,7 @@ pub(super) struct Transcript {
     /// The part that is added to. Empty only if there is no entry.
     last: Vec<StoredEntry>,
     /// Those before it, oldest first; none is empty.
-    before: Vec<Vec<StoredEntry>>,
+    before: Seldom<Vec<Vec<StoredEntry>>>,
 }
 
 impl Transcript {
@@ -28,7 +29,7 @@ impl Transcript {
             let room = (self.last.capacity() * 2).clamp(LEAST, MOST);
             let full = std::mem::replace(&mut self.last, Vec::with_capacity(room));
             if !full.is_empty() {
-                self.before.push(full);
+                self.before.make().push(full);
             }
         }
         self.last.push(entry);
@@ -50,7 +51,8 @@ impl Transcript {
     /// Marks every entry of a turn that has the number `from` or a higher one.
     pub(super) fn mark_all_of(&mut self, turn: Generation, from: u64, mark: EntryMark) {
         let first = self.part_of(from);
-        let parts = self.before.iter_mut().skip(first).chain([&mut self.last]);
+        let before = self.before.made().into_iter().flatten();
+        let parts = before.skip(first).chain([&mut self.last]);
         for entry in parts.flatten() {
             if entry.seq >= from && entry.is_of(turn) {
                 entry.mark = mark;
@@ -61,14 +63,14 @@ impl Transcript {
     /// Removes the entry `seq`; answers whether there was one.
     pub(super) fn remove(&mut self, seq: u64) -> bool {
         let at = self.part_of(seq);
-        let part = self.before.get_mut(at).unwrap_or(&mut self.last);
+        let before = self.before.made().and_then(|before| before.get_mut(at));
+        let part = before.unwrap_or(&mut self.last);
         let Ok(place) = part.binary_search_by_key(&seq, |entry| entry.seq) else { return false };
         part.remove(place);
         if part.is_empty() {
-            if at < self.before.len() {
-                self.before.remove(at);
-            } else {
-                self.last = self.before.pop().unwrap_or_default();
+            match self.before.made() {
+                Some(before) if at < before.len() => drop(before.remove(at)),
+                before => self.last = before.and_then(Vec::pop).unwrap_or_default(),
             }
         }
         true
@@ -76,17 +78,18 @@ impl Transcript {
 
     /// Takes out the entries from the number `seq` on.
     pub(super) fn split_off(&mut self, seq: u64) -> Vec<StoredEntry> {
-        let mut parts = self.before.split_off(self.part_of(seq));
+        let first = self.part_of(seq);
+        let mut parts = self.before.made().map_or_else(Vec::new, |before| before.split_off(first));
         parts.push(std::mem::take(&mut self.last));
         let mut taken: Vec<StoredEntry> = Vec::new();
         for mut part in parts {
             let place = part.partition_point(|entry| entry.seq < seq);
             taken.extend(part.drain(place..));
             if !part.is_empty() {
-                self.before.push(part);
+                self.before.make().push(part);
             }
         }
-        self.last = self.before.pop().unwrap_or_default();
+        self.last = self.before.made().and_then(Vec::pop).unwrap_or_default();
         taken
     }
 

@@ -1,6 +1,6 @@
 //! What is empty as a rule.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 /// A collection that most sessions never put anything in: a word, until one does.
@@ -9,15 +9,21 @@ use std::ops::Deref;
 /// lines of memory it needs. Reads see an empty collection where there is none yet; whoever changes it says
 /// whether it is to be made.
 #[derive(Debug)]
-pub(super) struct Seldom<T>(Option<Box<T>>);
+pub(crate) struct Seldom<T>(Option<Box<T>>);
 
 /// A collection of which there is an empty one to show.
-pub(super) trait Hollow: Default + 'static {
+pub(crate) trait Hollow: Default + 'static {
     /// An empty one.
     fn hollow() -> &'static Self;
 }
 
 impl<T: 'static> Hollow for VecDeque<T> {
+    fn hollow() -> &'static Self {
+        const { &Self::new() }
+    }
+}
+
+impl<K: 'static, V: 'static> Hollow for BTreeMap<K, V> {
     fn hollow() -> &'static Self {
         const { &Self::new() }
     }
@@ -30,18 +36,26 @@ impl<T: 'static> Hollow for Vec<T> {
 }
 
 impl<T: Hollow> Seldom<T> {
+    /// It, as `value` is.
+    pub(crate) fn of(value: T) -> Self
+    where
+        T: PartialEq,
+    {
+        Self((value != *T::hollow()).then(|| Box::new(value)))
+    }
+
     /// It, if it was made.
-    pub(super) fn made(&mut self) -> Option<&mut T> {
+    pub(crate) fn made(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()
     }
 
     /// It; made, if it was not.
-    pub(super) fn make(&mut self) -> &mut T {
+    pub(crate) fn make(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
 
     /// It, taken out.
-    pub(super) fn take(&mut self) -> T {
+    pub(crate) fn take(&mut self) -> T {
         self.0.take().map_or_else(T::default, |made| *made)
     }
 }
