@@ -16,8 +16,9 @@ use crate::world::{self, Said};
 /// How many come and go, after those that warm it up.
 const CYCLES: usize = 1_000_000;
 
-/// Those that fill what may be full: tombstones, shelves, buckets, the allocator's own.
-const WARM_UP: usize = 100_000;
+/// Those that fill what may be full: tombstones, shelves, buckets, the allocator's own. As many as come and go
+/// while the first of their tombstones stand, and more.
+const WARM_UP: usize = 500_000;
 
 /// How many come and go at once.
 const TASKS: usize = 512;
@@ -30,7 +31,10 @@ const GROWTH: f64 = 8.0 * 1024.0 * 1024.0;
 
 /// Every figure of what comes and goes.
 pub(crate) fn run(report: &mut Report) {
-    let runtime = world::runtime();
+    // Threads that wait for a disk are the runtime's, and are not to be waited for long.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().thread_keep_alive(Duration::from_millis(500));
+    let runtime = builder.build().expect("a runtime starts");
     let supervisor = runtime.block_on(Supervisor::builder().config(config()).start());
     cycles(report, &runtime, "memory", &supervisor.expect("it starts"), None);
     let folder = tempfile::tempdir().expect("a folder");

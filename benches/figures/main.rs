@@ -44,7 +44,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 13] = [
+const GROUPS: [(&str, Group); 15] = [
     ("look_up", look_up::run),
     ("touch", look_up::touch),
     ("create", create::create),
@@ -56,7 +56,9 @@ const GROUPS: [(&str, Group); 13] = [
     ("sqlite", disk::run),
     ("start", start::run),
     ("idle", idle::run),
-    ("dormant", dormant::run),
+    ("dormant_stored", dormant::stored),
+    ("dormant_listed", dormant::listed),
+    ("dormant_woken", dormant::woken),
     ("churn", churn::run),
 ];
 

@@ -43,6 +43,7 @@ mod revision;
 mod row;
 mod run;
 mod schema;
+mod snapshot;
 mod standing;
 mod tombstone;
 mod traits;

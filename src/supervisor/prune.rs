@@ -38,7 +38,7 @@ use crate::tombstone::GoneReason;
 const SLICE: usize = 128;
 
 /// How many are ended together, which is what whoever writes meanwhile waits for.
-const BATCH: usize = 16;
+const BATCH: usize = 6;
 
 impl<E> Supervisor<E> {
     /// Ends the conversations whose time is over, now instead of at the next pass; with `dry_run`, it only

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
 use super::row::{self, Table};
+use super::snapshot::Snapshot;
 use super::{
     binding, branch, datum, entry, later_id, partial, query, request, resume, revision, run,
     tombstone, turn,
@@ -123,7 +124,7 @@ const CONTRADICTIONS: [(&str, &str); 20] = [
 /// [`Store::check`](crate::store::Store::check), on one snapshot. What cannot be read becomes a
 /// line, and the rest goes on.
 pub(super) fn check(connection: &Connection) -> Result<Vec<String>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     let mut problems = Vec::new();
     tell(&mut problems, "the structure", |problems| check_structure(&snapshot, problems));
     for table in Table::ALL {

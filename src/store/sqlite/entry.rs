@@ -18,6 +18,9 @@ const MARKS: [(u64, EntryMark); 4] = [
     (3, EntryMark::Partial),
 ];
 
+/// For how many entries a list has room at first.
+const ROOM: usize = 128;
+
 /// Added to the number of a mark if the entry is an input.
 const INPUT: u64 = 16;
 
@@ -106,7 +109,7 @@ pub(super) fn list(
         "SELECT incarnation, seq, generation, mark, at, payload, crc FROM entries \
          WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4",
     )?;
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(limit.min(ROOM));
     for range in ranges {
         let [life, from, to] = within(incarnation, *range);
         let rest = i64::try_from(limit - entries.len()).unwrap_or(i64::MAX);
@@ -198,16 +201,16 @@ pub(super) fn within(incarnation: Incarnation, Range { from, to }: Range) -> [i6
 
 /// The entry in `row`; `None` if it is damaged.
 pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
-    row::read(Table::Entries, row, |row| {
-        let mark = row::get_number(row, 3)?;
-        Some(StoredEntry {
-            seq: row::get_number(row, 1)?,
-            generation: row::get_optional_number(row, 2)?.map(Generation::new),
-            input: mark & INPUT != 0,
-            mark: MARKS.iter().find(|(found, _)| *found == mark & !INPUT)?.1,
-            at: Timestamp::from_millis(row::get_number(row, 4)?),
-            payload: Bytes::copy_from_slice(row::get_blob(row, 5)?),
-        })
+    let [_, seq, generation, mark, at, payload] = row::columns(Table::Entries, row)?;
+    let number = |column: ValueRef<'_>| column.as_i64().ok().map(i64::cast_unsigned);
+    let mark = number(mark)?;
+    Some(StoredEntry {
+        seq: number(seq)?,
+        generation: generation.as_i64_or_null().ok()?.map(|it| Generation::new(it.cast_unsigned())),
+        input: mark & INPUT != 0,
+        mark: MARKS.iter().find(|(found, _)| *found == mark & !INPUT)?.1,
+        at: Timestamp::from_millis(number(at)?),
+        payload: Bytes::copy_from_slice(payload.as_blob().ok()?),
     })
 }
 

@@ -12,6 +12,7 @@ use super::life::Life;
 use super::range::Range;
 use super::revision;
 use super::row::{self, Table};
+use super::snapshot::Snapshot;
 use super::{binding, branch, datum, entry, later_id, partial, request, resume, tombstone, turn};
 use crate::clock::Timestamp;
 use crate::id::{Generation, Incarnation, SessionId};
@@ -27,7 +28,7 @@ pub(super) fn look_up(
     id: &SessionId,
     now: Timestamp,
 ) -> Result<Found, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     let damaged = || Setback::Refused(Table::Sessions.damaged(id));
     let mut select = snapshot.prepare_cached(
         "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
@@ -56,7 +57,7 @@ pub(super) fn entries(
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredEntry>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     let taken_back = revision::of_life(&snapshot, incarnation)?;
     let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
@@ -70,7 +71,7 @@ pub(super) fn keys_of(
     id: &SessionId,
     incarnation: Incarnation,
 ) -> Result<Vec<SessionKey>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     binding::of_life(&snapshot, incarnation)
 }
@@ -82,7 +83,7 @@ pub(super) fn datum(
     incarnation: Incarnation,
     name: &str,
 ) -> Result<Option<Bytes>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     intact(datum::find(&snapshot, incarnation, name)?, || {
         Table::Data.damaged(format_args!("{name:?} of {id} (life {})", incarnation.get()))
@@ -96,7 +97,7 @@ pub(super) fn turn(
     incarnation: Incarnation,
     generation: Generation,
 ) -> Result<Option<TurnRecord>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     intact(turn::find(&snapshot, incarnation, generation)?, || {
         let turn = generation.get();
@@ -111,7 +112,7 @@ pub(super) fn partial(
     incarnation: Incarnation,
     generation: Generation,
 ) -> Result<Option<StoredPartial>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     intact(partial::find(&snapshot, incarnation, generation)?, || {
         let turn = generation.get();
@@ -127,7 +128,7 @@ pub(super) fn request(
     incarnation: Incarnation,
     key: &str,
 ) -> Result<Option<RequestRecord>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     intact(request::find(&snapshot, incarnation, key)?, || {
         Table::Requests.damaged(format_args!("{key:?} of {id} (life {})", incarnation.get()))
@@ -141,7 +142,7 @@ pub(super) fn resume(
     incarnation: Incarnation,
     provider: &str,
 ) -> Result<ResumeRecord, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     let found = intact(resume::find(&snapshot, incarnation, provider)?, || {
         Table::Resume.damaged(format_args!("{provider:?} of {id} (life {})", incarnation.get()))
@@ -155,7 +156,7 @@ pub(super) fn branches(
     id: &SessionId,
     incarnation: Incarnation,
 ) -> Result<Vec<BranchRecord>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     branch::list(&snapshot, incarnation)
 }
@@ -166,7 +167,7 @@ pub(super) fn revisions(
     id: &SessionId,
     incarnation: Incarnation,
 ) -> Result<Vec<Revision>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     check_life(&snapshot, id, incarnation)?;
     revision::list(&snapshot, incarnation)
 }
@@ -182,7 +183,7 @@ pub(super) fn list(
     limit: usize,
 ) -> Result<RecordPage, Setback> {
     let (sql, parameters) = listing(filter, after);
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     let mut select = snapshot.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(parameters))?;
     let mut page = RecordPage::default();

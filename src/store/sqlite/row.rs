@@ -140,6 +140,19 @@ pub(super) fn read<'r, T>(
     if row.get_ref(last).ok()? == checksum.finish() { parse(row) } else { None }
 }
 
+/// The columns of a row of [`Table::columns`], without the checksum; `None` if it is damaged. For rows of which
+/// many are read: each column is asked for once.
+pub(super) fn columns<'r, const N: usize>(
+    table: Table,
+    row: &'r Row<'_>,
+) -> Option<[ValueRef<'r>; N]> {
+    let mut columns = [ValueRef::Null; N];
+    for (place, column) in columns.iter_mut().enumerate() {
+        *column = row.get_ref(place).ok()?;
+    }
+    if row.get_ref(N).ok()? == checksum(table, &columns) { Some(columns) } else { None }
+}
+
 /// What was read of a row that was asked for by its first columns; fails if it is whole and another one.
 ///
 /// An index has no checksums. One with a flipped bit leads to rows of others, and their checksums are right.

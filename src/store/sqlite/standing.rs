@@ -8,6 +8,7 @@ use super::failure::Setback;
 use super::life::Life;
 use super::query;
 use super::row::{self, Table};
+use super::snapshot::Snapshot;
 use super::traits::Traits;
 use crate::clock::Timestamp;
 use crate::id::Incarnation;
@@ -53,7 +54,7 @@ pub(super) fn patch(life: &mut Life, patch: &RecordPatch) -> Result<(), Setback>
 /// [`Store::count`](crate::store::Store::count). Those that are closed stand in a lane, unless they are pinned,
 /// as few are.
 pub(super) fn count(connection: &Connection) -> Result<u64, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     let count = |sql: &str| snapshot.query_row(sql, [], |row| row.get::<_, i64>(0));
     let all = count("SELECT count(*) FROM sessions")?;
     let closed = count("SELECT count(*) FROM sessions WHERE lane >= 'c' AND lane < 'd'")?;
@@ -70,7 +71,7 @@ pub(super) fn count(connection: &Connection) -> Result<u64, Setback> {
 
 /// [`Store::lanes`](crate::store::Store::lanes): from one to the next, past all that stand in it.
 pub(super) fn lanes(connection: &Connection) -> Result<Vec<Lane>, Setback> {
-    let snapshot = connection.unchecked_transaction()?;
+    let snapshot = Snapshot::begin(connection)?;
     let mut next = snapshot.prepare_cached("SELECT min(lane) FROM sessions WHERE lane > ?1")?;
     let (mut lanes, mut last) = (Vec::new(), String::new());
     while let Some(name) = next.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
