@@ -16,7 +16,6 @@
     reason = "a program that measures: it prints, reads real clocks and makes bare calls"
 )]
 
-mod churn;
 mod conversation;
 mod create;
 mod disk;
@@ -44,7 +43,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 type Group = fn(&mut Report);
 
 /// What can be asked for with `--only`, in the order in which it is measured.
-const GROUPS: [(&str, Group); 15] = [
+const GROUPS: [(&str, Group); 14] = [
     ("look_up", look_up::run),
     ("touch", look_up::touch),
     ("create", create::create),
@@ -59,7 +58,6 @@ const GROUPS: [(&str, Group); 15] = [
     ("dormant_stored", dormant::stored),
     ("dormant_listed", dormant::listed),
     ("dormant_woken", dormant::woken),
-    ("churn", churn::run),
 ];
 
 fn main() -> ExitCode {
