@@ -13,6 +13,7 @@ pub(crate) struct Reading(AtomicU64);
 
 impl Engine {
     /// The time, for touches.
+    #[inline]
     pub(crate) fn reading(self: &Arc<Self>) -> Moment {
         match self.reading.0.load(Ordering::Relaxed) {
             0 => self.read(),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use super::Session;
 use super::error::SessionError;
@@ -9,6 +10,30 @@ use super::wait::Again;
 use crate::rt::Arc;
 use crate::slot::idle::Stay;
 use crate::slot::{Presence, Slot};
+
+/// [`Session::touch`], where it has to wait. In a box: a touch is to have nothing to do with how large that is.
+type TouchAgain<'a> = Pin<Box<dyn Future<Output = Result<(), SessionError>> + Send + 'a>>;
+
+/// [`Session::touch`].
+struct Touching<'a, E> {
+    /// What is touched.
+    session: &'a Session<E>,
+    /// What it waits for, if it has to.
+    again: Option<TouchAgain<'a>>,
+}
+
+impl<E> Future for Touching<'_, E> {
+    type Output = Result<(), SessionError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.again.is_none() {
+            let Some(presence) = self.session.slot.touch() else { return Poll::Ready(Ok(())) };
+            self.again = Some(self.session.touch_again(presence));
+        }
+        self.again.as_mut().map_or(Poll::Ready(Ok(())), |again| again.as_mut().poll(context))
+    }
+}
 
 impl<E> Session<E> {
     /// Notes that somebody is there without saying anything: who types, presses a button, or has a client that
@@ -28,20 +53,15 @@ impl<E> Session<E> {
     /// # Cancel safety
     ///
     /// Cancel safe: it was noted or it was not.
-    pub async fn touch(&self) -> Result<(), SessionError> {
-        if let Some(presence) = self.slot.touch() {
-            self.touch_again(presence).await?;
-        }
-        Ok(())
+    // Not an `async fn`: its answer would go through memory, which costs more than the touch.
+    #[inline]
+    pub fn touch(&self) -> impl Future<Output = Result<(), SessionError>> + Send + '_ {
+        Touching { session: self, again: None }
     }
 
-    /// [`Self::touch`], where the session cannot be used. In a box that is made here: a touch is to have nothing
-    /// to do with how large that is.
+    /// [`Self::touch`], where the session cannot be used.
     #[cold]
-    fn touch_again(
-        &self,
-        mut presence: Presence,
-    ) -> Pin<Box<dyn Future<Output = Result<(), SessionError>> + Send + '_>> {
+    fn touch_again(&self, mut presence: Presence) -> TouchAgain<'_> {
         Box::pin(async move {
             let mut loaded: Option<Stay> = None;
             loop {

@@ -44,6 +44,7 @@ impl Touched {
     }
 
     /// Somebody is there at `at`; answers whether that was noted, or is to be asked for under the lock.
+    #[inline]
     fn note(&self, at: Moment) -> bool {
         let at = at.nanos().clamp(1, ASK - 1);
         if at >= self.fresh_until.load(Ordering::Relaxed) {
@@ -75,6 +76,7 @@ impl Touched {
 
 impl Slot {
     /// Somebody is there. Answers what the session is if it cannot be used.
+    #[inline]
     pub(crate) fn touch(&self) -> Option<Presence> {
         if self.touched.note(self.engine.reading()) { None } else { self.touch_locked() }
     }
