@@ -66,7 +66,9 @@ mod play;
 
 use proptest::prelude::*;
 
-use crate::history::{History, Kind, history};
+use session_supervisor::ExpiryRules;
+
+use crate::history::{Finish, History, Kind, Mood, Policy, Settings, Step, Stop, history};
 
 /// How many histories; `PROPTEST_CASES` may ask for more.
 fn config(least: u32) -> ProptestConfig {
@@ -110,4 +112,62 @@ proptest! {
     ) {
         run(&history)?;
     }
+}
+
+/// Sessions that end at four in the morning in Berlin.
+fn in_the_morning() -> ExpiryRules {
+    let mut rules = ExpiryRules::default();
+    rules.calendar = Some("04:00 Europe/Berlin".parse().unwrap());
+    rules
+}
+
+/// A history on memory from noon on, with `settings` as changed.
+fn told(change: impl FnOnce(&mut Settings), steps: Vec<Step>) -> History {
+    let mut settings = Settings {
+        all: ExpiryRules::default(),
+        classes: Vec::new(),
+        prune_every: 0,
+        attempts: 1,
+        delete_closed_after: 0,
+        unload_after: 0,
+        max_live: 0,
+        hook: false,
+    };
+    change(&mut settings);
+    History { kind: Kind::Memory, settings, wall: 1_901_016_000_000, watched: false, steps }
+}
+
+// X1, X17: the hour at which a conversation ended was known for the clock that was a day ahead when it was
+// created, and used to be taken for the one of a turn after the clock had been put back.
+#[test]
+fn a_turn_by_a_clock_that_was_put_back_ends_at_the_next_hour_that_it_shows() {
+    let steps = vec![
+        Step::Create { class: Some(0), own: Some(in_the_morning()) },
+        Step::Jump { millis: -86_400_000 },
+        Step::Restart { how: Stop::Shutdown, away: 0, settings: None },
+        Step::Begin { who: 0, policy: Policy::Reject },
+        Step::Finish { turn: 0, how: Finish::Commit },
+        Step::Edge { who: 0, late: 0 },
+        Step::Pin { who: 0, pinned: false },
+    ];
+    run(&told(|_| (), steps)).unwrap();
+}
+
+// X8, X10, X15: a session that had to make room was asked about anew as soon as it was loaded, and whoever had
+// come for it waited as long as the host hung.
+#[test]
+fn who_comes_for_a_session_that_makes_room_is_not_held_up_by_a_hook_for_ever() {
+    let steps = vec![
+        Step::Say { key: 0 },
+        Step::Open { key: 1, class: None, own: None },
+        Step::Mood { keeps: Mood::Hangs, rites: Mood::Well },
+        Step::Wait { millis: 86_400_000 },
+        Step::Open { key: 1, class: None, own: None },
+    ];
+    let settings = |settings: &mut Settings| {
+        settings.all = in_the_morning();
+        settings.max_live = 1;
+        settings.hook = true;
+    };
+    run(&told(settings, steps)).unwrap();
 }

@@ -96,10 +96,10 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Its last use is to be `at`: if the wall clock has gone ahead of the other since the one before, a time of
-    /// the day is nearer than was known.
+    /// the day is nearer than was known; and if it shows less than then, there may be one in between again.
     fn find_jump(&mut self, at: Now) {
         let (passed, shown) = (at.moment.since(self.used_at), at.wall.since(self.last_active_at));
-        if shown > passed + AHEAD {
+        if shown > passed + AHEAD || at.wall < self.last_active_at {
             self.reconsider();
         }
     }

@@ -120,7 +120,13 @@ impl Shared {
             if slot.presence_now() != Presence::Due {
                 return Ok(located);
             }
+            // Whoever keeps it is noted in it: if it made room for others before that was read, the host would
+            // be asked about what is loaded then, again and again where it takes its time.
+            let _stay = Stay::take(slot);
             self.expire(slot).await?;
+            if matches!(slot.presence_now(), Presence::Live | Presence::Shut(_)) {
+                return Ok(located);
+            }
         }
     }
 
