@@ -39,7 +39,9 @@ struct Bits(u64, u64);
 impl Bits {
     /// Those of a number.
     const fn of(bits: u128) -> Self {
-        Self((bits >> 64) as u64, bits as u64)
+        let [high, low] = [bits >> 64, bits & u64::MAX as u128];
+        #[expect(clippy::cast_possible_truncation, reason = "each is a half")]
+        Self(high as u64, low as u64)
     }
 
     /// The number.

@@ -38,7 +38,6 @@ use bytes::Bytes;
 pub use creation::{Binding, Bound, Created, NewRecord};
 pub use error::{FenceReason, StoreError};
 pub use heal::{HealReport, Healed, QuarantineReason, Quarantined};
-#[cfg(feature = "sqlite")]
 pub(crate) use lane::lane;
 pub use lane::{Bucket, DueBy, DuePage, DueQuery, Lane};
 pub use memory::MemoryStore;

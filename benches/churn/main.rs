@@ -7,7 +7,12 @@
 #![allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
     clippy::print_stdout,
     dead_code,
     reason = "a program that measures: it prints, reads real clocks, and shares files with the other"

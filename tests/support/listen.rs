@@ -1,5 +1,15 @@
 //! Listening to what the library says: events of `tracing`, numbers of `metrics`, of this thread.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "helpers of tests, which do not run on the library's seam; each file uses its own part"
+)]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

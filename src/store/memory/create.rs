@@ -73,7 +73,7 @@ impl Shared {
         by_id.or_else(|| {
             let binding = new.binding.as_ref()?;
             let bound_to = index.bound_to(&binding.key);
-            (bound_to != binding.expected).then(|| Created::KeyMoved { bound_to })
+            (bound_to != binding.expected).then_some(Created::KeyMoved { bound_to })
         })
     }
 }
