@@ -12,10 +12,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use session_supervisor::store::*;
 use session_supervisor::testing::{Crowd, conformance, differential};
-use session_supervisor::{BusyPolicy, ChatMessage, Generation, Incarnation, InstanceId};
+use session_supervisor::{BusyPolicy, ChatMessage, Config, Generation, Incarnation, InstanceId};
 use session_supervisor::{SessionId, SessionKey, Supervisor, Timestamp};
 
 type Answer<T> = StoreFuture<Result<T, StoreError>>;
@@ -87,7 +88,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("under eight clients at once:     as one after another\n");
 
     let store = fresh().await;
-    let supervisor: Supervisor = Supervisor::builder().store(store.clone()).start().await?;
+    let mut config = Config::default();
+    config.prune.every = Duration::ZERO; // Nobody else is to ask it anything.
+    let builder = Supervisor::builder().store(store.clone()).config(config);
+    let supervisor: Supervisor = builder.start().await?;
     store.calls.lock().expect("nobody panics while counting").clear();
     let session = supervisor.open(&SessionKey::builder("irc").chat("#rust").build()?).await?;
     let turn = session.begin(&ChatMessage::user("hello"), BusyPolicy::Reject).await?;
