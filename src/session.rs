@@ -31,7 +31,7 @@ pub use self::revisions::{RestoredRevision, TakenBack};
 pub use self::status::{SessionStatus, TurnStatus};
 pub(crate) use self::wait::{answer, delete};
 
-use self::wait::{Again, again};
+use self::wait::{Again, again, delete_for_good};
 use crate::clock::Timestamp;
 use crate::entry::{ChatMessage, EntryError};
 use crate::id::{Incarnation, SessionId, StreamId};
@@ -212,7 +212,7 @@ impl<E> Session<E> {
     ///
     /// A future that was polled once has handed the delete over, and dropping it takes nothing back.
     pub async fn delete(&self) -> Result<DeleteOutcome, DeleteError> {
-        delete(&self.slot, self.house.as_ref()).await
+        delete_for_good(&self.slot, &self.house).await
     }
 
     /// The record as the store has it. A turn that it calls open runs; one that does not run any more is

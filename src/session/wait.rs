@@ -42,6 +42,33 @@ pub(super) async fn again(
     })
 }
 
+/// Deletes what is in `slot`, wherever it is loaded by now, whether whoever asks for it stays or not: what is not in
+/// this slot any more is found and deleted by a task.
+pub(super) async fn delete_for_good(
+    slot: &Arc<Slot>,
+    house: &Arc<dyn House>,
+) -> Result<DeleteOutcome, DeleteError> {
+    match answer(slot.delete(GoneReason::Deleted)).await {
+        Ok(deletion) => return Ok(outcome(deletion)),
+        Err(DeleteRefusal::Store(source)) => {
+            return Err(DeleteError { id: slot.tip().clone(), source });
+        }
+        Err(DeleteRefusal::Left | DeleteRefusal::Kept) => {}
+    }
+    let (owned, house) = (slot.clone(), house.clone());
+    let task = slot.engine.spawner.spawn(async move { delete(&owned, house.as_ref()).await });
+    let over = |_| Err(DeleteError { id: slot.tip().clone(), source: StoreError::Closed });
+    task.await.unwrap_or_else(over)
+}
+
+/// How a delete that was carried out is told.
+fn outcome(deletion: Deletion) -> DeleteOutcome {
+    match deletion {
+        Deletion::Deleted(tombstone) => DeleteOutcome::Deleted(tombstone),
+        Deletion::AlreadyGone(tombstone) => DeleteOutcome::AlreadyGone(tombstone),
+    }
+}
+
 /// Deletes what is in `slot`, wherever it is loaded by now.
 pub(crate) async fn delete(
     slot: &Arc<Slot>,
@@ -51,10 +78,7 @@ pub(crate) async fn delete(
     let mut _stay = None;
     loop {
         match answer(slot.delete(GoneReason::Deleted)).await {
-            Ok(Deletion::Deleted(tombstone)) => return Ok(DeleteOutcome::Deleted(tombstone)),
-            Ok(Deletion::AlreadyGone(tombstone)) => {
-                return Ok(DeleteOutcome::AlreadyGone(tombstone));
-            }
+            Ok(deletion) => return Ok(outcome(deletion)),
             Err(DeleteRefusal::Store(source)) => {
                 return Err(DeleteError { id: slot.tip().clone(), source });
             }

@@ -98,6 +98,23 @@ everywhere! {
         assert_eq!((counts.loaded, counts.unloaded, counts.unloaded_for_cap), (3, 2, 2));
     }
 
+    // E2, M3: a delete is handed over by the first poll. Where the session had to be loaded for it, it used to
+    // go with whoever had asked for it.
+    async fn a_delete_of_one_that_left_is_carried_out_though_nobody_waits_for_it(stage) {
+        let (supervisor, session) = stage.session_with(cap(1)).await;
+        talk(&session, "one").await;
+        leaves(&supervisor, &session).await;
+        let gate = Gate::new();
+        stage.store.fail_next_of(StoreCall::LookUp, Fault::HeldBefore(gate.clone()));
+        let mut deleting = Box::pin(session.delete());
+        assert!(poll_once(&mut deleting).is_pending());
+        drop(deleting);
+        gate.open();
+        until("it is gone", || session.status().gone.is_some()).await;
+        assert!(matches!(session.delete().await.unwrap(), DeleteOutcome::AlreadyGone(_)));
+        settled(&supervisor).await;
+    }
+
     // X13, X14: it left first, whatever comes then
     async fn whatever_is_done_with_a_session_that_left_is_done(stage) {
         let (supervisor, session) = stage.session_with(cap(1)).await;
