@@ -116,6 +116,8 @@ async fn take_back(session: &Session, random: &mut Random) {
             drop(session.truncate(random.below(last), "too long", None).await);
         }
         way => {
+            // So that there is one, as a rule.
+            drop(session.rollback(1, None).await);
             let Ok(revisions) = session.revisions().await else { return };
             let Some(newest) = revisions.last() else { return };
             if way == 3 {
