@@ -90,6 +90,8 @@ pub(crate) struct Failure {
 /// Which calls fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    /// Of which kind, if the others do not count.
+    pub(crate) of: Option<Call>,
     /// The first one, counted from 0.
     pub(crate) first: usize,
     /// How many.
@@ -227,8 +229,12 @@ impl Disk {
         let mut state = self.lock();
         let calls = state.calls.as_mut()?;
         calls.push(call);
-        let number = calls.len() - 1;
         let plan = state.plan?;
+        if plan.of.is_some_and(|of| of != call) {
+            return None;
+        }
+        let calls = state.calls.as_ref()?.iter();
+        let number = calls.filter(|it| plan.of.is_none_or(|of| of == **it)).count() - 1;
         if !(plan.first..plan.first.saturating_add(plan.count)).contains(&number) {
             return None;
         }

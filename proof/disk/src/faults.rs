@@ -66,12 +66,16 @@ pub(crate) fn prove(report: &Report, seed: u64) {
         report.figure(&format!("file_calls_{call:?}").to_lowercase(), count, "calls");
     }
     let one = |(first, call): (usize, &Call)| {
-        call.faults().iter().map(move |&fault| Plan { first, count: 1, fault }).collect::<Vec<_>>()
+        call.faults()
+            .iter()
+            .map(move |&fault| Plan { of: None, first, count: 1, fault })
+            .collect::<Vec<_>>()
     };
     let mut plans: Vec<_> = calls.iter().enumerate().flat_map(one).collect();
     let singles = plans.len();
     let rows = usize::try_from(setting("PROOF_ROWS", 200)).expect("a few");
     plans.extend((0..rows).map(|_| Plan {
+        of: None,
         first: random.place(calls.len()),
         count: 1 + random.place(IN_A_ROW),
         fault: [Fault::Error, Fault::Full, Fault::Short][random.place(3)],
