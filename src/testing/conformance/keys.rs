@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = checks![
     binding_a_key_is_no_use_of_a_session,
     a_key_is_not_bound_to_a_life_that_is_not_there,
     a_key_is_bound_to_what_takes_turns_or_may_again,
+    a_key_that_has_left_comes_back,
     a_delete_unbinds_every_key,
     the_keys_of_a_life_that_is_over_are_fenced,
 ];
@@ -141,6 +142,24 @@ async fn a_key_is_bound_to_what_takes_turns_or_may_again(rig: Rig) -> Verdict {
     }
     same("unbound", &rig.bind("b", Some("a"), None).await?, &Bound::Bound)?;
     same("keys", &rig.keys_of(&life).await?, &keys(["a"]))
+}
+
+/// Also the one that it was created under, and goes with it then.
+async fn a_key_that_has_left_comes_back(rig: Rig) -> Verdict {
+    let one = rig.create(new_bound("a", "a", None)).await?;
+    let other = rig.empty("b").await?;
+    rig.bind("c", None, Some(&one)).await?;
+    for chat in ["a", "c"] {
+        same("moved", &rig.bind(chat, Some("a"), Some(&other)).await?, &Bound::Bound)?;
+        same("back", &rig.bind(chat, Some("b"), Some(&one)).await?, &Bound::Bound)?;
+    }
+    same("keys", &rig.keys_of(&one).await?, &keys(["a", "c"]))?;
+    same("keys of the other", &rig.keys_of(&other).await?, &Vec::new())?;
+    rig.done(&one, [delete(&one, at(1_000))]).await?;
+    for chat in ["a", "c"] {
+        same(chat, &rig.bound_to(&key(chat)).await?, &None)?;
+    }
+    Ok(())
 }
 
 /// Those that it was created with and bound to since, but none that has moved on.
