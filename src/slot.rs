@@ -314,7 +314,7 @@ impl Slot {
             return presence;
         }
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         if state.due(now).is_some() { Presence::Due } else { Presence::of(&state) }
     }
 

@@ -48,12 +48,8 @@ pub(super) async fn delete_for_good(
     slot: &Arc<Slot>,
     house: &Arc<dyn House>,
 ) -> Result<DeleteOutcome, DeleteError> {
-    match answer(slot.delete(GoneReason::Deleted)).await {
-        Ok(deletion) => return Ok(outcome(deletion)),
-        Err(DeleteRefusal::Store(source)) => {
-            return Err(DeleteError { id: slot.tip().clone(), source });
-        }
-        Err(DeleteRefusal::Left | DeleteRefusal::Kept) => {}
+    if let Some(deleted) = delete_here(slot).await {
+        return deleted;
     }
     let (owned, house) = (slot.clone(), house.clone());
     let task = slot.engine.spawner.spawn(async move { delete(&owned, house.as_ref()).await });
@@ -61,12 +57,15 @@ pub(super) async fn delete_for_good(
     task.await.unwrap_or_else(over)
 }
 
-/// How a delete that was carried out is told.
-fn outcome(deletion: Deletion) -> DeleteOutcome {
-    match deletion {
-        Deletion::Deleted(tombstone) => DeleteOutcome::Deleted(tombstone),
-        Deletion::AlreadyGone(tombstone) => DeleteOutcome::AlreadyGone(tombstone),
-    }
+/// Deletes what is in `slot`; `None` if that is not in it any more.
+async fn delete_here(slot: &Arc<Slot>) -> Option<Result<DeleteOutcome, DeleteError>> {
+    Some(match answer(slot.delete(GoneReason::Deleted)).await {
+        Ok(Deletion::Deleted(tombstone)) => Ok(DeleteOutcome::Deleted(tombstone)),
+        Ok(Deletion::AlreadyGone(tombstone)) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
+        Err(DeleteRefusal::Store(source)) => Err(DeleteError { id: slot.tip().clone(), source }),
+        // Who asks for it gets it, whatever keeps the session.
+        Err(DeleteRefusal::Left | DeleteRefusal::Kept) => return None,
+    })
 }
 
 /// Deletes what is in `slot`, wherever it is loaded by now.
@@ -77,13 +76,8 @@ pub(crate) async fn delete(
     let mut slot = slot.clone();
     let mut _stay = None;
     loop {
-        match answer(slot.delete(GoneReason::Deleted)).await {
-            Ok(deletion) => return Ok(outcome(deletion)),
-            Err(DeleteRefusal::Store(source)) => {
-                return Err(DeleteError { id: slot.tip().clone(), source });
-            }
-            // Who asks for it gets it, whatever keeps the session.
-            Err(DeleteRefusal::Left | DeleteRefusal::Kept) => {}
+        if let Some(deleted) = delete_here(&slot).await {
+            return deleted;
         }
         // Without waiting where it is loaded: a delete that has failed is to be tried again.
         if let Some(now) = house.loaded(&slot.id, slot.incarnation)

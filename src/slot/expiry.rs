@@ -28,7 +28,7 @@ impl Slot {
     /// What is known of its end at `now`.
     pub(crate) fn outlook(&self, now: Now) -> Outlook {
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         Outlook {
             standing: state.standing(),
             clocks: state.clocks(now),
@@ -40,7 +40,7 @@ impl Slot {
     pub(crate) fn candidate(&self, now: Now) -> Option<Candidate> {
         let (clock, last_active_at) = {
             let mut state = self.state.lock();
-            self.note_touch(&mut state, || now);
+            self.note_touch(&mut state, now);
             (state.due(now)?, state.last_active_at())
         };
         Some(Candidate {
@@ -56,7 +56,7 @@ impl Slot {
     /// When it was last used.
     pub(crate) fn last_use(&self, now: Now) -> Timestamp {
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         state.last_active_at()
     }
 

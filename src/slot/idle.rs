@@ -20,7 +20,7 @@ impl Slot {
     ) -> Option<Moment> {
         let mut errand = Errand::new(now);
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         let idle_since = state.idle_since(now);
         self.step_locked(state, Input::Unload { unused_since, reason }, &mut errand);
         let leaves = errand.effects.iter().any(|effect| matches!(effect, Effect::Leave { .. }));
@@ -61,7 +61,7 @@ impl Slot {
         let now = self.engine.now();
         let mut errand = Errand::new(now);
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         self.step_locked(state, Input::Save, &mut errand);
         self.finish(&mut errand);
     }
@@ -69,7 +69,7 @@ impl Slot {
     /// Since when it can be counted as idle, as far as is known at `now`; `None` if it is over.
     pub(crate) fn idle_since(&self, now: Now) -> Option<Moment> {
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         state.idle_since(now)
     }
 }

@@ -68,7 +68,7 @@ impl Slot {
         if leaves {
             self.hold_touches(state, errand.now);
         } else {
-            self.note_touch(state, || errand.now);
+            self.note_touch(state, errand.now);
         }
         let was_live = matches!(state.phase(), Phase::Live);
         state.apply(input, errand.now, &mut errand.effects);

@@ -54,12 +54,15 @@ impl Touched {
         self.at.load(Ordering::Relaxed) == at || self.at.fetch_max(at, Ordering::Relaxed) != ASK
     }
 
+    /// Whether somebody was there that the state does not know of.
+    pub(super) fn is_noted(&self) -> bool {
+        (1..ASK).contains(&self.at.load(Ordering::Relaxed))
+    }
+
     /// What was noted, once. Under the lock.
     fn take(&self) -> Option<Moment> {
-        let noted = |at: &u64| (1..ASK).contains(at);
         // As a rule nothing was.
-        let found = noted(&self.at.load(Ordering::Relaxed));
-        found.then(|| Moment::from_nanos(self.at.swap(0, Ordering::Relaxed)))
+        self.is_noted().then(|| Moment::from_nanos(self.at.swap(0, Ordering::Relaxed)))
     }
 
     /// What was noted; from here on it is to be asked. Under the lock.
@@ -86,7 +89,7 @@ impl Slot {
     fn touch_locked(&self) -> Option<Presence> {
         let now = self.engine.now();
         let mut state = self.state.lock();
-        self.note_touch(&mut state, || now);
+        self.note_touch(&mut state, now);
         let presence = Presence::of(&state);
         if presence != Presence::Live {
             return Some(presence);
@@ -102,9 +105,9 @@ impl Slot {
     }
 
     /// Takes into `state` that somebody was there.
-    pub(super) fn note_touch(&self, state: &mut SessionState<Callers>, now: impl FnOnce() -> Now) {
+    pub(super) fn note_touch(&self, state: &mut SessionState<Callers>, now: Now) {
         if let Some(at) = self.touched.take() {
-            state.note_use(now().back_at(at));
+            state.note_use(now.back_at(at));
             self.forget_fresh(state);
         }
     }

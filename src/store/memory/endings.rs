@@ -10,8 +10,8 @@ const NEWEST: usize = 2;
 
 /// How turns ended, in that order.
 ///
-/// A word while there is none. The newest have a place in the box, and go to the others together: most ends are written where the life is
-/// anyway, and not behind the others, in memory that was not touched since the last one.
+/// A word while there is none. The newest have a place in the box, and go to the others together: an end is
+/// written where the one before it was, and not behind all of them, in memory that was not touched since.
 #[derive(Debug, Default)]
 pub(super) struct Endings(Option<Box<Kept>>);
 

@@ -4,7 +4,7 @@ use crate::key::SessionKey;
 use crate::seldom::Seldom;
 
 /// The keys of a life. Most have the one that they were created under, which stands there already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keys {
     /// The others.
     others: Seldom<Vec<SessionKey>>,
