@@ -5,6 +5,7 @@ use std::path::Path;
 use session_supervisor::Generation;
 use session_supervisor::store::{
     BeginExtra, Forget, PartialFate, RevisionReason, SqliteStore, Store, StoreError, TakeBack,
+    Write,
 };
 
 use crate::damage::{dump, tamper, two_sessions};
@@ -196,6 +197,37 @@ async fn a_damaged_revision_hides_its_transcript_and_stays_until_the_delete() {
     assert_eq!(store.forget(Forget::Revisions(at(1_000)), 9).await.unwrap(), 0);
     let entries = |lines: &[String]| lines.iter().filter(|it| it.starts_with("entries")).count();
     assert_eq!(entries(&dump(&path)), entries(&before) - 1);
+    // What needs no transcript goes on.
+    store.write(id, life, append(5, "x")).await.unwrap();
+    store.write(id, life, crate::delete(life)).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+/// A flipped bit in a page that is no leaf hides rows behind it, and all that is left of the file is in order: what a
+/// hidden removal had taken out was in the transcript again.
+#[tokio::test]
+async fn a_missing_revision_hides_its_transcript_as_a_damaged_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_with_extras(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let (id, life, mine) = (&a.id, a.incarnation, a.incarnation.get());
+    store.write(id, life, settle(4, 5, PartialFate::Drop)).await.unwrap();
+    tamper(&path, &format!("DELETE FROM revisions WHERE incarnation = {mine}"));
+    let before = dump(&path);
+    for what in [
+        damaged(store.entries(id, life, 0, 9).await),
+        damaged(store.revisions(id, life).await),
+        damaged(store.write(id, life, take_back(1, 10)).await),
+        damaged(store.write(id, life, Write::ForgetRevision { version: 9 }).await),
+    ] {
+        assert!(what.contains(&format!("`revisions` row of life {mine}")), "{what}");
+    }
+    assert_eq!(dump(&path), before, "something was written");
+    let problems = store.check().await.unwrap();
+    let lack = format!("`revisions` of life {mine} are not as many as it counts");
+    assert!(problems.contains(&lack), "{problems:?}");
+    assert_eq!(store.entries(&b.id, b.incarnation, 0, 9).await.unwrap().len(), 3);
     // What needs no transcript goes on.
     store.write(id, life, append(5, "x")).await.unwrap();
     store.write(id, life, crate::delete(life)).await.unwrap();

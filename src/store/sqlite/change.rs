@@ -89,9 +89,6 @@ pub(super) fn apply(
         return delete(connection, id, incarnation, tombstone);
     }
     let mut life = Life::load(connection, id, incarnation)?;
-    if let Write::ForgetRevision { version } = write {
-        return revision::forget_one(connection, incarnation, *version);
-    }
     if let Write::Resume { change, at } = write {
         return resume::put(connection, incarnation, change, *at);
     }
@@ -154,9 +151,10 @@ fn change(connection: &Connection, life: &mut Life, write: &Write) -> Result<(),
             life.active_at = used_at.unwrap_or(life.active_at);
         }
         Write::Patch { patch } => standing::patch(life, patch)?,
+        Write::ForgetRevision { version } => revision::forget_one(connection, life, *version)?,
         Write::Rotate { to, at } => later_id::rotate(connection, life, to, *at)?,
         // Nothing in the row of the life.
-        Write::ForgetRevision { .. } | Write::Resume { .. } | Write::Delete { .. } => {}
+        Write::Resume { .. } | Write::Delete { .. } => {}
     }
     Ok(())
 }

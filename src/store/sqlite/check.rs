@@ -14,7 +14,7 @@ use super::{
 const MAX_PROBLEMS: usize = 1_000;
 
 /// Rows that contradict each other: a line, and the statement that finds those it is about.
-const CONTRADICTIONS: [(&str, &str); 20] = [
+const CONTRADICTIONS: [(&str, &str); 21] = [
     (
         "`sessions` row % counts other entries than there are",
         "SELECT id FROM sessions AS s WHERE entries <> \
@@ -108,6 +108,13 @@ const CONTRADICTIONS: [(&str, &str); 20] = [
         "SELECT DISTINCT p.incarnation FROM partials AS p JOIN turns AS t \
          ON t.incarnation = p.incarnation AND t.generation = p.generation \
          WHERE t.outcome = 'committed'",
+    ),
+    (
+        "`revisions` of life % are not as many as it counts",
+        "SELECT incarnation FROM (SELECT s.incarnation, count(r.version) AS found, \
+         iif(json_valid(s.traits), coalesce(s.traits ->> '$.revisions', 0), 0) AS given \
+         FROM sessions AS s LEFT JOIN revisions AS r ON r.incarnation = s.incarnation \
+         GROUP BY s.incarnation) WHERE found <> given",
     ),
     (
         "`revisions` of life % go beyond its last entry",

@@ -148,14 +148,19 @@ impl Case {
         })
     }
 
-    /// Removes the rows that the record knows nothing of, which hid what it counts. Nothing else is
-    /// written: the record is right as it is.
-    fn put_back(&self, connection: &Connection) -> Result<Option<Healed>, Setback> {
+    /// Removes the rows that the record knows nothing of, which hid what it counts. The record is right as it is,
+    /// but for how many of them there are.
+    fn put_back(self, connection: &Connection) -> Result<Option<Healed>, Setback> {
         let Some(session) = self.session() else { return Ok(None) };
         let entries = self.lost(connection)?;
         let revisions: Vec<_> = self.unknown().map(|interval| interval.version).collect();
         for version in &revisions {
             revision::remove(connection, self.incarnation, *version)?;
+        }
+        let left = self.intervals.len() - revisions.len();
+        if let Found::Intact(mut life) = self.record {
+            life.count_revisions(left as u64)?;
+            life.update(connection)?;
         }
         Ok(Some(Healed { session, incarnation: self.incarnation, revisions, entries }))
     }

@@ -204,6 +204,16 @@ impl Life {
         self.filed = None;
     }
 
+    /// So many removals from its transcript are kept from now on.
+    pub(super) fn count_revisions(&mut self, revisions: u64) -> Result<(), Setback> {
+        let traits = self.traits()?;
+        if traits.revisions != revisions {
+            // Not filed anew: that says nothing of when its time is over.
+            self.traits = Traits { revisions, ..traits }.encode();
+        }
+        Ok(())
+    }
+
     /// A turn has committed: whatever crashed before does not any more.
     pub(super) fn forgive_crashes(&mut self) -> Result<(), Setback> {
         if self.traits.is_some() {
@@ -237,8 +247,8 @@ impl Life {
     /// What the library makes of it, without its later ids; `None` if its first id, its key or its traits are
     /// none, which is damage.
     pub(super) fn into_record(self) -> Option<Record> {
-        let Traits { class, standing, expiry, pinned, crashes, previous, rotations: _ } =
-            Traits::decode(self.traits.as_deref())?;
+        let traits = Traits::decode(self.traits.as_deref())?;
+        let Traits { class, standing, expiry, pinned, crashes, previous, .. } = traits;
         Some(Record {
             id: SessionId::new(&self.id).ok()?,
             former_ids: Vec::new(),

@@ -58,8 +58,8 @@ pub(super) fn entries(
     limit: usize,
 ) -> Result<Vec<StoredEntry>, Setback> {
     let snapshot = Snapshot::begin(connection)?;
-    check_life(&snapshot, id, incarnation)?;
-    let taken_back = revision::of_life(&snapshot, incarnation)?;
+    let revisions = count_revisions(&snapshot, id, incarnation)?;
+    let taken_back = revision::of_life(&snapshot, incarnation, revisions)?;
     let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
     let left = Range { from, to: u64::MAX }.without(taken_back.iter().map(|it| it.range));
     Ok(entry::list(&snapshot, incarnation, &left, limit)?)
@@ -168,8 +168,8 @@ pub(super) fn revisions(
     incarnation: Incarnation,
 ) -> Result<Vec<Revision>, Setback> {
     let snapshot = Snapshot::begin(connection)?;
-    check_life(&snapshot, id, incarnation)?;
-    revision::list(&snapshot, incarnation)
+    let revisions = count_revisions(&snapshot, id, incarnation)?;
+    revision::list(&snapshot, incarnation, revisions)
 }
 
 /// [`Store::list`](crate::store::Store::list).
@@ -303,6 +303,23 @@ pub(super) fn check_life(
     let same = same || later_id::find(connection, id)? == Some(incarnation);
     // Another id is another session, or a damaged row: reading all of it tells.
     if same { Ok(()) } else { Life::load(connection, id, incarnation).map(drop) }
+}
+
+/// How many removals from its transcript a life counts; `None` if its row is damaged. Refuses unless there is such
+/// a life, as [`check_life`].
+fn count_revisions(
+    connection: &Connection,
+    id: &SessionId,
+    incarnation: Incarnation,
+) -> Result<Option<u64>, Setback> {
+    match Life::find(connection, incarnation)? {
+        Some(Some(life)) if life.id == id.to_string() => Ok(Some(life.traits()?.revisions)),
+        Some(Some(_)) => {
+            let life = Life::load(connection, id, incarnation)?;
+            Ok(Some(life.traits()?.revisions))
+        }
+        Some(None) | None => check_life(connection, id, incarnation).map(|()| None),
+    }
 }
 
 /// What was found, unless it is damaged.

@@ -4,10 +4,14 @@
 //! the time. What lies in one is not in the transcript. Intervals may overlap, since a later one may
 //! begin earlier; an entry belongs to the first that covered it, and goes when that one is forgotten, or
 //! comes back, at the end, when that one is put back.
+//!
+//! How many there are stands in the row of their life as well. A row that a damaged page hides would put what
+//! it has taken out back into the transcript, and nobody would know.
 
 use rusqlite::{Connection, Row};
 
 use super::failure::Setback;
+use super::life::Life;
 use super::range::Range;
 use super::row::{self, Table, number, text};
 use super::{entry, partial};
@@ -50,12 +54,28 @@ pub(super) fn insert(
     insert.execute(row::seal(Table::Revisions, columns)).map(drop)
 }
 
-/// What was taken out of a life, oldest first. Refused if a row is damaged: which entries are in the
-/// transcript is not known then.
+/// What was taken out of a life that counts `counted` removals, oldest first. Refused if a row is damaged or
+/// missing: which entries are in the transcript is not known then. `None` for a life whose own row is damaged:
+/// what can still be read of it is.
 pub(super) fn of_life(
     connection: &Connection,
     incarnation: Incarnation,
+    counted: Option<u64>,
 ) -> Result<Vec<Interval>, Setback> {
+    if counted == Some(0) {
+        return Ok(Vec::new());
+    }
+    let intervals = rows(connection, incarnation)?;
+    if counted.is_none_or(|counted| counted == intervals.len() as u64) {
+        Ok(intervals)
+    } else {
+        let life = format_args!("of life {}", incarnation.get());
+        Err(Setback::Refused(Table::Revisions.damaged(life)))
+    }
+}
+
+/// The rows of a life, oldest first, whatever it counts. Refused if one is damaged.
+fn rows(connection: &Connection, incarnation: Incarnation) -> Result<Vec<Interval>, Setback> {
     let mut select = connection.prepare_cached(
         "SELECT incarnation, version, from_seq, to_seq, at, reason, crc FROM revisions \
          WHERE incarnation = ?1 ORDER BY version",
@@ -72,8 +92,9 @@ pub(super) fn of_life(
 pub(super) fn list(
     connection: &Connection,
     incarnation: Incarnation,
+    counted: Option<u64>,
 ) -> Result<Vec<Revision>, Setback> {
-    let intervals = of_life(connection, incarnation)?;
+    let intervals = of_life(connection, incarnation, counted)?;
     let revisions = intervals.iter().map(|interval| {
         let own = own(interval, &intervals);
         let entries = entry::list(connection, incarnation, &own, usize::MAX)?;
@@ -93,24 +114,49 @@ pub(super) fn forget(
 ) -> Result<usize, Setback> {
     let due = due(connection, at, limit)?;
     for (incarnation, version) in &due {
-        forget_one(connection, *incarnation, *version)?;
+        if let Some(Some(mut life)) = Life::find(connection, *incarnation)? {
+            forget_one(connection, &mut life, *version)?;
+            life.update(connection)?;
+        } else {
+            // The life is over.
+            let intervals = rows(connection, *incarnation)?;
+            remove_whole(connection, *incarnation, *version, &intervals)?;
+        }
     }
     Ok(due.len())
 }
 
-/// Removes a revision, if it is there, with its entries and with what the turns of these have said.
+/// Removes a revision, if it is there, with its entries and with what the turns of these have said. The row of
+/// the life is still to be written.
 pub(super) fn forget_one(
+    connection: &Connection,
+    life: &mut Life,
+    version: u64,
+) -> Result<(), Setback> {
+    let intervals = of_life(connection, life.incarnation, Some(life.traits()?.revisions))?;
+    if remove_whole(connection, life.incarnation, version, &intervals)? {
+        life.count_revisions(intervals.len() as u64 - 1)?;
+    }
+    Ok(())
+}
+
+/// Removes one of `intervals`, which are all of a life, with its entries and with what the turns of these have
+/// said; whether it is one of them.
+fn remove_whole(
     connection: &Connection,
     incarnation: Incarnation,
     version: u64,
-) -> Result<(), Setback> {
-    let intervals = of_life(connection, incarnation)?;
-    let Some(interval) = intervals.iter().find(|it| it.version == version) else { return Ok(()) };
-    for range in own(interval, &intervals) {
+    intervals: &[Interval],
+) -> Result<bool, Setback> {
+    let Some(interval) = intervals.iter().find(|it| it.version == version) else {
+        return Ok(false);
+    };
+    for range in own(interval, intervals) {
         partial::remove_all(connection, incarnation, range)?;
         entry::remove_all(connection, incarnation, range)?;
     }
-    Ok(remove(connection, incarnation, version)?)
+    remove(connection, incarnation, version)?;
+    Ok(true)
 }
 
 /// Removes the row of a revision, and nothing that it covers.
@@ -141,13 +187,25 @@ fn due(
         let Some(row) = rows.next()? else { break };
         let incarnation = row::get_number(row, 0).map(Incarnation::new);
         let (Some(incarnation), Some(interval)) = (incarnation, read(row)) else { continue };
-        match of_life(connection, incarnation) {
-            Ok(_) => due.push((incarnation, interval.version)),
-            Err(Setback::Refused(_)) => {}
+        match is_whole(connection, incarnation) {
+            Ok(true) => due.push((incarnation, interval.version)),
+            Ok(false) | Err(Setback::Refused(_)) => {}
             Err(error @ Setback::Sql(_)) => return Err(error),
         }
     }
     Ok(due)
+}
+
+/// Whether the removals of a life can be told apart: its row and theirs can be read, and none is missing. So can
+/// those of one that is over.
+fn is_whole(connection: &Connection, incarnation: Incarnation) -> Result<bool, Setback> {
+    let counted = match Life::find(connection, incarnation)? {
+        Some(Some(life)) => Some(life.traits()?.revisions),
+        Some(None) => return Ok(false),
+        None => None,
+    };
+    let intervals = of_life(connection, incarnation, counted)?;
+    Ok(!intervals.is_empty())
 }
 
 /// What of an interval no older one had covered. Versions grow with each.

@@ -33,6 +33,10 @@ pub(super) struct Traits {
     /// How many ids it was given after its first: where fewer are found, some are lost.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) rotations: u64,
+    /// How many removals from its transcript are kept: where fewer are found, what one of them took out would be
+    /// seen again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) revisions: u64,
 }
 
 /// Whether there is nothing to say.

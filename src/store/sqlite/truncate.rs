@@ -28,7 +28,8 @@ pub(super) fn take_back(
     (life.version, life.active_at) = (*version, at);
     let (version, reason) = (*version, reason.clone());
     let interval = Interval { version, range, at, reason };
-    Ok(revision::insert(connection, life.incarnation, &interval)?)
+    revision::insert(connection, life.incarnation, &interval)?;
+    life.count_revisions(older.len() as u64 + 1)
 }
 
 /// [`Write::PutBack`](crate::store::Write::PutBack).
@@ -53,7 +54,9 @@ pub(super) fn put_back(
     let branches = branch::list(connection, life.incarnation)?;
 
     let (range, count) = visible(connection, life, back.from, &older)?;
+    let mut revisions = older.len() as u64;
     if count > 0 {
+        revisions += 1;
         let (version, reason) =
             (back.version, RevisionReason::Restored { revision: back.revision });
         let interval = Interval { version, range, at, reason };
@@ -73,6 +76,7 @@ pub(super) fn put_back(
         branch::update(connection, life.incarnation, &branch)?;
     }
     revision::remove(connection, life.incarnation, back.revision)?;
+    life.count_revisions(revisions - 1)?;
     (life.version, life.active_at) = (back.version, at);
     Ok(())
 }
@@ -83,7 +87,8 @@ fn check(connection: &Connection, life: &Life, version: u64) -> Result<Vec<Inter
     if !life.open.is_empty() {
         return Err(Setback::fenced(FenceReason::TurnOpen));
     }
-    let older = revision::of_life(connection, life.incarnation)?;
+    let counted = life.traits()?.revisions;
+    let older = revision::of_life(connection, life.incarnation, Some(counted))?;
     if version > life.version && older.iter().all(|older| version > older.version) {
         Ok(older)
     } else {
