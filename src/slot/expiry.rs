@@ -41,7 +41,7 @@ impl Slot {
         let (clock, last_active_at) = {
             let mut state = self.state.lock();
             self.note_touch(&mut state, now);
-            (state.due(now)?, state.last_active_at())
+            (state.due(now)?, state.last_use(now).wall)
         };
         Some(Candidate {
             id: self.tip().clone(),
@@ -57,7 +57,7 @@ impl Slot {
     pub(crate) fn last_use(&self, now: Now) -> Timestamp {
         let mut state = self.state.lock();
         self.note_touch(&mut state, now);
-        state.last_active_at()
+        state.last_use(now).wall
     }
 
     /// What becomes of it when its time is over.

@@ -78,11 +78,6 @@ impl<P: Ports> SessionState<P> {
         self.lifespan.expiry.action
     }
 
-    /// When it was last used, for people.
-    pub(crate) fn last_active_at(&self) -> Timestamp {
-        self.last_active_at
-    }
-
     /// What the clocks say, whatever keeps it.
     pub(crate) fn clocks(&self, now: Now) -> Due {
         self.lifespan.expiry.due(&self.ages(now))

@@ -105,7 +105,7 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// When its last work ended, by both clocks, as far as that is known at `now`.
-    pub(super) fn last_use(&self, now: Now) -> Now {
+    pub(crate) fn last_use(&self, now: Now) -> Now {
         let known = Now { moment: self.used_at, wall: self.last_active_at };
         self.lease_over(now).filter(|over| over.moment > self.used_at).unwrap_or(known)
     }

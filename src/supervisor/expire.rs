@@ -93,21 +93,17 @@ impl Shared {
         Decision::new(clocks, kept_by)
     }
 
-    /// What the host says of a session that is due; what keeps it, if something does. With `rites` it is to
-    /// be ended then, and gets its last ones.
-    pub(super) async fn ask_hook(&self, candidate: Candidate, rites: bool) -> Option<KeptBy> {
+    /// What the host says of a session that is due; what keeps it, if something does.
+    pub(super) async fn ask_hook(&self, candidate: Candidate) -> Option<KeptBy> {
         let (engine, hook) = (&self.engine, self.engine.hook.as_ref()?);
-        let candidate = Arc::new(candidate);
-        match hook.keeps(&candidate, &engine.spawner).await {
-            Said::Keep => return Some(KeptBy::Hook),
+        match hook.keeps(&Arc::new(candidate), &engine.spawner).await {
+            Said::Keep => Some(KeptBy::Hook),
             Said::Failed(failure) => {
                 Counts::hook_failed("keeps", failure.as_str());
-                return Some(KeptBy::HookFailed);
+                Some(KeptBy::HookFailed)
             }
-            Said::End => {}
+            Said::End => None,
         }
-        let ends = !rites || self.last_rites(&candidate).await;
-        (!ends).then_some(KeptBy::HookFailed)
     }
 
     /// What the host would say of a session that is due, if it was to be ended now.
@@ -117,27 +113,28 @@ impl Shared {
             return None; // The hook itself wants to know what else there is.
         }
         let _asking = self.asking.join(&life).await;
-        self.ask_hook(candidate, false).await
+        self.ask_hook(candidate).await
     }
 
-    /// Gives a session its last rites; whether it can be ended.
-    async fn last_rites(&self, candidate: &Arc<Candidate>) -> bool {
-        let engine = &self.engine;
-        let Some(hook) = &engine.hook else { return true };
-        let Err(failure) = hook.finalize(candidate, &engine.spawner).await else {
+    /// Gives a session its last rites; what keeps it, if something does. It was looked at since the host was asked:
+    /// what was used meanwhile gets none.
+    pub(super) async fn last_rites(&self, candidate: Candidate) -> Option<KeptBy> {
+        let (engine, hook) = (&self.engine, self.engine.hook.as_ref()?);
+        let candidate = Arc::new(candidate);
+        let Err(failure) = hook.finalize(&candidate, &engine.spawner).await else {
             self.rites.forget(candidate.incarnation);
-            return true;
+            return None;
         };
         Counts::hook_failed("finalize", failure.as_str());
         let failed = self.rites.failed(candidate.incarnation, candidate.last_active_at);
         if failed < engine.config.prune.finalize_attempts {
-            return false;
+            return Some(KeptBy::HookFailed);
         }
         self.rites.forget(candidate.incarnation);
         Counts::forced();
         tracing::warn!(session = %candidate.id, attempts = failed,
             "a session ends without its last rites");
-        true
+        None
     }
 
     /// Ends the session in `slot` if its time is over and nothing keeps it. In a task of its own, which whoever
@@ -171,13 +168,19 @@ impl Shared {
         // If it left memory while the host thinks, the host would be asked again about what is loaded then.
         let Some(_stay) = Stay::take(slot) else { return Ok(()) };
         let Some(candidate) = slot.candidate(engine.now()) else { return Ok(()) };
-        if self.ask_hook(candidate, true).await.is_some() {
+        let mut kept = self.ask_hook(candidate).await;
+        if kept.is_none() {
+            // Also if the hook has looked at it, and not used it.
+            slot.reconsider();
+            let Some(candidate) = slot.candidate(engine.now()) else { return Ok(()) };
+            kept = self.last_rites(candidate).await;
+        }
+        if kept.is_some() {
             let every = engine.config.prune.every;
             let spared_for = if every.is_zero() { SPARED_FOR } else { every.min(SPARED_FOR) };
             slot.spare(engine.now().moment.plus(spared_for));
             return Ok(());
         }
-        // Also if the hook has looked at it, and not used it.
         slot.reconsider();
         self.end(slot).await
     }

@@ -10,6 +10,7 @@
 //! crash between the two is nothing that anybody has to know of. Nothing else ends by a clock, so what was
 //! archived is kept for as long as it was to be, whatever is set by now.
 
+mod purge;
 mod report;
 
 use std::time::Duration;
@@ -18,21 +19,19 @@ pub use self::report::{ExpiredSession, PruneReport};
 
 use super::Supervisor;
 use super::error::ReadError;
-use super::expire::{Decision, delete};
-use super::shared::{Located, Shared};
+use super::expire::Decision;
+use super::shared::Shared;
 use crate::clock::{Now, Timestamp};
 use crate::expiry::ExpiryAction;
 use crate::flight::Flight;
 use crate::hook::{Candidate, is_asked_about};
-use crate::id::{Incarnation, SessionId};
+use crate::id::SessionId;
 use crate::metrics::Counts;
-use crate::room::{LoadError, Need};
 use crate::rt::{self, Arc, Weak};
 use crate::slot::Slot;
 use crate::standing::{ExpiryClock, Standing};
 use crate::state::KeptBy;
 use crate::store::{Bucket, DueBy, DueQuery, Found, Lane, Record, StoreError, StoreFuture, Write};
-use crate::tombstone::GoneReason;
 
 /// How many sessions are read together.
 const SLICE: usize = 128;
@@ -77,8 +76,6 @@ struct Ending<'a> {
     clock: ExpiryClock,
     /// Keeps it from being loaded.
     _flight: Flight<'a, SessionId>,
-    /// Keeps the host from being asked about it again.
-    _asking: Option<Flight<'a, Incarnation>>,
     /// The store's answer.
     answer: StoreFuture<Result<(), StoreError>>,
 }
@@ -116,14 +113,6 @@ impl Shared {
         tracing::debug!(looked = report.looked, expired = report.expired, deleted = report.deleted,
             kept = report.kept, failed = report.failed, took = ?report.took, dry_run, "a prune pass");
         Ok(report)
-    }
-
-    /// When those of a lane have to have been closed to be deleted by now; `None` if they never are. Some are
-    /// to be deleted `at_once`: something came between that and their end.
-    fn purge_horizon(&self, at_once: bool) -> Option<Timestamp> {
-        let (now, kept) = (self.engine.now().wall, self.engine.config.prune.delete_closed_after);
-        let after = Some(kept).filter(|kept| !kept.is_zero()).map(|kept| now.minus(kept));
-        if at_once { Some(now) } else { after }
     }
 
     /// The sessions of one lane that may be due, slice by slice, but for those that were `looked_at`. A lane
@@ -196,19 +185,78 @@ impl Shared {
                 continue;
             }
             report.looked += 1;
-            let decision = self.decide(record, now);
-            if let Some(clock) = decision.is_due() {
-                endings.extend(self.prune_one(record, clock, report).await);
-            } else if let Decision::Over { kept_by, .. } = decision {
-                report.kept(&record.id, kept_by);
-            }
+            let clock = match self.decide(record, now) {
+                Decision::Over { clock, kept_by, .. } if kept_by.is_empty() => clock,
+                Decision::Over { kept_by, .. } => {
+                    report.kept(&record.id, kept_by);
+                    continue;
+                }
+                Decision::GoesOn { .. } | Decision::Inactive(_) => continue,
+            };
             if self.engine.hook.is_some() {
-                // The next one may take its time, and nobody is to wait for that with this one.
-                self.see_through(std::mem::take(&mut endings), report).await;
+                // That may take its time, and nobody is to wait for it with another one.
+                self.ask_and_end(record, report).await;
+            } else {
+                endings.extend(self.prune_one(record, clock, report).await);
             }
         }
         // All of them were handed over: a store that gathers writes has them in one transaction.
         self.see_through(endings, report).await;
+    }
+
+    /// Ends one session that was due when it was read, unless the host is against it.
+    ///
+    /// It is read anew before each of the two questions. The answers about those before it may have taken minutes, in
+    /// which it was loaded, used, and left memory again; and so may the first about itself.
+    async fn ask_and_end(&self, read: &Record, report: &mut PruneReport) {
+        let _asking = self.asking.join(&read.incarnation).await;
+        let Some((record, clock)) = self.still_due(read, report).await else { return };
+        if let Some(by) = self.ask_hook(self.candidate(&record, clock)).await {
+            return report.kept(&record.id, vec![by]);
+        }
+        if report.dry_run {
+            self.prune_one(&record, clock, report).await;
+            return;
+        }
+        let Some((record, clock)) = self.still_due(&record, report).await else { return };
+        if let Some(by) = self.last_rites(self.candidate(&record, clock)).await {
+            return report.kept(&record.id, vec![by]);
+        }
+        let ending = self.prune_one(&record, clock, report).await;
+        self.see_through(ending.into_iter().collect(), report).await;
+    }
+
+    /// A session that was due when it was read, as it is by now, and by which clock it is to be ended, if it still
+    /// is.
+    async fn still_due(
+        &self,
+        read: &Record,
+        report: &mut PruneReport,
+    ) -> Option<(Record, ExpiryClock)> {
+        let mut kept_by = Vec::new();
+        match self.read(&read.id).await {
+            Ok(Found::Live(record)) if record.incarnation == read.incarnation => {
+                match self.decide(&record, self.engine.now()) {
+                    Decision::Over { clock, kept_by, .. } if kept_by.is_empty() => {
+                        return Some((record, clock));
+                    }
+                    Decision::Over { kept_by: by, .. } => kept_by = by,
+                    Decision::GoesOn { .. } | Decision::Inactive(_) => {}
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.engine.counts.store_failed("look_up");
+                report.failed(|| format!("session {}: {error}", read.id));
+                return None;
+            }
+        }
+        if kept_by.is_empty() {
+            // Used, pinned, ended or deleted meanwhile.
+            kept_by.push(KeptBy::Starting);
+        }
+        report.kept(&read.id, kept_by);
+        None
     }
 
     /// Waits for the store's answers.
@@ -233,23 +281,14 @@ impl Shared {
         }
     }
 
-    /// Ends one session whose time was over when it was looked at. If it is not loaded, the store's part of it
-    /// is handed over and still to be awaited.
+    /// Ends one session whose time was over when it was looked at, and of which the host has said what it had to
+    /// say. If it is not loaded, the store's part of it is handed over and still to be awaited.
     async fn prune_one<'a>(
         &'a self,
         record: &'a Record,
         clock: ExpiryClock,
         report: &mut PruneReport,
     ) -> Option<Ending<'a>> {
-        let mut asking = None;
-        if self.engine.hook.is_some() {
-            asking = Some(self.asking.join(&record.incarnation).await);
-            let rites = !report.dry_run;
-            if let Some(by) = self.ask_hook(self.candidate(record, clock), rites).await {
-                report.kept(&record.id, vec![by]);
-                return None;
-            }
-        }
         if report.dry_run {
             report.expired(record, clock, self.last_use(record));
             let action = self.engine.expiry(record).action;
@@ -272,7 +311,7 @@ impl Shared {
             used_at: None,
         };
         let answer = self.engine.store.write(&record.id, record.incarnation, write);
-        Some(Ending { record, clock, _flight: flight, _asking: asking, answer })
+        Some(Ending { record, clock, _flight: flight, answer })
     }
 
     /// How a session stands whose time is over by now.
@@ -352,47 +391,6 @@ impl Shared {
             }
         }
         Found::Live(self.as_it_stands(last))
-    }
-
-    /// Deletes those that were closed for long enough.
-    async fn purge(&self, records: &[Record], report: &mut PruneReport) {
-        for record in records {
-            report.looked += 1;
-            let Some(reason) = self.is_to_be_deleted(record) else { continue };
-            let deleted =
-                if report.dry_run { Ok(true) } else { self.purge_one(record, reason).await };
-            match deleted {
-                Ok(deleted) => report.deleted += usize::from(deleted),
-                Err(error) => report.failed(|| format!("session {}: {error}", record.id)),
-            }
-            rt::yield_now().await;
-        }
-    }
-
-    /// Why a closed session is to be deleted, if it is.
-    fn is_to_be_deleted(&self, record: &Record) -> Option<GoneReason> {
-        if let Some((clock, true)) = record.standing.expired() {
-            return Some(GoneReason::Expired(clock));
-        }
-        let (Standing::Archived { at, .. } | Standing::Ended { at, .. }) = record.standing else {
-            return None;
-        };
-        let kept = self.engine.config.prune.delete_closed_after;
-        let closed_for = self.engine.closed_for(at);
-        (!kept.is_zero() && closed_for >= kept).then_some(GoneReason::Purged)
-    }
-
-    /// Deletes a closed session, unless it was restored or pinned since it was read; whether it did.
-    async fn purge_one(&self, record: &Record, reason: GoneReason) -> Result<bool, StoreError> {
-        // Not `find`, if it is loaded: a delete that has failed is to be tried again.
-        let slot = match self.loaded(&record.id) {
-            Some(slot) => slot,
-            None => match self.find(&record.id, Need::Look).await.map_err(LoadError::into_store)? {
-                Located::Live(slot) => slot,
-                Located::Gone(_) | Located::Unknown => return Ok(false),
-            },
-        };
-        if slot.incarnation == record.incarnation { delete(&slot, reason).await } else { Ok(false) }
     }
 }
 

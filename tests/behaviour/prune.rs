@@ -258,6 +258,25 @@ everywhere! {
         settled(&supervisor).await;
     }
 
+    // A pass that came at the very moment at which a lease was over told the host, and its report, of the last use
+    // before the lease. A process that was stopped for a while wakes up to both at once.
+    // X4, X7, X15
+    async fn what_a_pass_tells_is_used_until_its_lease_was_over(stage) {
+        let (supervisor, clock, host) = start_with_host(&stage, |_| {}).await;
+        let session = supervisor.open(&our_key()).await.unwrap();
+        let lease = session.lease("work", TTL).await.unwrap();
+        let until = lease.info().unwrap().until;
+        // No alarm rings by this clock.
+        clock.advance(3 * TTL);
+        let report = supervisor.prune(true).await.unwrap();
+        let [expired] = &report.expired_sessions[..] else { panic!("{report:?}") };
+        assert_eq!((&expired.id, expired.last_active_at), (session.id(), until));
+        let last = host.asked().last().unwrap().last_active_at;
+        assert_eq!(last, until);
+        drop(lease);
+        settled(&supervisor).await;
+    }
+
     // X9: the host itself uses the session, in the very task that it is asked in
     async fn what_the_host_uses_while_it_is_asked_is_kept(stage) {
         for dormant in [false, true] {
@@ -296,6 +315,8 @@ everywhere! {
                         _ => drop(session.begin(&user("two"), ()).await.unwrap()),
                     }
                     assert_eq!(host.asked().len(), 1, "{by} {how} {rites} {dormant}");
+                    let held = host.held().len();
+                    assert_eq!(held, usize::from(rites), "{by} {how} {rites} {dormant}");
                     assert!(session.record().await.unwrap().standing.is_active());
                     assert!(texts(&session).await.contains(&"from inside".to_owned()));
                     host.rests();
@@ -304,6 +325,42 @@ everywhere! {
                 }
             }
         }
+    }
+
+    // What a pass reads together it asks about one by one, and each answer may take half a minute. One that was
+    // read as it is stored, was used since, and had left memory by the time it was its turn, was asked about as it
+    // had been read, and was given its last rites; only its end was refused.
+    // X9, X15
+    async fn what_leaves_memory_while_the_host_is_asked_about_another_is_read_anew(stage) {
+        let (supervisor, clock, host) = start_with_host(&stage, |_| {}).await;
+        let one = supervisor.open(&key("#one")).await.unwrap();
+        talk(&one, "one").await;
+        let two = supervisor.open(&key("#two")).await.unwrap();
+        talk(&two, "one").await;
+        until("one makes room for two", || !one.status().loaded).await;
+        clock.advance(TTL - MS);
+        // Nothing of it is stored as long as it is loaded.
+        two.touch().await.unwrap();
+        clock.advance(MS);
+        let (inside, other) = (supervisor.clone(), two.clone());
+        host.does(move |_| {
+            let (supervisor, two) = (inside.clone(), other.clone());
+            Box::pin(async move {
+                crowd_out(&supervisor, &two).await;
+                Ok(())
+            })
+        });
+        let report = supervisor.prune(false).await.unwrap();
+        assert_eq!((report.expired, report.kept, report.failed), (1, 1, 0), "{report:?}");
+        assert_eq!(report.kept_sessions, [(two.id().clone(), vec![KeptBy::Starting])]);
+        let ids = |asked: Vec<session_supervisor::Candidate>| -> Vec<SessionId> {
+            asked.into_iter().map(|it| it.id).collect()
+        };
+        assert_eq!(ids(host.asked()), [one.id().clone()]);
+        assert_eq!(ids(host.held()), [one.id().clone()]);
+        assert!(two.record().await.unwrap().standing.is_active());
+        host.rests();
+        settled(&supervisor).await;
     }
 
     // X9: looking is no use

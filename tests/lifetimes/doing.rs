@@ -240,7 +240,7 @@ impl Driver {
             Policy::Parallel => BusyPolicy::Parallel(Parallel::FirstCommit),
         };
         let begin = tokio::spawn(async move { session.begin(&said, policy).await });
-        self.settle().await;
+        self.answer().await;
         if begin.is_finished() {
             return self.began(who, begin.await.unwrap(), played);
         }

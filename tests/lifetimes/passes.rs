@@ -117,7 +117,8 @@ impl World {
         // What is pinned is not looked at.
         let told = expired.is_some() || kept.is_some();
         let pinned = vetoes.contains(&KeptBy::Pinned);
-        demand!(!surely || told != pinned, "#{who}: told {kept:?}, pinned {pinned}");
+        let ahead = self.is_filed_ahead(who, played.before);
+        demand!(!surely || ahead || told != pinned, "#{who}: told {kept:?}, pinned {pinned}");
         demand!(
             dry || (verdict == Verdict::Ended) == expired.is_some(),
             "#{who}: {verdict:?}, but told {expired:?}"
