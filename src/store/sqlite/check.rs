@@ -197,7 +197,7 @@ fn check_rows(
 pub(super) fn is_intact(table: Table, row: &Row<'_>) -> bool {
     match table {
         Table::Sessions => query::record(row).is_some(),
-        Table::Entries => entry::read(row).is_some(),
+        Table::Entries => entry::read(row, &mut entry::Payloads::apart()).is_some(),
         Table::Data => datum::read(row).is_some(),
         Table::Turns => turn::read(row).is_some(),
         Table::Bindings => binding::read(row).is_some(),

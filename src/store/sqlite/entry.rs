@@ -1,6 +1,6 @@
 //! The rows of a transcript in `entries`.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -110,6 +110,7 @@ pub(super) fn list(
          WHERE incarnation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4",
     )?;
     let mut entries = Vec::with_capacity(limit.min(ROOM));
+    let mut payloads = if limit > 1 { Payloads::default() } else { Payloads::apart() };
     for range in ranges {
         let [life, from, to] = within(incarnation, *range);
         let rest = i64::try_from(limit - entries.len()).unwrap_or(i64::MAX);
@@ -119,7 +120,9 @@ pub(super) fn list(
         let mut rows = select.query([life, from, to, rest])?;
         let mut next = range.from;
         while let Some(row) = rows.next()? {
-            let Some(entry) = row::asked_for(row, &[number(incarnation.get())], read(row))? else {
+            let Some(entry) =
+                row::asked_for(row, &[number(incarnation.get())], read(row, &mut payloads))?
+            else {
                 entries.push(damaged(row));
                 continue;
             };
@@ -199,8 +202,41 @@ pub(super) fn within(incarnation: Incarnation, Range { from, to }: Range) -> [i6
     [incarnation.get().cast_signed(), signed(from), signed(to)]
 }
 
+/// Where the payloads of a list are put: short ones share an allocation, which is freed with the last of them.
+#[derive(Debug, Default)]
+pub(super) struct Payloads {
+    /// What is left of the newest allocation.
+    room: BytesMut,
+    /// Whether each has its own.
+    apart: bool,
+}
+
+impl Payloads {
+    /// How much is allocated at once: an entry that is kept for long keeps that much of others at most.
+    const ROOM: usize = 16 * 1_024;
+    /// The longest that shares one.
+    const LONGEST: usize = 1_024;
+
+    /// Each has its own allocation.
+    pub(super) fn apart() -> Self {
+        Self { room: BytesMut::new(), apart: true }
+    }
+
+    /// A copy of `payload`.
+    fn put(&mut self, payload: &[u8]) -> Bytes {
+        if self.apart || payload.len() > Self::LONGEST {
+            return Bytes::copy_from_slice(payload);
+        }
+        if self.room.capacity() < payload.len() {
+            self.room = BytesMut::with_capacity(Self::ROOM);
+        }
+        self.room.extend_from_slice(payload);
+        self.room.split().freeze()
+    }
+}
+
 /// The entry in `row`; `None` if it is damaged.
-pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
+pub(super) fn read(row: &Row<'_>, payloads: &mut Payloads) -> Option<StoredEntry> {
     let [_, seq, generation, mark, at, payload] = row::columns(Table::Entries, row)?;
     let number = |column: ValueRef<'_>| column.as_i64().ok().map(i64::cast_unsigned);
     let mark = number(mark)?;
@@ -210,7 +246,7 @@ pub(super) fn read(row: &Row<'_>) -> Option<StoredEntry> {
         input: mark & INPUT != 0,
         mark: MARKS.iter().find(|(found, _)| *found == mark & !INPUT)?.1,
         at: Timestamp::from_millis(number(at)?),
-        payload: Bytes::copy_from_slice(payload.as_blob().ok()?),
+        payload: payloads.put(payload.as_blob().ok()?),
     })
 }
 

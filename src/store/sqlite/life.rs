@@ -15,6 +15,10 @@ use crate::store::{Bucket, FenceReason, Lane, NewRecord, Record, TurnMarker, cla
 /// How many bytes an [`OpenTurn`] takes in its column.
 const OPEN_TURN_BYTES: usize = 56;
 
+/// The row of a life.
+const BY_INCARNATION: &str = "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
+     next_seq, entries, open, traits, crc FROM sessions WHERE incarnation = ?1";
+
 /// One life, as its row has it: what a write does not look at is not parsed.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -110,12 +114,26 @@ impl Life {
         connection: &Connection,
         incarnation: Incarnation,
     ) -> rusqlite::Result<Option<Option<Self>>> {
-        let mut select = connection.prepare_cached(
-            "SELECT incarnation, id, key, label, created_at, active_at, generation, version, \
-             next_seq, entries, open, traits, crc FROM sessions WHERE incarnation = ?1",
-        )?;
+        let mut select = connection.prepare_cached(BY_INCARNATION)?;
         let mut rows = select.query([incarnation.get().cast_signed()])?;
         Ok(rows.next()?.map(Self::read))
+    }
+
+    /// How many removals from its transcript the life `incarnation` counts, if it was created as `id`: what a
+    /// reader of that needs of the row, without the rest. `None` also if the row is damaged.
+    pub(super) fn find_revisions(
+        connection: &Connection,
+        id: &str,
+        incarnation: Incarnation,
+    ) -> rusqlite::Result<Option<u64>> {
+        let mut select = connection.prepare_cached(BY_INCARNATION)?;
+        let mut rows = select.query([incarnation.get().cast_signed()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(row::read(Table::Sessions, row, |row| {
+            let is_it = row::get_text(row, 1)? == id;
+            let traits = row::get_optional_text(row, 11)?;
+            is_it.then_some(Traits::decode(traits)?.revisions)
+        }))
     }
 
     /// Whose it is; `None` if that is no id, which is damage.

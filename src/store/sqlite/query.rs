@@ -312,14 +312,13 @@ fn count_revisions(
     id: &SessionId,
     incarnation: Incarnation,
 ) -> Result<Option<u64>, Setback> {
-    match Life::find(connection, incarnation)? {
-        Some(Some(life)) if life.id == id.to_string() => Ok(Some(life.traits()?.revisions)),
-        Some(Some(_)) => {
-            let life = Life::load(connection, id, incarnation)?;
-            Ok(Some(life.traits()?.revisions))
-        }
-        Some(None) | None => check_life(connection, id, incarnation).map(|()| None),
+    if let Some(revisions) = Life::find_revisions(connection, &id.to_string(), incarnation)? {
+        return Ok(Some(revisions));
     }
+    check_life(connection, id, incarnation)?;
+    // By a later id, or its row is damaged.
+    let life = Life::find(connection, incarnation)?.flatten();
+    life.map(|life| Ok(life.traits()?.revisions)).transpose()
 }
 
 /// What was found, unless it is damaged.

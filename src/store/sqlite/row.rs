@@ -197,22 +197,31 @@ impl Checksum {
     /// Adds a column.
     fn add(&mut self, column: ValueRef<'_>) {
         match column {
-            ValueRef::Null => self.add_bytes(b'0', &[]),
-            ValueRef::Integer(number) => self.add_bytes(b'i', &number.to_le_bytes()),
-            ValueRef::Real(number) => self.add_bytes(b'r', &number.to_le_bytes()),
+            ValueRef::Null => self.gather(&head(b'0', 0)),
+            ValueRef::Integer(number) => self.add_number(b'i', number.to_le_bytes()),
+            ValueRef::Real(number) => self.add_number(b'r', number.to_le_bytes()),
             ValueRef::Text(text) => self.add_bytes(b's', text),
             ValueRef::Blob(blob) => self.add_bytes(b'b', blob),
         }
     }
 
+    /// Adds a number after what it is and how long; as one piece, since most columns are numbers.
+    fn add_number(&mut self, kind: u8, number: [u8; 8]) {
+        let mut piece = [0; HEAD_BYTES + 8];
+        let (before, after) = piece.split_at_mut(HEAD_BYTES);
+        before.copy_from_slice(&head(kind, 8));
+        after.copy_from_slice(&number);
+        self.gather(&piece);
+    }
+
     /// Adds bytes after what they are and how many.
     fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
-        self.gather(&[kind]);
-        self.gather(&(bytes.len() as u64).to_le_bytes());
+        self.gather(&head(kind, bytes.len() as u64));
         self.gather(bytes);
     }
 
     /// Adds bytes; those that have no place any more are hashed where they lie.
+    #[inline]
     fn gather(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if let Some(place) = self.gathered.get_mut(self.length..end) {
@@ -236,6 +245,16 @@ impl Checksum {
         self.hash_gathered();
         ValueRef::Integer(i64::from(self.hasher.finalize()))
     }
+}
+
+/// How long what stands before a column is.
+const HEAD_BYTES: usize = 9;
+
+/// What stands before a column: what it is, and how long.
+#[inline]
+fn head(kind: u8, length: u64) -> [u8; HEAD_BYTES] {
+    let [a, b, c, d, e, f, g, h] = length.to_le_bytes();
+    [kind, a, b, c, d, e, f, g, h]
 }
 
 /// A number as a column.
