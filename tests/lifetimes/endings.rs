@@ -125,6 +125,19 @@ impl World {
         self.lives[who].stored > now.wall
     }
 
+    /// Whether nobody has come to the session but somebody who only looks: a pass that nobody asked for may have, in
+    /// the same moment.
+    pub(crate) fn only_looks(&self, who: usize, played: &Played<'_>) -> bool {
+        let looks = matches!(played.step, Step::Explain { .. } | Step::Prune { dry: true });
+        let passed = self.settings().prune_every > 0 && self.seen_ended(who, played).is_some();
+        looks && !passed
+    }
+
+    /// What a look has to find out.
+    pub(crate) fn look(&self, who: usize, played: &Played<'_>) -> Must {
+        if self.only_looks(who, played) { Must::Never } else { Must::May }
+    }
+
     /// What the hook's answers came to.
     pub(crate) fn ended_by_hook(
         &mut self,
@@ -133,7 +146,7 @@ impl World {
         asked: &[&Asked],
     ) -> Result<bool, Wrong> {
         let attempts = usize::try_from(self.settings().attempts).unwrap();
-        let looks = matches!(played.step, Step::Explain { .. } | Step::Prune { dry: true });
+        let looks = self.only_looks(who, played);
         let mut free = false;
         let mut ended = false;
         for question in asked {

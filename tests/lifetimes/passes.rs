@@ -96,7 +96,8 @@ impl World {
         let first = expired.is_none_or(|(_, clock, _)| {
             self.is_first_over(who, *clock, played.before, played.settled)
         });
-        let verdict = self.find_out(who, played, if dry { Must::Never } else { Must::Yes })?;
+        let verdict =
+            self.find_out(who, played, if dry { self.look(who, played) } else { Must::Yes })?;
         let last_used = self.lives[who].last_used().wall;
         if let Some((_, clock, last_active)) = expired {
             demand!(may && vetoes.is_empty(), "#{who}: the pass would end it, or did");

@@ -133,7 +133,7 @@ impl World {
                 if played.before == played.after {
                     self.explained(who, account.as_ref(), played.after)?;
                 }
-                self.find_out(who, played, Must::Never).map(|_| ())
+                self.find_out(who, played, self.look(who, played)).map(|_| ())
             }
             Step::Prune { dry } => self.pass(*dry, played, seen_to),
             Step::Restart { how, .. } => self.stop(*how, played, seen_to),
