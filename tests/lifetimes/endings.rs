@@ -86,7 +86,7 @@ impl World {
         let asks = self.settings().hook;
         let spared = !is_pass && self.is_spared(who, from);
         demand!(
-            must != Must::Yes || !surely || !asks || !asked.is_empty() || spared,
+            must != Must::Yes || !surely || !asks || !asked.is_empty() || spared || behind,
             "#{who}: the hook was not asked"
         );
         let ended = if asks {

@@ -253,8 +253,11 @@ const HEAD_BYTES: usize = 9;
 /// What stands before a column: what it is, and how long.
 #[inline]
 fn head(kind: u8, length: u64) -> [u8; HEAD_BYTES] {
-    let [a, b, c, d, e, f, g, h] = length.to_le_bytes();
-    [kind, a, b, c, d, e, f, g, h]
+    let mut head = [kind; HEAD_BYTES];
+    if let Some(place) = head.last_chunk_mut() {
+        *place = length.to_le_bytes();
+    }
+    head
 }
 
 /// A number as a column.
