@@ -304,6 +304,51 @@ async fn a_damaged_index_never_shows_what_another_session_has() {
     assert!(!store.check().await.unwrap().is_empty());
 }
 
+/// A page that lies where another one was is whole, and a search in it ends at any of its rows: the outcome of one turn
+/// was told as that of another.
+#[tokio::test]
+async fn a_misplaced_page_never_shows_another_turn() {
+    const TURNS: u64 = 200;
+    const PAGE: usize = 4_096;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = open(&path).await;
+    let mut lives = Vec::new();
+    for name in ["a", "b", "c"] {
+        let record = created(&store, new_record(name)).await;
+        let (id, life) = (record.id, record.incarnation);
+        for turn in 1..=TURNS {
+            store.write(&id, life, begin(turn, None)).await.unwrap();
+            store.write(&id, life, commit(turn, 1, Vec::new())).await.unwrap();
+        }
+        lives.push((id, life));
+    }
+    store.close().await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    // Leaves that are searched, with as many rows as fit.
+    let is_full = |page: &&[u8]| page[0] == 0x0A && u16::from_be_bytes([page[3], page[4]]) > 50;
+    let leaves: Vec<&[u8]> = whole.chunks(PAGE).filter(is_full).collect();
+    let mut told = 0;
+    for (from, to) in leaves.iter().flat_map(|from| leaves.iter().map(move |to| (*from, *to))) {
+        let mut bytes = whole.clone();
+        let place = to.as_ptr() as usize - whole.as_ptr() as usize;
+        bytes[place..place + PAGE].copy_from_slice(from);
+        fs::write(&path, bytes).unwrap();
+        let store = open(&path).await;
+        for (id, life) in &lives {
+            for turn in (1..=TURNS).map(Generation::new) {
+                match store.turn(id, *life, turn).await {
+                    Ok(found) => assert!(found.is_none_or(|found| found.generation == turn)),
+                    Err(StoreError::Damaged { .. } | StoreError::Unavailable { .. }) => told += 1,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        }
+        store.close().await.unwrap();
+    }
+    assert!(leaves.len() > 2 && told > 0, "{} leaves, {told} told", leaves.len());
+}
+
 #[tokio::test]
 async fn a_damaged_tombstone_is_told_and_stays() {
     let folder = tempfile::tempdir().unwrap();

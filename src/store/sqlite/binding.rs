@@ -32,7 +32,7 @@ pub(super) fn find(
         .prepare_cached("SELECT key, id, incarnation, crc FROM bindings WHERE key = ?1")?;
     let mut rows = select.query([key.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    match read(row) {
+    match row::asked_for(row, &[text(key.as_str())], read(row))? {
         Some(id) => Ok(Some(id)),
         None => Err(Setback::Refused(Table::Bindings.damaged(key))),
     }
@@ -79,6 +79,9 @@ pub(super) fn of_life(
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         let key = row::read(Table::Bindings, row, |row| row::get_text(row, 0)?.parse().ok());
+        if key.is_some() && row::get_number(row, 2) != Some(incarnation.get()) {
+            return Err(row::misled().into());
+        }
         let which = || row::get_text(row, 0).unwrap_or("of an unreadable key").to_owned();
         keys.push(key.ok_or_else(|| Setback::Refused(Table::Bindings.damaged(which())))?);
     }

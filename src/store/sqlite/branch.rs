@@ -50,8 +50,10 @@ pub(super) fn list(
     )?;
     let mut rows = select.query([incarnation.get().cast_signed()])?;
     let mut branches = Vec::new();
+    let key = [number(incarnation.get())];
     while let Some(row) = rows.next()? {
-        branches.push(read(row).ok_or_else(|| {
+        let branch = row::asked_for(row, &key, read(row))?;
+        branches.push(branch.ok_or_else(|| {
             let turn = row::get_number(row, 1).unwrap_or_default();
             let which = format_args!("{turn} of life {}", incarnation.get());
             Setback::Refused(Table::Branches.damaged(which))

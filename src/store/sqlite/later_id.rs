@@ -17,9 +17,10 @@ pub(super) fn find(
 ) -> Result<Option<Incarnation>, Setback> {
     let mut select = connection
         .prepare_cached("SELECT id, incarnation, place, crc FROM later_ids WHERE id = ?1")?;
-    let mut rows = select.query([id.to_string()])?;
+    let asked = id.to_string();
+    let mut rows = select.query([&asked])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    match read(row) {
+    match row::asked_for(row, &[text(&asked)], read(row))? {
         Some((_, incarnation)) => Ok(Some(incarnation)),
         None => Err(Setback::Refused(Table::LaterIds.damaged(id))),
     }
@@ -59,7 +60,8 @@ fn of_life(
     let damaged = || Setback::Refused(Table::LaterIds.damaged(first));
     while let Some(row) = rows.next()? {
         let place = ids.len() as u64 + 1;
-        let id = read(row).filter(|_| row::get_number(row, 2) == Some(place));
+        let next = |whose| whose == incarnation && row::get_number(row, 2) == Some(place);
+        let id = read(row).filter(|(_, whose)| next(*whose));
         let (id, _) = id.ok_or_else(damaged)?;
         ids.push(id);
     }

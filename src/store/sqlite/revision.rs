@@ -82,8 +82,10 @@ fn rows(connection: &Connection, incarnation: Incarnation) -> Result<Vec<Interva
     )?;
     let mut rows = select.query([incarnation.get().cast_signed()])?;
     let mut intervals = Vec::new();
+    let key = [number(incarnation.get())];
     while let Some(row) = rows.next()? {
-        intervals.push(read(row).ok_or_else(|| Setback::Refused(damaged(incarnation, row)))?);
+        let interval = row::asked_for(row, &key, read(row))?;
+        intervals.push(interval.ok_or_else(|| Setback::Refused(damaged(incarnation, row)))?);
     }
     Ok(intervals)
 }

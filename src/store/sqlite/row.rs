@@ -155,7 +155,8 @@ pub(super) fn columns<'r, const N: usize>(
 
 /// What was read of a row that was asked for by its first columns; fails if it is whole and another one.
 ///
-/// An index has no checksums. One with a flipped bit leads to rows of others, and their checksums are right.
+/// An index has no checksums. One with a flipped bit leads to rows of others, and their checksums are right. Nor has a
+/// page that lies where another one was: a search in it ends at any of its rows.
 pub(super) fn asked_for<T>(
     row: &Row<'_>,
     key: &[ValueRef<'_>],

@@ -33,9 +33,10 @@ pub(super) fn find(connection: &Connection, id: &SessionId) -> Result<Option<Tom
     let mut select = connection.prepare_cached(
         "SELECT id, incarnation, reason, at, until, crc FROM tombstones WHERE id = ?1",
     )?;
-    let mut rows = select.query([id.to_string()])?;
+    let asked = id.to_string();
+    let mut rows = select.query([&asked])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    match read(row) {
+    match row::asked_for(row, &[text(&asked)], read(row))? {
         Some(tombstone) => Ok(Some(tombstone)),
         None => Err(Setback::Refused(Table::Tombstones.damaged(id))),
     }

@@ -38,8 +38,9 @@ pub(super) fn find(
         "SELECT incarnation, generation, outcome, settled_at, crc FROM turns \
          WHERE incarnation = ?1 AND generation = ?2",
     )?;
-    let key = [incarnation.get().cast_signed(), generation.get().cast_signed()];
-    select.query_row(key, |row| Ok(read(row))).optional()
+    let asked = [incarnation.get().cast_signed(), generation.get().cast_signed()];
+    let key = [number(incarnation.get()), number(generation.get())];
+    select.query_row(asked, |row| row::asked_for(row, &key, read(row))).optional()
 }
 
 /// The outcome in `row`; `None` if it is damaged.
