@@ -287,9 +287,9 @@ impl Driver {
     /// Lets everything happen that can happen now; on a disk and where a hook hangs only time tells.
     pub(crate) async fn answer(&self) {
         if self.kind == Kind::Sqlite || self.hangs() {
-            self.settle().await
+            self.settle().await;
         } else {
-            run_dry().await
+            run_dry().await;
         }
     }
 
