@@ -7,8 +7,8 @@ use std::time::Duration;
 use session_supervisor::store::Found;
 use session_supervisor::testing::{Fault, StoreCall};
 use session_supervisor::{
-    BeginError, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, DeleteOutcome, FailedInput,
-    LeaseRenewal, Lookup, NewSession, SessionId, TurnOutcome,
+    BeginError, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, DeleteOutcome, Event,
+    FailedInput, LeaseRenewal, Lookup, NewSession, SessionId, TurnOutcome,
 };
 
 use crate::explore::{explore, explore_all, race};
@@ -434,6 +434,69 @@ pair!(
         ])
         .await;
         assert_eq!(said(&session).await, ["one", "done"]);
+        stage.settle().await;
+    }
+);
+
+pair!(
+    /// D2: no reader sleeps through a chunk or the end, whenever it comes: what is looked for is looked for again
+    /// after whoever changes it has been told to wake somebody.
+    a_reader_hears_of_every_chunk_and_of_the_end(kind: AtOnce, how < 5) {
+        let (stage, session) = Stage::with_session(kind).await;
+        let turn = begin(&session, "one", BusyPolicy::Reject).await.unwrap();
+        let mut reader = session.subscribe().unwrap();
+        race([
+            task(async move {
+                let mut heard = Vec::new();
+                while let Some(event) = reader.next().await {
+                    heard.push(match event {
+                        Event::Chunk { chunk, .. } => chunk.to_string(),
+                        Event::Ended(_) => "the end".to_owned(),
+                        other => panic!("{other:?}"),
+                    });
+                }
+                assert_eq!(heard, ["a", "b", "the end"]);
+            }),
+            task(async move {
+                for chunk in ["a", "b"] {
+                    turn.emit(chunk).unwrap();
+                }
+                if how == 4 {
+                    session.delete().await.unwrap();
+                } else {
+                    end(turn, how).await;
+                }
+            }),
+        ])
+        .await;
+        stage.settle().await;
+    }
+);
+
+pair!(
+    /// C4: whoever works in a turn hears that it is to end, whenever that is said, and by whichever way it listens.
+    a_turn_hears_that_it_is_to_end(kind: AtOnce, how < 4) {
+        let (stage, session) = Stage::with_session(kind).await;
+        let turn = begin(&session, "one", BusyPolicy::Reject).await.unwrap();
+        race([
+            task(async move {
+                if how & 1 == 0 {
+                    turn.cancelled().await;
+                } else {
+                    turn.token().cancelled().await;
+                }
+                assert!(turn.cancelled_by().is_some());
+                let _ = commit(turn, "late").await;
+            }),
+            task(async move {
+                if how & 2 == 0 {
+                    session.stop();
+                } else {
+                    session.delete().await.unwrap();
+                }
+            }),
+        ])
+        .await;
         stage.settle().await;
     }
 );
