@@ -14,13 +14,13 @@ use crate::report::{Report, Target};
 use crate::start::resident_bytes;
 use crate::world;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 
 /// How many leave in a round.
 const DUE: usize = 1_000;
 
 /// After how long.
-const AFTER: Duration = Duration::from_secs(600);
+const AFTER: Duration = Duration::from_secs(3_600);
 
 /// Every figure of idle sessions.
 pub(crate) fn run(report: &mut Report) {
