@@ -159,22 +159,31 @@ impl<E> Supervisor<E> {
     /// Once the session has been found, as [`Session::delete`]; before that nothing has happened.
     pub async fn delete(&self, id: &SessionId) -> Result<DeleteOutcome, DeleteError> {
         let failed = |source: StoreError| DeleteError { id: id.clone(), source };
-        // Not `find`: a delete that has failed is to be tried again, not waited for.
-        if let Some(slot) = self.shared.loaded(id) {
-            return crate::session::delete(&slot, self.shared.as_ref()).await;
-        }
-        let located = self.shared.find(id, Need::Look).await.map_err(LoadError::into_store);
-        let located = match located {
-            Err(damaged @ StoreError::Damaged { .. }) => {
-                let deleted = self.shared.delete_damaged(id, None).await.map_err(failed)?;
-                return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
+        loop {
+            // Not `find`: a delete that has failed is to be tried again, not waited for.
+            let slot = match self.shared.loaded(id) {
+                Some(slot) => slot,
+                None => match self.shared.find(id, Need::Look).await.map_err(LoadError::into_store)
+                {
+                    Ok(Located::Live(slot)) => slot,
+                    Ok(Located::Gone(tombstone)) => {
+                        return Ok(DeleteOutcome::AlreadyGone(tombstone));
+                    }
+                    Ok(Located::Unknown) => return Ok(DeleteOutcome::Unknown),
+                    Err(damaged @ StoreError::Damaged { .. }) => {
+                        let deleted = self.shared.delete_damaged(id, None).await.map_err(failed)?;
+                        return deleted.map(DeleteOutcome::Deleted).ok_or_else(|| failed(damaged));
+                    }
+                    Err(error) => return Err(failed(error)),
+                },
+            };
+            match crate::session::delete(&slot, self.shared.as_ref()).await? {
+                // That life is over, and its tombstone may be as well: another stands under the id by now.
+                DeleteOutcome::Unknown => {}
+                outcome @ (DeleteOutcome::Deleted(_) | DeleteOutcome::AlreadyGone(_)) => {
+                    return Ok(outcome);
+                }
             }
-            located => located.map_err(failed)?,
-        };
-        match located {
-            Located::Live(slot) => crate::session::delete(&slot, self.shared.as_ref()).await,
-            Located::Gone(tombstone) => Ok(DeleteOutcome::AlreadyGone(tombstone)),
-            Located::Unknown => Ok(DeleteOutcome::Unknown),
         }
     }
 

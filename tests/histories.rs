@@ -64,13 +64,14 @@ fn crowds<S: Store>(name: &str, operations: u64, store: impl AsyncFn() -> S) {
         tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     runtime.unwrap().block_on(async {
         let started = Instant::now();
-        let (mut checked, mut illegal, mut unloads) = (0, 0, 0);
+        let (mut checked, mut illegal, mut untold, mut unloads) = (0, 0, 0, 0);
         for chaos in [true, false] {
             println!("{name}, chaos {chaos}: HISTORIES_SEED={seed}");
             let crowd = Crowd::new(seed).operations(operations / 2).chaos(chaos);
             let report: CrowdReport = crowd.run(store().await).await;
             checked += report.operations();
             illegal += report.illegal().len();
+            untold += report.untold();
             unloads += report.unloaded();
             println!("{:?}", report.answers());
             report.assert();
@@ -83,6 +84,7 @@ fn crowds<S: Store>(name: &str, operations: u64, store: impl AsyncFn() -> S) {
         assert!(unloads > checked / 1_000, "too little has left memory: {unloads}");
         println!("checked_operations_{name} {checked} operations");
         println!("illegal_histories_{name} {illegal} histories");
+        println!("untold_histories_{name} {untold} histories");
         println!("unloads_{name} {unloads} unloads");
         println!("took_{name} {} ms", started.elapsed().as_millis());
     });

@@ -103,7 +103,7 @@ fn replay(report: &mut Report, trace: &Arc<Trace>, copies: usize, pace: Pace) {
     let seconds = if pace == Pace::Recorded { trace.length() } else { took }.as_secs_f64();
     let transactions = store.transactions() as f64;
     report.line(&name("transactions"), (transactions / seconds, "/s"), None, None);
-    check(report, &name, &runtime, &supervisor, &played, (trace, copies));
+    check(report, &name, (&runtime, &supervisor), &played, (trace, copies));
     runtime.block_on(supervisor.shutdown(Duration::from_secs(30))).expect("it closes");
 }
 
@@ -151,8 +151,7 @@ fn tell(
 fn check(
     report: &mut Report,
     name: &impl Fn(&str) -> String,
-    runtime: &Runtime,
-    supervisor: &Supervisor,
+    (runtime, supervisor): (&Runtime, &Supervisor),
     played: &Played,
     (trace, copies): (&Arc<Trace>, usize),
 ) {

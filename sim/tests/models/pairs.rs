@@ -500,3 +500,28 @@ pair!(
         stage.settle().await;
     }
 );
+
+pair!(
+    /// A5, E4: who deletes what is under an id is told of that, whatever came and went under it meanwhile: there was
+    /// no time at which nobody knew of it. The session leaves memory, is deleted, and the id is used again.
+    a_delete_by_its_id_is_about_whatever_is_there(kind: AtOnce, _how < 1) {
+        let stage = Stage::with(kind, |config| config.idle.max_live = 1).await;
+        let id = SessionId::new("a").unwrap();
+        let session = stage.supervisor.create_id(&id, NewSession::new()).await.unwrap();
+        let (one, other) = (stage.supervisor.clone(), stage.supervisor.clone());
+        let mine = id.clone();
+        race([
+            task(async move {
+                let outcome = one.delete(&mine).await.unwrap();
+                assert!(!matches!(outcome, DeleteOutcome::Unknown), "{outcome:?}");
+            }),
+            task(async move {
+                drop(other.create(NewSession::new()).await.unwrap());
+                drop(session.delete().await.unwrap());
+                drop(other.create_id(&id, NewSession::new().allow_reuse()).await);
+            }),
+        ])
+        .await;
+        stage.settle().await;
+    }
+);
