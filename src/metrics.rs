@@ -400,6 +400,13 @@ impl Counts {
         counter!("session_actors_started_total").increment(1);
     }
 
+    /// How many actors of sessions there are.
+    pub(crate) fn actors(&self) -> u64 {
+        // The ends first, so that one that starts meanwhile is not missed.
+        let ended = self.actors_ended.get();
+        self.actors_started.get().saturating_sub(ended)
+    }
+
     pub(crate) fn actor_ended(&self) {
         self.actors_ended.add();
         counter!("session_actors_ended_total").increment(1);

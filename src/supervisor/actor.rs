@@ -11,13 +11,16 @@ use super::shared::Shared;
 use super::{idle, prune, resume_sweep, watch};
 use crate::capacity::keeper;
 use crate::engine::Engine;
-use crate::rt::{Arc, JoinHandle, Weak};
+use crate::rt::{self, Arc, JoinHandle, Weak};
 use crate::slot::Slot;
 use crate::slot::actor::succeed;
 use crate::store::Forget;
 
 /// How many tombstones are removed at a time.
 const SWEEP_SLICE: usize = 1_024;
+
+/// How long the last of an actor may take once it was told to stop, and has.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What the supervisor's actor is told. No message has a reply, none counts as use.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl Actor for SupervisorActor {
         let every = strong.engine.config.tombstones.sweep_every;
         let clock = strong.engine.spawner.spawn(async move {
             loop {
-                crate::rt::sleep(every).await;
+                rt::sleep(every).await;
                 if myself.cast(SupervisorMessage::Sweep).is_err() {
                     return;
                 }
@@ -174,7 +177,11 @@ pub(super) async fn stop(shared: &Arc<Shared>, most: Duration) -> bool {
     actor.stop(None);
     let ended = actor.wait(Some(most)).await.is_ok();
     stopping.actor = None;
-    ended
+    // One that was linked at the last moment goes with its parent, a moment after it; and what an actor holds is
+    // dropped after whoever waits for it has been told.
+    let all_ended = || (shared.engine.counts.actors() == 0).then_some(());
+    let all = rt::timeout(most.min(MOMENT), rt::wait(&shared.stirred, all_ended)).await;
+    ended && all.is_ok()
 }
 
 /// The supervisor's actor while it is being stopped: out of reach, so that nothing is linked to it

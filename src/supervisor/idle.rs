@@ -179,7 +179,8 @@ impl Shared {
         }
         let now = self.engine.now();
         let room = self.make_room(LOOKS_PER_LOAD, self.coming(), now);
-        if !room {
+        // Whoever is published and has not given back the room that was kept for it is counted twice until then.
+        if !room && self.is_crowded_now() {
             self.engine.counts.exceeded();
         }
         let entries = self.idle.put(Arc::downgrade(slot), now.moment);

@@ -387,6 +387,9 @@ impl House for Shared {
             // Refused only once the supervisor's actor has ended; nothing is admitted any more then.
             drop(actor.cast(SupervisorMessage::ActorEnded { slot, tenure }));
         }
+        if self.engine.is_draining() {
+            self.stirred.notify_waiters();
+        }
     }
 }
 
