@@ -20,7 +20,8 @@ use session_supervisor::{
     SessionError, StoreError, TurnInput,
 };
 use support::{
-    begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, says, texts, user,
+    begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, says, texts,
+    until, user,
 };
 
 const FIRST_COMMIT: BusyPolicy = BusyPolicy::Parallel(Parallel::FirstCommit);
@@ -541,6 +542,8 @@ everywhere! {
                 (session, async move { mine.retry(1, ()).await.map(drop).unwrap() })
             },
             async |session, output| {
+                // Its turn may be on its way to somebody who has gone: nothing is unwritten then, and it runs.
+                until("nobody has a turn", || !session.status().is_busy()).await;
                 quiet(&supervisor, &session).await;
                 let (texts, revised) = (texts(&session).await, revised(&session).await);
                 if output.is_none() && revised.is_empty() {
