@@ -72,7 +72,6 @@ async fn turn(session: &Session, said: &(ChatMessage, ChatMessage)) {
     assert!(matches!(outcome, CommitOutcome::Committed { .. }));
 }
 
-// K7
 #[tokio::test]
 async fn hot_paths_cost_no_more_than_they_did() {
     let supervisor: Supervisor = Supervisor::builder().start().await.unwrap();

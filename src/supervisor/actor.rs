@@ -176,11 +176,11 @@ pub(super) async fn stop(shared: &Arc<Shared>, most: Duration) -> bool {
     // Refused if it was told before, by a shutdown that was dropped.
     actor.stop(None);
     let ended = actor.wait(Some(most)).await.is_ok();
-    stopping.actor = None;
     // One that was linked at the last moment goes with its parent, a moment after it; and what an actor holds is
     // dropped after whoever waits for it has been told.
     let all_ended = || (shared.engine.counts.actors() == 0).then_some(());
     let all = rt::timeout(most.min(MOMENT), rt::wait(&shared.stirred, all_ended)).await;
+    stopping.actor = None;
     ended && all.is_ok()
 }
 

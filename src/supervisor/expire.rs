@@ -65,6 +65,15 @@ impl Decision {
         }
     }
 
+    /// By which clock it is to be ended; or else what keeps it, which is nothing where its time is not over.
+    pub(super) fn into_due(self) -> Result<ExpiryClock, Vec<KeptBy>> {
+        match self {
+            Self::Over { clock, kept_by, .. } if kept_by.is_empty() => Ok(clock),
+            Self::Over { kept_by, .. } => Err(kept_by),
+            Self::GoesOn { .. } | Self::Inactive(_) => Err(Vec::new()),
+        }
+    }
+
     /// Adds what keeps it.
     pub(super) fn keep(&mut self, by: KeptBy) {
         if let Self::Over { kept_by, .. } | Self::GoesOn { kept_by, .. } = self {

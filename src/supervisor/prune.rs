@@ -185,13 +185,14 @@ impl Shared {
                 continue;
             }
             report.looked += 1;
-            let clock = match self.decide(record, now) {
-                Decision::Over { clock, kept_by, .. } if kept_by.is_empty() => clock,
-                Decision::Over { kept_by, .. } => {
-                    report.kept(&record.id, kept_by);
+            let clock = match self.decide(record, now).into_due() {
+                Ok(clock) => clock,
+                Err(kept_by) => {
+                    if !kept_by.is_empty() {
+                        report.kept(&record.id, kept_by);
+                    }
                     continue;
                 }
-                Decision::GoesOn { .. } | Decision::Inactive(_) => continue,
             };
             if self.engine.hook.is_some() {
                 // That may take its time, and nobody is to wait for it with another one.
@@ -236,12 +237,9 @@ impl Shared {
         let mut kept_by = Vec::new();
         match self.read(&read.id).await {
             Ok(Found::Live(record)) if record.incarnation == read.incarnation => {
-                match self.decide(&record, self.engine.now()) {
-                    Decision::Over { clock, kept_by, .. } if kept_by.is_empty() => {
-                        return Some((record, clock));
-                    }
-                    Decision::Over { kept_by: by, .. } => kept_by = by,
-                    Decision::GoesOn { .. } | Decision::Inactive(_) => {}
+                match self.decide(&record, self.engine.now()).into_due() {
+                    Ok(clock) => return Some((record, clock)),
+                    Err(by) => kept_by = by,
                 }
             }
             Ok(_) => {}

@@ -439,7 +439,7 @@ pair!(
 );
 
 pair!(
-    /// D2: no reader sleeps through a chunk or the end, whenever it comes: what is looked for is looked for again
+    /// No reader sleeps through a chunk or the end, whenever it comes: what is looked for is looked for again
     /// after whoever changes it has been told to wake somebody.
     a_reader_hears_of_every_chunk_and_of_the_end(kind: AtOnce, how < 5) {
         let (stage, session) = Stage::with_session(kind).await;
@@ -474,7 +474,7 @@ pair!(
 );
 
 pair!(
-    /// C4: whoever works in a turn hears that it is to end, whenever that is said, and by whichever way it listens.
+    /// D1: whoever works in a turn hears that it is to end, whenever that is said, and by whichever way it listens.
     a_turn_hears_that_it_is_to_end(kind: AtOnce, how < 4) {
         let (stage, session) = Stage::with_session(kind).await;
         let turn = begin(&session, "one", BusyPolicy::Reject).await.unwrap();

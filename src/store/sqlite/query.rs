@@ -58,7 +58,7 @@ pub(super) fn entries(
     limit: usize,
 ) -> Result<Vec<StoredEntry>, Setback> {
     let snapshot = Snapshot::begin(connection)?;
-    let revisions = count_revisions(&snapshot, id, incarnation)?;
+    let revisions = revisions_counted(&snapshot, id, incarnation)?;
     let taken_back = revision::of_life(&snapshot, incarnation, revisions)?;
     let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
     let left = Range { from, to: u64::MAX }.without(taken_back.iter().map(|it| it.range));
@@ -168,7 +168,7 @@ pub(super) fn revisions(
     incarnation: Incarnation,
 ) -> Result<Vec<Revision>, Setback> {
     let snapshot = Snapshot::begin(connection)?;
-    let revisions = count_revisions(&snapshot, id, incarnation)?;
+    let revisions = revisions_counted(&snapshot, id, incarnation)?;
     revision::list(&snapshot, incarnation, revisions)
 }
 
@@ -307,7 +307,7 @@ pub(super) fn check_life(
 
 /// How many removals from its transcript a life counts; `None` if its row is damaged. Refuses unless there is such
 /// a life, as [`check_life`].
-fn count_revisions(
+fn revisions_counted(
     connection: &Connection,
     id: &SessionId,
     incarnation: Incarnation,

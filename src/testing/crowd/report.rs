@@ -116,7 +116,8 @@ impl CrowdReport {
     ///
     /// # Panics
     ///
-    /// If there was no order, something hung, or something was wrong when nothing was under way.
+    /// If there was no order, too many histories could not be told, something hung, or something was wrong when
+    /// nothing was under way.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.is_clean(), "{self}");
