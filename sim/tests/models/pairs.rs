@@ -439,7 +439,7 @@ pair!(
 );
 
 pair!(
-    /// No reader sleeps through a chunk or the end, whenever it comes: what is looked for is looked for again
+    /// J5, J6: no reader sleeps through a chunk or the end, whenever it comes: what is looked for is looked for again
     /// after whoever changes it has been told to wake somebody.
     a_reader_hears_of_every_chunk_and_of_the_end(kind: AtOnce, how < 5) {
         let (stage, session) = Stage::with_session(kind).await;
