@@ -517,7 +517,7 @@ pair!(
             }),
             task(async move {
                 drop(other.create(NewSession::new()).await.unwrap());
-                drop(session.delete().await.unwrap());
+                session.delete().await.unwrap();
                 drop(other.create_id(&id, NewSession::new().allow_reuse()).await);
             }),
         ])
