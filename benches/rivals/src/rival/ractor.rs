@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, registry};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent, registry};
 use tokio::sync::Notify;
 
 use super::state::encoded;
@@ -49,6 +49,16 @@ impl Actor for Session {
             Message::Committed(reply) => drop(reply.send(state.committed())),
             Message::Hang(until) => until.notified().await,
         }
+        Ok(())
+    }
+
+    /// The parent outlives its children; by itself it would stop with the first of them.
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        _: SupervisionEvent,
+        _: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
         Ok(())
     }
 }
