@@ -83,7 +83,7 @@ pub(crate) fn readable(value: f64, unit: &str) -> String {
         "ns" if value >= 1e9 => (value / 1e9, "s"),
         "ns" if value >= 1e6 => (value / 1e6, "ms"),
         "ns" if value >= 1e3 => (value / 1e3, "µs"),
-        "B" if value >= 1e4 => (value / 1_024.0, "KiB"),
+        "B" if value >= 1e4 => (value / 1e3, "kB"),
         "/s" if value >= 1e6 => (value / 1e6, "million/s"),
         "/s" if value >= 1e4 => (value / 1e3, "thousand/s"),
         "times" => (value, "×"),

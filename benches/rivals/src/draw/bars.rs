@@ -4,9 +4,9 @@ use super::readable;
 use super::svg::{Anchor, Axis, COLOURS, Svg};
 use crate::figure::{Figure, OURS};
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 /// Where the bars begin, right of the names, and where the longest may end.
-const BARS: (f64, f64) = (230.0, 640.0);
+const BARS: (f64, f64) = (265.0, 660.0);
 const BAR: f64 = 20.0;
 
 /// A drawing of all works of a group, one below the other; `None` if there is nothing to draw.
@@ -29,7 +29,7 @@ pub(super) fn draw(title: &str, figures: &[&Figure]) -> Option<String> {
         svg.rule((x, top), (x, bottom));
         svg.text((x, bottom + 14.0), Anchor::Middle, "small", &readable(mark, unit));
     }
-    svg.text((BARS.0 - 12.0, bottom + 14.0), Anchor::End, "small", "logarithmic scale");
+    svg.text((12.0, bottom + 14.0), Anchor::Start, "small", "logarithmic scale");
     let mut y = top;
     for work in works {
         svg.text((12.0, y + 16.0), Anchor::Start, "head", work);

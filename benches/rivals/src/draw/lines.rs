@@ -8,7 +8,7 @@ const COLUMNS: usize = 2;
 /// A panel with its margins.
 const PANEL: (f64, f64) = (400.0, 250.0);
 /// Left, right, top, bottom.
-const MARGINS: (f64, f64, f64, f64) = (72.0, 18.0, 34.0, 44.0);
+const MARGINS: (f64, f64, f64, f64) = (76.0, 34.0, 34.0, 44.0);
 const TOP: f64 = 64.0;
 
 /// A drawing of all curves over what grows; `None` if there are none.

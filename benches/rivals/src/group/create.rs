@@ -1,7 +1,9 @@
 //! Sessions that come.
 
+use std::any::Any;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -22,29 +24,53 @@ use crate::world;
 /// What a map insertion is called that does nothing else.
 const INSERT: &str = "map insertion";
 
+/// Whose memory the sessions get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// Nobody's: all sessions of all rounds stay until all is measured, as they do while a server fills. That is
+    /// what is judged.
+    Fresh,
+    /// That of the round before, whose sessions have ended, as in a server where as many go as come.
+    Left,
+}
+
 /// Creates sessions for keys that are new.
 pub(crate) fn run(report: &mut Report) {
-    let count = report.scale.pick(10_000, 1_000);
+    create(report, Memory::Fresh);
+    create(report, Memory::Left);
+}
+
+/// What is kept until all is measured.
+type Kept = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
+
+fn create(report: &mut Report, memory: Memory) {
+    let (count, rounds) = (report.scale.pick(10_000, 1_000), report.scale.rounds(7));
     let runtime = world::runtime();
-    let keys = Key::many(0, count);
+    // The warm-up is a round as well.
+    let keys: Vec<_> = (0..=rounds).map(|round| Key::many(round * count, count)).collect();
+    let kept = Kept::default();
     let mut python = Python::start();
     let mut sides = vec![
-        side::<Ours>(&runtime, &keys),
-        side::<Map>(&runtime, &keys),
-        side::<Moka>(&runtime, &keys),
-        side::<Task>(&runtime, &keys),
-        side::<Ractor>(&runtime, &keys),
-        side::<Bare>(&runtime, &keys),
-        side::<Kameo>(&runtime, &keys),
-        side::<Rmcp>(&runtime, &keys),
-        Side::new(INSERT, || insertions(&runtime, &keys)),
+        side::<Ours>(&runtime, &keys, memory, &kept),
+        side::<Map>(&runtime, &keys, memory, &kept),
+        side::<Moka>(&runtime, &keys, memory, &kept),
+        side::<Task>(&runtime, &keys, memory, &kept),
+        side::<Ractor>(&runtime, &keys, memory, &kept),
+        side::<Bare>(&runtime, &keys, memory, &kept),
+        side::<Kameo>(&runtime, &keys, memory, &kept),
+        side::<Rmcp>(&runtime, &keys, memory, &kept),
+        insertions(&runtime, &keys, memory, &kept),
     ];
     if let Some(python) = &mut python {
         let round = move || python.work("create", json!({"count": count}));
         sides.push(Side::new(python::NAME, round));
     }
-    let series = interleave(report.scale.rounds(9), sides);
-    report.work(&format!("create/count={count}"), Shown::Times, &series);
+    let series = interleave(rounds, sides);
+    let work = if memory == Memory::Fresh { "create" } else { "create/as many have ended" };
+    report.work(&format!("{work}/count={count}"), Shown::Times, &series);
+    if memory == Memory::Left {
+        return;
+    }
     for (who, target) in [
         (Rmcp::NAME, Target::AtMost(1.0 / 10.0)),
         (Bare::NAME, Target::AtMost(1.0 / 5.0)),
@@ -61,11 +87,18 @@ fn judge(report: &mut Report, series: &[Series], who: &str, target: Target) {
     report.judge("create", "create (cpu)", (ours.cpu(), "ns"), ratio, target);
 }
 
-/// Everything is made anew in each round, and ended after it, which is not measured.
-fn side<'a, R: Rival>(runtime: &'a Runtime, keys: &Arc<Vec<Key>>) -> Side<'a> {
-    let keys = keys.clone();
+/// A round of a rival: a new one, and as many sessions.
+fn side<'a, R: Rival>(
+    runtime: &'a Runtime,
+    keys: &'a [Arc<Vec<Key>>],
+    memory: Memory,
+    kept: &Kept,
+) -> Side<'a> {
+    let kept = kept.clone();
+    let mut rounds = keys.iter();
     Side::new(R::NAME, move || {
-        let keys = keys.clone();
+        let keys = rounds.next().expect("keys for each round").clone();
+        let kept = kept.clone();
         in_task(runtime, async move {
             let rival = R::start().await;
             let mut created = Vec::with_capacity(keys.len());
@@ -76,24 +109,43 @@ fn side<'a, R: Rival>(runtime: &'a Runtime, keys: &Arc<Vec<Key>>) -> Side<'a> {
             })
             .await;
             assert_eq!(rival.count(), keys.len(), "{}", R::NAME);
-            drop(created);
-            rival.stop().await;
+            match memory {
+                Memory::Fresh => kept.lock().push(Box::new((rival, created))),
+                Memory::Left => {
+                    drop(created);
+                    rival.stop().await;
+                }
+            }
             sample
         })
     })
 }
 
 /// As many insertions of 200 bytes behind a lock into a sharded map.
-fn insertions(runtime: &Runtime, keys: &Arc<Vec<Key>>) -> crate::measure::Sample {
-    let keys = keys.clone();
-    in_task(runtime, async move {
-        let map = limits::Map::new();
-        timed(keys.len(), async {
-            for key in keys.iter() {
-                let record = Record::new(parking_lot::Mutex::new([0; 25]));
-                std::hint::black_box(map.insert(key.text.clone(), record));
+fn insertions<'a>(
+    runtime: &'a Runtime,
+    keys: &'a [Arc<Vec<Key>>],
+    memory: Memory,
+    kept: &Kept,
+) -> Side<'a> {
+    let kept = kept.clone();
+    let mut rounds = keys.iter();
+    Side::new(INSERT, move || {
+        let keys = rounds.next().expect("keys for each round").clone();
+        let kept = kept.clone();
+        in_task(runtime, async move {
+            let map = limits::Map::new();
+            let sample = timed(keys.len(), async {
+                for key in keys.iter() {
+                    let record = Record::new(Mutex::new([0; 25]));
+                    std::hint::black_box(map.insert(key.text.clone(), record));
+                }
+            })
+            .await;
+            if memory == Memory::Fresh {
+                kept.lock().push(Box::new(map));
             }
+            sample
         })
-        .await
     })
 }

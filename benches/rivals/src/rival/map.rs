@@ -17,6 +17,13 @@ pub(crate) type Cell = Arc<Mutex<State>>;
 #[derive(Clone)]
 pub(crate) struct Map(Arc<DashMap<Arc<str>, Cell>>);
 
+impl Map {
+    /// Every key, in no order.
+    pub(crate) fn keys(&self) -> Vec<Arc<str>> {
+        self.0.iter().map(|session| session.key().clone()).collect()
+    }
+}
+
 /// Begin under the lock, and commit under it, with a ticket in between.
 pub(super) async fn turn(cell: &Mutex<State>, entries: Option<Entries>) {
     let (input, reply) = entries.map_or((None, None), |[input, reply]| (Some(input), Some(reply)));
