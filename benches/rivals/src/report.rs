@@ -121,41 +121,25 @@ impl Report {
         }
     }
 
-    /// Holds a ratio to its bound.
+    /// Holds a ratio to its bound, or the value where there is none. `measured` is a name, a value and its unit;
+    /// a ratio comes with what it is to.
     pub(crate) fn judge(
         &mut self,
         row: &str,
-        name: &str,
-        value: (f64, &str),
-        (ratio, baseline): (f64, &str),
+        measured: (&str, f64, &str),
+        ratio: Option<(f64, &str)>,
         target: Target,
     ) {
-        self.judgement(row, name, value, Some(ratio), baseline, target);
-    }
-
-    /// Holds a value to its bound.
-    pub(crate) fn judge_value(&mut self, row: &str, name: &str, value: (f64, &str), to: Target) {
-        self.judgement(row, name, value, None, "", to);
-    }
-
-    fn judgement(
-        &mut self,
-        row: &str,
-        name: &str,
-        (value, unit): (f64, &str),
-        ratio: Option<f64>,
-        baseline: &str,
-        target: Target,
-    ) {
+        let (name, value, unit) = measured;
         self.findings.judgements.push(Judgement {
             row: row.to_owned(),
             name: name.to_owned(),
             value,
             unit: unit.to_owned(),
-            ratio,
-            baseline: baseline.to_owned(),
+            ratio: ratio.map(|(ratio, _)| ratio),
+            baseline: ratio.map_or_else(String::new, |(_, of)| of.to_owned()),
             target: target.to_string(),
-            ok: target.holds(ratio.unwrap_or(value)),
+            ok: target.holds(ratio.map_or(value, |(ratio, _)| ratio)),
         });
     }
 

@@ -84,7 +84,7 @@ fn judge(report: &mut Report, series: &[Series], who: &str, target: Target) {
     let ours = &series[0];
     let other = series.iter().find(|it| it.name == who).expect("it was measured");
     let ratio = (ours.cpu_ratio(other), who);
-    report.judge("create", "create (cpu)", (ours.cpu(), "ns"), ratio, target);
+    report.judge("create", ("create (cpu)", ours.cpu(), "ns"), Some(ratio), target);
 }
 
 /// A round of a rival: a new one, and as many sessions.

@@ -48,19 +48,18 @@ pub(crate) fn run(report: &mut Report) {
         let work = format!("begin_commit/sqlite/at_once={at_once}");
         report.work(&work, Shown::Rate, &series);
         let Some(target) = target else { continue };
-        let (name, value, ratio) = match target {
+        let (name, value, unit, ratio) = match target {
             Target::AtMost(_) => {
-                let value = (series[0].wall(), "ns");
-                (format!("{work} (time)"), value, series[0].wall_ratio(&series[1]))
+                (format!("{work} (time)"), series[0].wall(), "ns", series[0].wall_ratio(&series[1]))
             }
             // How many times as long the raw loop took: the library's rate as a part of its.
             Target::AtLeast(_) => {
-                let value = (1e9 / series[0].wall(), "/s");
-                (format!("{work} (rate)"), value, series[1].wall_ratio(&series[0]))
+                let rate = 1e9 / series[0].wall();
+                (format!("{work} (rate)"), rate, "/s", series[1].wall_ratio(&series[0]))
             }
         };
-        let baseline = (ratio, "raw rusqlite, a batch of as many");
-        report.judge("begin + commit on SQLite", &name, value, baseline, target);
+        let ratio = Some((ratio, "raw rusqlite, a batch of as many"));
+        report.judge("begin + commit on SQLite", (&name, value, unit), ratio, target);
     }
 }
 

@@ -86,12 +86,12 @@ fn judge(report: &mut Report, count: usize, series: &[Series]) {
     let row = "a live idle session";
     if let Some(live) = of(LIVE) {
         let name = format!("memory/live/sessions={count}");
-        report.judge_value(row, &name, (live, "B"), Target::AtMost(1_024.0));
+        report.judge(row, (&name, live, "B"), None, Target::AtMost(1_024.0));
     }
     if let (Some(actor), Some(bare)) = (of(ACTOR), of(Bare::NAME)) {
         let name = format!("memory/with an actor/sessions={count}");
         let ratio = (actor / bare, "a bare ractor actor");
-        report.judge(row, &name, (actor, "B"), ratio, Target::AtMost(1.25));
+        report.judge(row, (&name, actor, "B"), Some(ratio), Target::AtMost(1.25));
     }
 }
 
