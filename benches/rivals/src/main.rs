@@ -11,17 +11,18 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    dead_code,
-    reason = "a program that measures: it reads real clocks, makes bare calls, and shares files with `figures`"
+    reason = "a program that measures: it reads real clocks and makes bare calls"
 )]
 
 mod arguments;
 mod draw;
 mod figure;
 mod group;
+#[allow(dead_code, reason = "shared with `figures`, which uses all of it")]
 #[path = "../../figures/rivals.rs"]
 mod limits;
 mod machine;
+#[allow(dead_code, reason = "shared with `figures`, which uses all of it")]
 #[path = "../../figures/measure.rs"]
 mod measure;
 mod memory;
@@ -30,6 +31,7 @@ mod report;
 mod rival;
 mod scale;
 mod stored;
+#[allow(dead_code, reason = "shared with `figures`, which uses all of it")]
 #[path = "../../figures/world.rs"]
 mod world;
 
