@@ -42,6 +42,9 @@ pub(crate) fn run(report: &mut Report) {
     }
     report.work(&format!("begin_commit/tasks=1/sessions={SESSIONS}"), Shown::Rate, &one);
     report.work(&format!("begin_commit/tasks=2/sessions={SESSIONS}"), Shown::Rate, &two);
+    // On a machine that others use as well, what a turn costs says more than how many there are.
+    report.work(&format!("begin_commit/tasks=1/sessions={SESSIONS}"), Shown::Times, &one);
+    report.work(&format!("begin_commit/tasks=2/sessions={SESSIONS}"), Shown::Times, &two);
     let faster = one.iter().zip(&two).map(|(one, two)| times_as_fast(one, two));
     let faster: Vec<_> = faster.collect();
     let shown = Shown::Value("speed", "times");
