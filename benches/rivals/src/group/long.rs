@@ -121,22 +121,30 @@ async fn asleep(path: PathBuf, length: usize) -> (Supervisor, Vec<SessionId>) {
     first.shutdown(Duration::from_secs(10)).await.expect("it closes");
     let mut config = Config::default();
     config.idle.max_live = 1;
+    config.idle.check_every = Duration::from_millis(10);
     let store = SqliteStore::open(&path, SqliteOptions::default()).await.expect("it opens");
     let builder = Supervisor::builder().store(store).config(config);
     (builder.start().await.expect("it starts"), ids)
 }
 
-/// Finds each by its id, which loads it, and looks at its last entries.
+/// Finds each by its id, which loads it; before that all but one have left.
 fn wake(runtime: &Runtime, (supervisor, ids): &(Supervisor, Vec<SessionId>)) -> Sample {
     let (supervisor, ids) = (supervisor.clone(), ids.clone());
     in_task(runtime, async move {
-        timed(ids.len(), async {
+        while supervisor.loaded() > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let before = supervisor.counts().loaded;
+        let sample = timed(ids.len(), async {
             for id in &ids {
                 let found = supervisor.look_up(id).await.expect("the store does not fail");
                 let session = found.live().expect("it is there");
                 std::hint::black_box(session.status());
             }
         })
-        .await
+        .await;
+        let woken = supervisor.counts().loaded - before;
+        assert!(woken as usize + 1 >= ids.len(), "{woken} of {} were asleep", ids.len());
+        sample
     })
 }
