@@ -61,7 +61,7 @@ impl<'a> Side<'a> {
 /// Every round of one side.
 pub(crate) struct Series {
     pub(crate) name: String,
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// Runs every side once to warm up, then `rounds` times in turn, so that what else the machine does

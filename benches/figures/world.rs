@@ -27,7 +27,7 @@ pub(crate) fn paused_runtime() -> Runtime {
 
 /// The key of session `number`, 40 bytes long.
 pub(crate) fn key(number: usize) -> SessionKey {
-    let chat = format!("room-{number:010}");
+    let chat = format!("room-{number:012}");
     SessionKey::builder("irc").chat(&chat).user("somebody").build().expect("a key")
 }
 
