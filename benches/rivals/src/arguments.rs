@@ -10,8 +10,8 @@ use crate::scale::Scale;
 pub(crate) enum Task {
     /// Measure groups, print and write what was found.
     Measure,
-    /// Draw and tabulate what an earlier run has written.
-    Draw(PathBuf),
+    /// Draw and tabulate what an earlier run has written, and what the replay has printed.
+    Draw(PathBuf, Option<PathBuf>),
     /// Measure one thing in a process of its own; for the program itself.
     Probe(Vec<String>),
 }
@@ -43,7 +43,7 @@ impl Arguments {
         match words.peek().map(String::as_str) {
             Some("draw") => {
                 let file = words.nth(1).ok_or("draw: which file?")?;
-                found.task = Task::Draw(file.into());
+                found.task = Task::Draw(file.into(), words.next().map(PathBuf::from));
                 return Ok(found);
             }
             Some(group::PROBE) => {
@@ -70,7 +70,7 @@ impl Arguments {
 fn usage(word: &str) -> String {
     let groups: Vec<_> = group::ALL.iter().map(|(name, _)| *name).collect();
     format!(
-        "{word}: unknown\nusage: [--quick] [--json FILE] [--no-fail] [GROUP…] | draw FILE\ngroups: {}",
+        "{word}: unknown\nusage: [--quick] [--json FILE] [--no-fail] [GROUP…] | draw FILE [REPLAY]\ngroups: {}",
         groups.join(" ")
     )
 }

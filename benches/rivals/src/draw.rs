@@ -3,6 +3,7 @@
 mod bars;
 mod lines;
 mod page;
+mod replay;
 mod svg;
 pub(crate) mod table;
 
@@ -13,8 +14,9 @@ use crate::figure::{Figure, Findings};
 /// Where this crate is.
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Draws every plot into `plots/`, and puts the tables into `BENCHMARKS.md`.
-pub(crate) fn all(file: &Path) {
+/// Draws every plot into `plots/`, and puts the tables into `BENCHMARKS.md`; that of the replay, if what it printed
+/// is in `replay`.
+pub(crate) fn all(file: &Path, replay: Option<&Path>) {
     let text = std::fs::read_to_string(file).expect("the file can be read");
     let findings: Findings = serde_json::from_str(&text).expect("a run has written it");
     let here = Path::new(HERE);
@@ -28,7 +30,8 @@ pub(crate) fn all(file: &Path) {
         let figures: Vec<_> = findings.figures.iter().filter(|it| on_curve(it, of)).collect();
         save(&plots, name, lines::draw(title, of, &figures));
     }
-    page::update(&here.join("../../BENCHMARKS.md"), &findings);
+    let replay = replay.map(|it| std::fs::read_to_string(it).expect("the file can be read"));
+    page::update(&here.join("../../BENCHMARKS.md"), &findings, replay.as_deref());
 }
 
 /// Groups that are drawn as bars.

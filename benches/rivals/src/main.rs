@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! session-supervisor-rivals [--quick] [--json FILE] [--no-fail] [GROUP…]
-//! session-supervisor-rivals draw FILE
+//! session-supervisor-rivals draw FILE [REPLAY]
 //! ```
 #![allow(
     clippy::disallowed_methods,
@@ -54,8 +54,8 @@ fn main() -> ExitCode {
     };
     match arguments.task {
         Task::Measure => measure(&arguments),
-        Task::Draw(file) => {
-            draw::all(&file);
+        Task::Draw(file, replay) => {
+            draw::all(&file, replay.as_deref());
             ExitCode::SUCCESS
         }
         Task::Probe(words) => {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{readable, table};
+use super::{readable, replay, table};
 use crate::figure::Findings;
 
 /// Puts what was found between `<!-- NAME -->` and `<!-- end of NAME -->`; the rest stays as it is.
-pub(super) fn update(path: &Path, findings: &Findings) {
+pub(super) fn update(path: &Path, findings: &Findings, replayed: Option<&str>) {
     let mut page = std::fs::read_to_string(path).expect("the page can be read");
     put(&mut page, "machine", &machine(findings));
     put(&mut page, "judged", &judged(findings));
@@ -15,6 +15,9 @@ pub(super) fn update(path: &Path, findings: &Findings) {
         if findings.figures.iter().any(|it| groups.contains(&it.group.as_str())) {
             put(&mut page, name, &table::markdown(&findings.figures, groups));
         }
+    }
+    if let Some(lines) = replayed {
+        put(&mut page, "replay", &replay::markdown(lines));
     }
     std::fs::write(path, page).expect("the page can be written");
 }
