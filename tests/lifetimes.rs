@@ -174,3 +174,19 @@ fn who_comes_for_a_session_that_makes_room_is_not_held_up_by_a_hook_for_ever() {
     };
     run(&told(settings, steps)).unwrap();
 }
+
+// D1, G1: the model took a turn that an earlier run had told to end for one of this run, where little time had gone by
+// when it was told and the start took long.
+#[test]
+fn a_turn_that_was_told_to_end_ends_with_its_run() {
+    let settings = |settings: &mut Settings| settings.hook = true;
+    let again = told(settings, Vec::new()).settings;
+    let steps = vec![
+        Step::Open { key: 0, class: None, own: None },
+        Step::Mood { keeps: Mood::Well, rites: Mood::Hangs },
+        Step::Begin { who: 0, policy: Policy::Reject },
+        Step::Cancel { who: 0 },
+        Step::Restart { how: Stop::Crash, away: 0, settings: Some(Box::new(again)) },
+    ];
+    run(&told(|_| (), steps)).unwrap();
+}

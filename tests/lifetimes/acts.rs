@@ -210,10 +210,10 @@ impl World {
         answers: &mut Answers,
     ) -> Result<(), Wrong> {
         for who in 0..self.lives.len() {
-            let over = |turn: &&mut Open| {
-                let left = |told: Reading| told.moment + GRACE - played.settled.moment;
-                !turn.fenced && turn.told.is_some_and(|told| left(told) <= 0)
-            };
+            let now = played.settled;
+            // One that was told by an earlier run ended with it.
+            let is_over = |told: Reading| told.run == now.run && told.moment + GRACE <= now.moment;
+            let over = |turn: &&mut Open| !turn.fenced && turn.told.is_some_and(is_over);
             let fenced: Vec<_> = self.lives[who].turns.iter_mut().filter(over).collect();
             if !fenced.is_empty() {
                 for turn in fenced {
