@@ -1,6 +1,7 @@
 //! What `cargo mutants` would break, as it tells it.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -66,7 +67,7 @@ pub(crate) fn list(root: &Path) -> Vec<Mutant> {
         let times: &mut u32 = seen.entry((mutant.file.clone(), mutant.what.clone())).or_default();
         *times += 1;
         if *times > 1 {
-            mutant.what += &format!(" ({times})");
+            let _ = write!(mutant.what, " ({times})");
         }
     }
     mutants

@@ -5,6 +5,7 @@
 //! woven in, so that choices nest. A function that answers at once gets a first line that does.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use proc_macro2::Span;
@@ -146,9 +147,9 @@ impl Loom<'_> {
     }
 
     /// Ends the choices that are over at `until`.
-    fn close<'c>(
+    fn close(
         &self,
-        open: &mut Vec<(&'c Choice, usize)>,
+        open: &mut Vec<(&Choice, usize)>,
         until: usize,
         copied: &mut usize,
         woven: &mut Woven,
@@ -169,7 +170,7 @@ impl Choice {
         for (id, variant) in &self.variants {
             let begin = woven.text.len();
             let after = if self.kind == Kind::First { "" } else { "else " };
-            woven.text += &format!("if crate::mutated({id}) {{ {variant} }} {after}");
+            let _ = write!(woven.text, "if crate::mutated({id}) {{ {variant} }} {after}");
             woven.variants.push((begin..woven.text.len(), *id));
         }
         woven.text += if self.kind == Kind::First { "" } else { "{ " };
