@@ -226,4 +226,44 @@ mod tests {
         assert_eq!(ring.push(chunk("late")), Err(CancelReason::Stopped));
         assert_eq!(ring.next(), 1);
     }
+
+    // J4
+    #[test]
+    fn who_asks_for_what_is_gone_or_has_not_come_is_told_how_much() {
+        let mut ring = Ring::new(2, 100);
+        assert_eq!((ring.first(), ring.refuse(0)), (1, None), "the first one is the next");
+        assert_eq!(ring.refuse(1), Some(Gap::Ahead { latest: 0 }));
+        for _ in 0..7 {
+            ring.push(chunk("x")).unwrap();
+        }
+        assert_eq!((ring.first(), ring.next(), ring.bytes()), (6, 8, 2));
+        assert_eq!(ring.refuse(2), Some(Gap::Evicted { missed: 3 }));
+        assert_eq!(ring.refuse(4), Some(Gap::Evicted { missed: 1 }));
+        assert_eq!((ring.refuse(5), ring.refuse(7)), (None, None));
+        assert_eq!(ring.refuse(8), Some(Gap::Ahead { latest: 7 }));
+        assert_eq!(ring.refuse(9), Some(Gap::Ahead { latest: 7 }));
+    }
+
+    // D8
+    #[test]
+    fn each_chunk_and_each_mark_is_a_beat() {
+        let mut ring = Ring::new(4, 100);
+        assert_eq!(ring.pulse(), Pulse::default());
+        ring.mark(Some(WorkPhase::Tool));
+        ring.push(chunk("a")).unwrap();
+        ring.push(chunk("b")).unwrap();
+        assert_eq!(ring.pulse(), Pulse { beats: 3, work: WorkPhase::Tool });
+        ring.mark(None);
+        assert_eq!(ring.pulse(), Pulse { beats: 4, work: WorkPhase::Tool }, "as it was");
+    }
+
+    #[test]
+    fn what_was_said_to_a_turn_is_freed_with_its_end() {
+        let mut ring = Ring::new(4, 100);
+        ring.inbox.reserve(8);
+        assert_eq!(ring.outcome(), None);
+        assert!(ring.end(TurnOutcome::Committed));
+        assert_eq!(ring.inbox.capacity(), 0);
+        assert_eq!(ring.outcome(), Some(TurnOutcome::Committed));
+    }
 }
