@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 /// A test that takes longer is asked last.
 const SLOW: Duration = Duration::from_secs(4);
 
-/// How many tests are asked at once: few first, since most mutants are noticed by the first ones.
-const BATCHES: [usize; 3] = [4, 24, 120];
+/// How long the first ones may take that are asked at once; the next ones may take four times as long, and so on. Most
+/// mutants are noticed by the first.
+const FIRST: Duration = Duration::from_millis(50);
 
 /// How many random histories a test plays that plays some.
 const HISTORIES: &str = "400";
@@ -87,13 +88,16 @@ impl Suite {
     pub(crate) fn ask(&self, mutant: u32, slow: bool) -> Outcome {
         let reaching = self.tests.iter().filter(|it| it.reached.contains(&mutant));
         let mut rest: Vec<_> = reaching.filter(|it| slow == (it.took > SLOW)).collect();
-        let mut outcome = Outcome::NotReached;
-        for size in BATCHES.into_iter().chain([usize::MAX]) {
-            if rest.is_empty() {
-                break;
-            }
-            let size = if slow { 1 } else { size };
-            let batch: Vec<_> = rest.drain(..size.min(rest.len())).collect();
+        let (mut outcome, mut time) = (Outcome::NotReached, FIRST);
+        while !rest.is_empty() {
+            let mut usual = Duration::ZERO;
+            let fit = rest.iter().take_while(|it| {
+                usual += it.took;
+                usual <= time
+            });
+            let size = fit.count().max(1);
+            let batch: Vec<_> = rest.drain(..size).collect();
+            time *= 4;
             let names: Vec<_> = batch.iter().map(|it| it.name.as_str()).collect();
             let usual: Duration = batch.iter().map(|it| it.took).sum();
             let most = Duration::from_secs(10) + usual * 10;

@@ -23,7 +23,7 @@ use mutant::Mutant;
 use program::Program;
 
 /// The test programs that are asked, one after the other, until one notices.
-const PROGRAMS: [&str; 4] = ["lib", "store_conformance", "sqlite_store", "behaviour"];
+const PROGRAMS: &str = "lib sqlite_store behaviour store_conformance";
 
 fn main() -> ExitCode {
     let told: Vec<_> = std::env::args().skip(1).collect();
@@ -34,7 +34,11 @@ fn main() -> ExitCode {
     let (root, filter) = (Path::new(root), filter.first().map_or("", String::as_str));
     let argued = Argued::read(&root.join("proof/mutants/README.md"));
     let all = mutant::list(root);
-    let chosen: Vec<_> = all.iter().filter(|it| it.told().contains(filter)).collect();
+    let mut chosen: Vec<_> = all.iter().filter(|it| it.told().contains(filter)).collect();
+    if std::env::var_os("MUTANTS_LEFT").is_some() {
+        let left = fs::read_to_string(Path::new(tree).with_file_name("left")).unwrap_or_default();
+        chosen.retain(|it| left.lines().any(|line| is_same(line, it)));
+    }
     let start = Instant::now();
     let program = Program::weave(root, PathBuf::from(tree), &chosen);
     eprintln!("woven in {} s", start.elapsed().as_secs());
@@ -52,8 +56,9 @@ fn main() -> ExitCode {
 /// Asks all tests about all mutants: each program about those that the ones before it have not noticed, and what is
 /// slow at the very end.
 fn hunt(program: &Program, mutants: &[&Mutant]) -> BTreeMap<u32, Outcome> {
-    let workers = std::thread::available_parallelism().map_or(1, Into::into);
-    let workers = setting("MUTANTS_WORKERS", workers);
+    let setting = |name, usual: String| std::env::var(name).unwrap_or(usual);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = setting("MUTANTS_WORKERS", workers.to_string()).parse().expect("a number");
     let mut outcomes: BTreeMap<_, _> =
         mutants.iter().map(|it| (it.id, Outcome::NotReached)).collect();
     let mut ask = |suite: &Suite, slow: bool| {
@@ -73,7 +78,7 @@ fn hunt(program: &Program, mutants: &[&Mutant]) -> BTreeMap<u32, Outcome> {
         left.len()
     };
     let mut suites = Vec::new();
-    for name in &PROGRAMS[..setting("MUTANTS_PROGRAMS", PROGRAMS.len()).min(PROGRAMS.len())] {
+    for name in setting("MUTANTS_PROGRAMS", PROGRAMS.to_owned()).split_whitespace() {
         let start = Instant::now();
         let suite = Suite::explore(program.build(name), program.tree(), workers);
         let took = start.elapsed().as_secs();
@@ -89,9 +94,9 @@ fn hunt(program: &Program, mutants: &[&Mutant]) -> BTreeMap<u32, Outcome> {
     outcomes
 }
 
-/// What the environment says, or else `usual`.
-fn setting(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |it| it.parse().expect("a number"))
+/// Whether the line of an earlier run is about the mutant, which may have moved since.
+fn is_same(line: &str, mutant: &Mutant) -> bool {
+    line.starts_with(&format!("{}:", mutant.file)) && line.ends_with(&format!(": {}", mutant.what))
 }
 
 /// Prints the figures and what nothing has noticed; whether all of that is argued.
