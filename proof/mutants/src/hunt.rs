@@ -20,8 +20,8 @@ const FIRST: Duration = Duration::from_millis(50);
 const HISTORIES: &str = "400";
 
 /// How much address space a test program may have, in kilobytes, and how large a file, in blocks of 512 bytes: a
-/// mutant may go on for ever.
-const LIMITS: &str = "ulimit -v 8000000; ulimit -f 2000000; ulimit -c 0";
+/// mutant may go on for ever. Soft ones: some tests set their own.
+const LIMITS: &str = "ulimit -S -v 8000000; ulimit -S -f 2000000; ulimit -S -c 0";
 
 /// A test, alone in its process.
 #[derive(Debug)]
