@@ -98,7 +98,7 @@ fn one_that_left_memory_stands_as_it_did() {
     let standing = rig.snapshot().standing;
     assert!(!standing.is_active());
     rig.second += 100;
-    let unused_since = super::at(rig.second).moment;
+    let unused_since = at(rig.second).moment;
     let reason = crate::state::LeaveReason::Idle;
     assert_eq!(rig.apply(Input::Unload { unused_since, reason }), "leave(idle)");
     assert_eq!(rig.snapshot().standing, standing);

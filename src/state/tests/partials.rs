@@ -170,7 +170,7 @@ fn what_a_crash_left_of_replies_is_settled_by_policy() {
 fn what_has_waited_long_enough_is_kept_at_a_look() {
     let mut rig = running(PartialPolicy::Beside);
     rig.say(1, "a");
-    rig.look(super::StallRule::default());
+    rig.look(StallRule::default());
     assert_eq!(rig.digest(), "live t1r | partial1~1+1");
     assert!(rig.state.is_open(Generation::new(1)));
 }
