@@ -301,4 +301,50 @@ mod tests {
         fs::write(beside(&path, "-wal"), "x").unwrap();
         assert!(has_log(&path) && look(&path).is_err());
     }
+
+    /// A store whose first page is in its log as well; the folder, and the copy that nobody has open.
+    fn with_a_log() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (open, copy) = (folder.path().join("open.db"), folder.path().join("s.db"));
+        crate::store::sqlite::schema::create(&open).unwrap();
+        let connection = Connection::open(&open).unwrap();
+        connection.execute_batch("CREATE TABLE more (it INTEGER)").unwrap();
+        fs::copy(&open, &copy).unwrap();
+        fs::copy(beside(&open, "-wal"), beside(&copy, "-wal")).unwrap();
+        assert!(has_log(&copy));
+        (folder, copy)
+    }
+
+    /// Overwrites what lies at `offset` of the file.
+    fn overwrite(path: &Path, offset: usize, with: &[u8]) {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[offset..offset + with.len()].copy_from_slice(with);
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_header_that_is_garbage_is_judged_by_its_log_and_one_of_another_program_is_not() {
+        let (_folder, path) = with_a_log();
+        overwrite(&path, 0, &[0; 16]);
+        assert_eq!(look(&path).unwrap(), Finding::Store);
+        let (_folder, path) = with_a_log();
+        overwrite(&path, 68, &[0; 4]);
+        assert!(look(&path).unwrap_err().to_string().contains(FOREIGN));
+    }
+
+    #[test]
+    fn of_a_file_that_is_refused_nothing_is_left_that_was_not_there() {
+        let index = |path: &Path| beside(path, "-shm").exists();
+        let break_log = |path: &Path| {
+            overwrite(path, 0, &[0; HEADER_BYTES]);
+            overwrite(&beside(path, "-wal"), 32, &[0; 64]);
+        };
+        let (_folder, path) = with_a_log();
+        assert!(examine(&path).is_ok() && index(&path), "it is a store, and is used");
+        break_log(&path);
+        assert!(examine(&path).is_err() && index(&path), "somebody else has made it");
+        let (_folder, path) = with_a_log();
+        break_log(&path);
+        assert!(examine(&path).is_err() && !index(&path));
+    }
 }
