@@ -576,6 +576,8 @@ mod tests {
         assert!(permits.resume() && !permits.is_paused() && permits.take(&0, 0));
     }
 
+    type Break = fn(&mut Permits<u8, ()>);
+
     #[test]
     fn the_audit_finds_every_rule_that_is_broken() {
         // One has its permit, one waits behind it; another class has neither.
@@ -586,7 +588,6 @@ mod tests {
             assert_eq!(permits.audit(), [""; 0]);
             permits
         };
-        type Break = fn(&mut Permits<u8, ()>);
         let broken: [(Break, &[&str]); 8] = [
             (|it| it.in_use = 0, &["permits are not counted once for their class"]),
             (

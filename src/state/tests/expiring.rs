@@ -162,7 +162,9 @@ fn a_use_looks_anew_at_the_clocks_if_the_wall_clock_has_jumped() {
         rig.flush();
         assert_eq!(rig.state.due(at(START)), None);
         let known = rig.state.fresh_until();
-        uses.iter().for_each(|it| rig.state.note_use(*it));
+        for at in uses {
+            rig.state.note_use(*at);
+        }
         assert!([known, Moment::default()].contains(&rig.state.fresh_until()));
         rig.state.fresh_until() != known
     };

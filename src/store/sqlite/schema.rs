@@ -155,10 +155,10 @@ mod tests {
     fn what_a_crash_left_of_a_new_file_is_made_anew_and_what_cannot_be_removed_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
-        std::fs::write(beside(&path, ".creating"), "half").unwrap();
+        fs::write(beside(&path, ".creating"), "half").unwrap();
         create(&path).unwrap();
         let stuck = folder.path().join("stuck.db");
-        std::fs::create_dir(beside(&stuck, ".creating-shm")).unwrap();
+        fs::create_dir(beside(&stuck, ".creating-shm")).unwrap();
         assert!(create(&stuck).is_err());
         assert!(!stuck.exists());
     }
