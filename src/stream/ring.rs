@@ -212,9 +212,11 @@ mod tests {
         ring.push(chunk("abc")).unwrap();
         ring.push(chunk("def")).unwrap();
         assert_eq!(ring.look(1), Look::Event(Event::Lagged { missed: 1 }, 2));
+        ring.push(chunk("g")).unwrap();
+        assert_eq!(ring.look(2), Look::Event(Event::Chunk { seq: 2, chunk: chunk("def") }, 3));
         ring.push(chunk("much more than fits")).unwrap();
-        let kept = Event::Chunk { seq: 3, chunk: chunk("much more than fits") };
-        assert_eq!(ring.look(3), Look::Event(kept, 4));
+        let kept = Event::Chunk { seq: 4, chunk: chunk("much more than fits") };
+        assert_eq!(ring.look(4), Look::Event(kept, 5));
         assert_eq!(ring.bytes, 19);
     }
 

@@ -178,4 +178,7 @@ fn a_branch_that_does_another_turn_over_stands_under_what_is_left() {
     let redo = rig.redo(3);
     assert_eq!(rig.apply(redoing(3, BRANCH, redo)), "opened(t3)");
     assert_eq!(rig.digest(), "live b3s | begin3#5^2<back#3v3>");
+    rig.begin(4, BRANCH);
+    rig.begin(5, BRANCH);
+    assert_eq!(rig.begin(6, BRANCH), "refused(b6 branches under #2)", "it is one of them");
 }
