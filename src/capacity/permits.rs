@@ -519,4 +519,122 @@ mod tests {
         assert!(permits.is_held_by_class(&0) && !permits.is_held_by_class(&1));
         assert_eq!(permits.hint(&0), Duration::from_secs(16));
     }
+
+    #[test]
+    fn the_hint_counts_the_line_that_somebody_would_stand_in() {
+        let mut permits = Permits::new(4, 0);
+        permits.note_held(Duration::from_secs(8));
+        assert!(permits.take(&0, 2) && permits.take(&0, 2) && permits.take(&1, 1));
+        permits.join(&0, 2, moment(30), ());
+        permits.join(&1, 1, moment(30), ());
+        permits.join(&1, 1, moment(30), ());
+        // Two of one, one of the other class; three behind four permits for a class that has no line.
+        assert_eq!(permits.hint(&0), Duration::from_secs(8));
+        assert_eq!(permits.hint(&1), Duration::from_secs(24));
+        assert_eq!(permits.hint(&2), Duration::from_secs(8));
+        let standing = |in_use, waiting| Standing { in_use, waiting };
+        assert_eq!(permits.class_standing(&0), standing(2, 1));
+        assert_eq!(permits.class_standing(&1), standing(1, 2));
+        assert_eq!(permits.class_standing(&2), standing(0, 0));
+    }
+
+    #[test]
+    fn there_is_news_when_somebody_was_granted_one_or_is_the_first_to_wait() {
+        let mut permits = Permits::new(1, 0);
+        assert!(permits.take(&0, 0) && !permits.has_news());
+        permits.join(&0, 0, moment(30), "first");
+        assert!(permits.has_news(), "it is to be watched");
+        permits.join(&0, 0, moment(30), "second");
+        assert!(!permits.has_news(), "another one is");
+        permits.join(&0, 0, moment(30), "third");
+        permits.release(&0);
+        assert!(permits.has_news(), "one is to be told");
+        assert!(permits.next_granted().is_some() && !permits.has_news());
+    }
+
+    // K1
+    #[test]
+    fn those_who_are_turned_away_wait_no_more() {
+        let mut permits = Permits::new(1, 0);
+        assert!(permits.take(&0, 0));
+        for name in 0..4 {
+            permits.join(&0, 0, moment(30), name);
+        }
+        assert_eq!(permits.turn_away(|name| name % 2 == 0), [0, 2]);
+        assert_eq!(permits.standing(), Standing { in_use: 1, waiting: 2 });
+        assert_eq!(permits.turn_away(|name| name % 2 == 0), [0; 0]);
+        assert_eq!(permits.audit(), [""; 0]);
+    }
+
+    // K4
+    #[test]
+    fn who_pauses_and_who_resumes_is_told_whether_that_was_new() {
+        let mut permits: Permits<u8, ()> = Permits::new(1, 0);
+        assert!(!permits.is_paused() && !permits.resume());
+        assert!(permits.pause() && permits.is_paused() && !permits.pause());
+        assert!(!permits.take(&0, 0), "not while it is paused");
+        assert!(permits.resume() && !permits.is_paused() && permits.take(&0, 0));
+    }
+
+    type Break = fn(&mut Permits<u8, ()>);
+
+    #[test]
+    fn the_audit_finds_every_rule_that_is_broken() {
+        // One has its permit, one waits behind it; another class has neither.
+        let new = || {
+            let mut permits = Permits::new(1, 0);
+            assert!(permits.take(&0, 1));
+            permits.join(&0, 1, moment(30), ());
+            assert_eq!(permits.audit(), [""; 0]);
+            permits
+        };
+        let broken: [(Break, &[&str]); 8] = [
+            (|it| it.in_use = 0, &["permits are not counted once for their class"]),
+            (
+                |it| {
+                    it.in_use = 2;
+                    it.classes.get_mut(&0).unwrap().in_use = 2;
+                },
+                &[
+                    "more permits are out than there are",
+                    "a class has more permits than it may have",
+                ],
+            ),
+            (
+                |it| it.classes.get_mut(&0).unwrap().line.clear(),
+                &[
+                    "somebody waits in no line, or in two",
+                    "somebody waits in the line of another class",
+                ],
+            ),
+            (
+                |it| it.waiting.values_mut().for_each(|it| it.class = 1),
+                &["somebody waits in the line of another class"],
+            ),
+            (
+                |it| it.classes.get_mut(&0).unwrap().max = 2,
+                &["a class that could be served is not in the ring"],
+            ),
+            (|it| it.ring.push_back(0), &["a class is in the ring twice"]),
+            (
+                |it| {
+                    it.classes.get_mut(&0).unwrap().max = 2;
+                    it.line_up(&0);
+                    it.max = 2;
+                },
+                &["somebody waits who could be granted a permit"],
+            ),
+            (
+                |it| {
+                    it.class(&1, 1);
+                },
+                &["a class is remembered for nothing"],
+            ),
+        ];
+        for (at, (change, rules)) in broken.into_iter().enumerate() {
+            let mut permits = new();
+            change(&mut permits);
+            assert_eq!(permits.audit(), rules, "{at}");
+        }
+    }
 }

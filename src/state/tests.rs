@@ -235,8 +235,11 @@ impl Rig {
         let mut rig = Self::new();
         let rules = ExpiryRules { idle: Some(idle), ..ExpiryRules::default() };
         let expiry = Expiry::default().overlaid(&rules).unwrap();
-        let settings = Settings { expiry: Arc::new(expiry), ..settings(2, PartialPolicy::Beside) };
-        rig.state = SessionState::load(&record(&[]), Vec::new(), settings, gate::TestGate);
+        let record = record(&[]);
+        let ages = Ages { active_at: record.last_active_at, ..Ages::default() };
+        let usual = settings(2, PartialPolicy::Beside);
+        let settings = Settings { expiry: Arc::new(expiry), ages, ..usual };
+        rig.state = SessionState::load(&record, Vec::new(), settings, gate::TestGate);
         rig
     }
 

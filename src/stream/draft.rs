@@ -312,4 +312,16 @@ mod tests {
         draft.push("hello");
         assert!(!draft.is_overdue(at(4)) && draft.is_overdue(at(5)));
     }
+
+    #[test]
+    fn what_waits_behind_a_piece_is_not_overdue_before_that_is_settled() {
+        let config = PartialConfig::default();
+        let mut draft = Draft::new(at(0), &config);
+        draft.push("hello");
+        assert!(draft.is_overdue(at(5)) && draft.take_piece().is_some());
+        draft.push("you");
+        assert!(!draft.is_overdue(at(6)) && !draft.is_overdue(at(1_000)));
+        assert!(!draft.settle_piece(PieceFate::Lost));
+        assert!(!draft.is_overdue(at(1_000)) && draft.is_overdue(at(1_010)), "it waits anew");
+    }
 }

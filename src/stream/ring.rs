@@ -212,9 +212,11 @@ mod tests {
         ring.push(chunk("abc")).unwrap();
         ring.push(chunk("def")).unwrap();
         assert_eq!(ring.look(1), Look::Event(Event::Lagged { missed: 1 }, 2));
+        ring.push(chunk("g")).unwrap();
+        assert_eq!(ring.look(2), Look::Event(Event::Chunk { seq: 2, chunk: chunk("def") }, 3));
         ring.push(chunk("much more than fits")).unwrap();
-        let kept = Event::Chunk { seq: 3, chunk: chunk("much more than fits") };
-        assert_eq!(ring.look(3), Look::Event(kept, 4));
+        let kept = Event::Chunk { seq: 4, chunk: chunk("much more than fits") };
+        assert_eq!(ring.look(4), Look::Event(kept, 5));
         assert_eq!(ring.bytes, 19);
     }
 
@@ -225,5 +227,45 @@ mod tests {
         ring.told = Some(CancelReason::Stopped);
         assert_eq!(ring.push(chunk("late")), Err(CancelReason::Stopped));
         assert_eq!(ring.next(), 1);
+    }
+
+    // J4
+    #[test]
+    fn who_asks_for_what_is_gone_or_has_not_come_is_told_how_much() {
+        let mut ring = Ring::new(2, 100);
+        assert_eq!((ring.first(), ring.refuse(0)), (1, None), "the first one is the next");
+        assert_eq!(ring.refuse(1), Some(Gap::Ahead { latest: 0 }));
+        for _ in 0..7 {
+            ring.push(chunk("x")).unwrap();
+        }
+        assert_eq!((ring.first(), ring.next(), ring.bytes()), (6, 8, 2));
+        assert_eq!(ring.refuse(2), Some(Gap::Evicted { missed: 3 }));
+        assert_eq!(ring.refuse(4), Some(Gap::Evicted { missed: 1 }));
+        assert_eq!((ring.refuse(5), ring.refuse(7)), (None, None));
+        assert_eq!(ring.refuse(8), Some(Gap::Ahead { latest: 7 }));
+        assert_eq!(ring.refuse(9), Some(Gap::Ahead { latest: 7 }));
+    }
+
+    // D8
+    #[test]
+    fn each_chunk_and_each_mark_is_a_beat() {
+        let mut ring = Ring::new(4, 100);
+        assert_eq!(ring.pulse(), Pulse::default());
+        ring.mark(Some(WorkPhase::Tool));
+        ring.push(chunk("a")).unwrap();
+        ring.push(chunk("b")).unwrap();
+        assert_eq!(ring.pulse(), Pulse { beats: 3, work: WorkPhase::Tool });
+        ring.mark(None);
+        assert_eq!(ring.pulse(), Pulse { beats: 4, work: WorkPhase::Tool }, "as it was");
+    }
+
+    #[test]
+    fn what_was_said_to_a_turn_is_freed_with_its_end() {
+        let mut ring = Ring::new(4, 100);
+        ring.inbox.reserve(8);
+        assert_eq!(ring.outcome(), None);
+        assert!(ring.end(TurnOutcome::Committed));
+        assert_eq!(ring.inbox.capacity(), 0);
+        assert_eq!(ring.outcome(), Some(TurnOutcome::Committed));
     }
 }

@@ -218,8 +218,11 @@ async fn the_sweep_leaves_what_is_pinned_and_takes_it_later() {
     let supervisor = builder.config(config(1_000)).start().await.unwrap();
     let (session, turn, _) = outlived(&supervisor).await;
     dead(&supervisor, &id("other")).await;
+    tokio::time::sleep(HOUR / 2).await;
+    assert_eq!(supervisor.tombstones(), 2, "none is over");
     // Beyond the hour, over many sweeps.
-    tokio::time::sleep(3 * HOUR).await;
+    tokio::time::sleep(5 * HOUR / 2).await;
+    assert_eq!(supervisor.tombstones(), 1, "readers would not notice one that is kept for ever");
     let swept = stage.faults.calls_of(StoreCall::ForgetTombstones);
     assert!(swept >= 170, "{swept} sweeps in three hours");
     assert_eq!(looked_up(&supervisor, &id("other")).await, "unknown");
@@ -228,6 +231,7 @@ async fn the_sweep_leaves_what_is_pinned_and_takes_it_later() {
     drop(turn);
     assert_eq!(looked_up(&supervisor, session.id()).await, "unknown");
     tokio::time::sleep(HOUR).await;
+    assert_eq!(supervisor.tombstones(), 0);
     assert_clean(&supervisor).await;
 }
 

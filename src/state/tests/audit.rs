@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{BRANCH, Name, PARALLEL, QUEUE, Rig, START, at, unavailable};
 use crate::id::Generation;
+use crate::limit::Place;
 use crate::outcome::CancelReason;
 use crate::state::outbox::Outbox;
 use crate::state::{Pending, Phase};
@@ -35,6 +36,7 @@ fn each_rule_that_is_broken_is_named() {
         rig.state.turns.iter_mut().for_each(|turn| turn.parallel = None);
     });
     finds(queued(), "neither a turn nor a permit to drain it", |rig| rig.state.turns.clear());
+    finds(Rig::new(), "that nobody could use", |rig| rig.state.asking = Some(Place(1)));
     finds(Rig::running(), "newer than the newest", |rig| {
         rig.state.generation = Generation::default();
     });

@@ -1,6 +1,6 @@
 //! Turns whose replies stand beside each other.
 
-use super::{BRANCH, BusyPolicy, InputFate, PARALLEL, PartialPolicy, QUEUE, Rig, record};
+use super::{BRANCH, BusyPolicy, InputFate, PARALLEL, PartialPolicy, QUEUE, Rig, record, redoing};
 
 /// A session with one turn that was answered: entries 1 and 2.
 fn answered() -> Rig {
@@ -121,4 +121,64 @@ fn a_branch_does_not_overtake_whoever_waits() {
     assert_eq!(rig.begin(3, BRANCH), "");
     assert_eq!(rig.commit(1, 1), "opened(t2) opened(t3)");
     assert_eq!(rig.digest(), "live t2s b3s | commit1#2v1 begin2#3 begin3#4^2");
+}
+
+// B9, C10: an input that is dropped was nothing that one could stand under.
+#[test]
+fn a_turn_whose_input_is_dropped_leaves_the_place_as_it_was() {
+    let mut rig = answered();
+    rig.begin(2, BusyPolicy::Reject);
+    rig.flush();
+    rig.fail(2, InputFate::Drop, 2);
+    rig.flush();
+    rig.begin(3, BRANCH);
+    assert!(rig.digest().ends_with("^2"), "{}", rig.digest());
+}
+
+/// A session under whose entry 2 stand as many branches as may, all of which have failed.
+fn full() -> Rig {
+    let mut rig = answered();
+    for number in 2..=4 {
+        rig.begin(number, BRANCH);
+    }
+    rig.flush();
+    for number in 2..=4 {
+        rig.fail(number.into(), InputFate::Keep, number);
+    }
+    rig.flush();
+    assert_eq!(rig.begin(5, BRANCH), "refused(b5 branches under #2)");
+    rig
+}
+
+// B9, C12
+#[test]
+fn places_are_free_again_when_all_that_stands_there_is_taken_back() {
+    let mut rig = full();
+    let redo = rig.redo(3);
+    rig.take_back(redo, 1);
+    rig.flush();
+    rig.begin(6, BRANCH);
+    assert!(rig.digest().ends_with("^2"), "{}", rig.digest());
+    // What is taken back is above them: there are as many as before.
+    let mut rig = full();
+    let redo = rig.redo(4);
+    rig.take_back(redo, 1);
+    rig.flush();
+    assert_eq!(rig.begin(6, BRANCH), "refused(b6 branches under #2)");
+}
+
+// B9, C12
+#[test]
+fn a_branch_that_does_another_turn_over_stands_under_what_is_left() {
+    let mut rig = answered();
+    rig.begin(2, BusyPolicy::Reject);
+    rig.flush();
+    rig.commit(2, 2);
+    rig.flush();
+    let redo = rig.redo(3);
+    assert_eq!(rig.apply(redoing(3, BRANCH, redo)), "opened(t3)");
+    assert_eq!(rig.digest(), "live b3s | begin3#5^2<back#3v3>");
+    rig.begin(4, BRANCH);
+    rig.begin(5, BRANCH);
+    assert_eq!(rig.begin(6, BRANCH), "refused(b6 branches under #2)", "it is one of them");
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    BusyPolicy, Generation, InputFate, PARALLEL, PartialPolicy, Rig, Write, no_such_life,
-    outcome_unknown, record, unavailable,
+    BusyPolicy, Generation, InputFate, PARALLEL, PartialPolicy, Rig, StallRule, Write,
+    no_such_life, outcome_unknown, record, unavailable,
 };
 use crate::store::{PartialFate, PartialPiece, StoreError};
 
@@ -170,7 +170,22 @@ fn what_a_crash_left_of_replies_is_settled_by_policy() {
 fn what_has_waited_long_enough_is_kept_at_a_look() {
     let mut rig = running(PartialPolicy::Beside);
     rig.say(1, "a");
-    rig.look(super::StallRule::default());
+    rig.look(StallRule::default());
     assert_eq!(rig.digest(), "live t1r | partial1~1+1");
     assert!(rig.state.is_open(Generation::new(1)));
+}
+
+// C10
+#[test]
+fn nothing_is_kept_of_a_turn_before_it_has_begun_and_then_what_has_waited_long_enough() {
+    let mut rig = Rig::new();
+    rig.begin(1, BusyPolicy::Reject);
+    rig.say(1, "early");
+    rig.second += 1_000;
+    let (rule, before) = (StallRule::default(), rig.digest());
+    rig.look(rule);
+    assert_eq!(rig.digest(), before);
+    rig.flush();
+    rig.look(rule);
+    assert_eq!(next(&mut rig), Ok(piece(1, 1, "early")));
 }

@@ -199,3 +199,16 @@ fn nothing_is_put_back_while_something_may_come_between() {
     rig.begin(6, BusyPolicy::Reject);
     assert_eq!(rig.put_back(redo, 2, 2, 7), "changed(c7 busy)");
 }
+
+// K1: as much as it has room for once what is in its place is gone.
+#[test]
+fn what_is_put_back_may_take_the_room_of_what_it_replaces() {
+    let mut rig = answered();
+    let taken = rig.state.length.size;
+    rig.state.length.max = taken;
+    let redo = Redo { taken, ..rig.redo(1) };
+    assert_eq!(rig.put_back(redo, 1, taken.entries, 1), "");
+    let more = taken.entries + 1;
+    let redo = Redo { taken: rig.state.length.size, ..rig.redo(1) };
+    assert!(rig.put_back(redo, 1, more, 2).starts_with("changed(c2 "));
+}

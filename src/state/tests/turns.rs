@@ -318,3 +318,14 @@ fn a_turn_counts_as_use_until_its_end_and_a_refusal_or_a_cancel_does_not() {
     rig.drop_turn(1);
     assert_eq!(used(&rig), at(START + 10).wall);
 }
+
+// D3
+#[test]
+fn a_cancel_that_gives_no_less_time_than_the_first_changes_nothing() {
+    let mut rig = Rig::running();
+    assert_eq!(rig.stop(1, 5), "alarm(103) alarm(105) tell(~1 stopped) cancelled([1])");
+    let again = rig.stop(1, 5);
+    assert!(!again.contains("alarm") && !again.contains("tell"), "{again}");
+    let sooner = rig.stop(1, 4);
+    assert!(sooner.contains("alarm(104)") && !sooner.contains("tell"), "{sooner}");
+}

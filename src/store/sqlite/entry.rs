@@ -286,3 +286,34 @@ fn seal(incarnation: Incarnation, entry: &StoredEntry) -> impl rusqlite::Params 
     ];
     row::seal(Table::Entries, columns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether `next` lies right behind `before`.
+    fn follows(before: &Bytes, next: &Bytes) -> bool {
+        before.as_ptr() as usize + before.len() == next.as_ptr() as usize
+    }
+
+    #[test]
+    fn short_payloads_lie_together_sixteen_kibibytes_of_them() {
+        let mut payloads = Payloads::default();
+        let kibibyte = [7; 1_024];
+        let all: Vec<_> = (0..17).map(|_| payloads.put(&kibibyte)).collect();
+        assert!(all.iter().all(|it| it[..] == kibibyte));
+        let together: Vec<_> = all.windows(2).map(|two| follows(&two[0], &two[1])).collect();
+        assert_eq!(together, [[true; 15].as_slice(), &[false]].concat());
+    }
+
+    #[test]
+    fn a_long_payload_has_an_allocation_of_its_own_and_so_has_each_where_that_is_asked() {
+        let mut payloads = Payloads::default();
+        let (short, long) = (payloads.put(b"ab"), payloads.put(&[7; 1_025]));
+        assert!(!follows(&short, &long) && long[..] == [7; 1_025]);
+        assert!(follows(&short, &payloads.put(b"cd")), "it took nothing of the others' room");
+        let mut payloads = Payloads::apart();
+        let (first, second) = (payloads.put(b"ab"), payloads.put(b"cd"));
+        assert!(!follows(&first, &second) && first == "ab" && second == "cd");
+    }
+}

@@ -226,3 +226,125 @@ fn immutable_uri(path: &Path) -> String {
     uri.push_str("?immutable=1");
     uri
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header of a store of `pages` pages.
+    fn header(page: u16, pages: u32) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[..16].copy_from_slice(MAGIC);
+        header[16..18].copy_from_slice(&page.to_be_bytes());
+        header[28..32].copy_from_slice(&pages.to_be_bytes());
+        header[60..64].copy_from_slice(&VERSION.to_be_bytes());
+        header[68..72].copy_from_slice(&APPLICATION_ID.to_be_bytes());
+        header
+    }
+
+    #[test]
+    fn a_file_is_cut_off_if_it_is_shorter_than_its_header_says_and_no_log_has_the_rest() {
+        let header = header(4_096, 3);
+        assert_eq!(header_problem(&header, 12_288, false), None, "to the byte");
+        assert_eq!(header_problem(&header, 16_384, false), None);
+        assert_eq!(header_problem(&header, 12_287, true), None);
+        let problem = header_problem(&header, 12_287, false).unwrap();
+        assert!(problem.starts_with("it is cut off: 12287 bytes are there of 12288;"), "{problem}");
+    }
+
+    #[test]
+    fn a_page_of_one_byte_has_as_many_as_two_bytes_cannot_say() {
+        let header = header(1, 2);
+        assert_eq!(header_problem(&header, 131_072, false), None);
+        assert!(header_problem(&header, 131_071, false).is_some());
+    }
+
+    #[test]
+    fn only_a_version_that_is_known_is_good() {
+        assert_eq!(version_problem(VERSION), None);
+        assert!(version_problem(0).unwrap().contains("no version"));
+        assert!(version_problem(VERSION + 1).unwrap().contains("newer"));
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_an_address_is_written_as_its_number() {
+        let uri = immutable_uri(Path::new("/a-b_c.d/e f?%g.db"));
+        assert_eq!(uri, "file:/a-b_c.d/e%20f%3F%25g.db?immutable=1");
+    }
+
+    #[test]
+    fn a_path_is_one_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = fs::canonicalize(folder.path()).unwrap();
+        let roundabout = folder.path().join(".").join("new.db");
+        assert_eq!(resolve(&roundabout).unwrap(), whole.join("new.db"));
+        assert_eq!(
+            resolve(Path::new("new.db")).unwrap(),
+            fs::canonicalize(".").unwrap().join("new.db")
+        );
+        assert!(resolve(&folder.path().join("missing").join("new.db")).is_err());
+        // What cannot be reached is told, and not taken for what is not there.
+        fs::write(folder.path().join("file"), "x").unwrap();
+        let problem = resolve(&folder.path().join("file").join("new.db")).unwrap_err().to_string();
+        assert!(problem.contains("it cannot be reached"), "{problem}");
+        assert!(look(&folder.path().join("file").join("new.db")).is_err());
+    }
+
+    #[test]
+    fn a_log_with_nothing_in_it_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        assert!(!has_log(&path));
+        fs::write(beside(&path, "-wal"), "").unwrap();
+        assert!(!has_log(&path));
+        assert_eq!(look(&path).unwrap(), Finding::Nothing);
+        fs::write(beside(&path, "-wal"), "x").unwrap();
+        assert!(has_log(&path) && look(&path).is_err());
+    }
+
+    /// A store whose first page is in its log as well; the folder, and the copy that nobody has open.
+    fn with_a_log() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (open, copy) = (folder.path().join("open.db"), folder.path().join("s.db"));
+        crate::store::sqlite::schema::create(&open).unwrap();
+        let connection = Connection::open(&open).unwrap();
+        connection.execute_batch("CREATE TABLE more (it INTEGER)").unwrap();
+        fs::copy(&open, &copy).unwrap();
+        fs::copy(beside(&open, "-wal"), beside(&copy, "-wal")).unwrap();
+        assert!(has_log(&copy));
+        (folder, copy)
+    }
+
+    /// Overwrites what lies at `offset` of the file.
+    fn overwrite(path: &Path, offset: usize, with: &[u8]) {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[offset..offset + with.len()].copy_from_slice(with);
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_header_that_is_garbage_is_judged_by_its_log_and_one_of_another_program_is_not() {
+        let (_folder, path) = with_a_log();
+        overwrite(&path, 0, &[0; 16]);
+        assert_eq!(look(&path).unwrap(), Finding::Store);
+        let (_folder, path) = with_a_log();
+        overwrite(&path, 68, &[0; 4]);
+        assert!(look(&path).unwrap_err().to_string().contains(FOREIGN));
+    }
+
+    #[test]
+    fn of_a_file_that_is_refused_nothing_is_left_that_was_not_there() {
+        let index = |path: &Path| beside(path, "-shm").exists();
+        let break_log = |path: &Path| {
+            overwrite(path, 0, &[0; HEADER_BYTES]);
+            overwrite(&beside(path, "-wal"), 32, &[0; 64]);
+        };
+        let (_folder, path) = with_a_log();
+        assert!(examine(&path).is_ok() && index(&path), "it is a store, and is used");
+        break_log(&path);
+        assert!(examine(&path).is_err() && index(&path), "somebody else has made it");
+        let (_folder, path) = with_a_log();
+        break_log(&path);
+        assert!(examine(&path).is_err() && !index(&path));
+    }
+}

@@ -88,3 +88,41 @@ impl Synchronous {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_what_their_docs_say() {
+        let usual = SqliteOptions::default();
+        assert_eq!((usual.max_queued, usual.max_batch, usual.readers), (65_536, 1_024, 2));
+        assert_eq!((usual.cache_bytes, usual.checkpoint_bytes), (8_388_608, 16_777_216));
+        assert_eq!(usual.clone().bounded(), usual);
+    }
+
+    #[test]
+    fn every_value_is_brought_inside_its_bounds() {
+        let all = |value: usize| {
+            let number = value as u64;
+            let options = SqliteOptions {
+                synchronous: Synchronous::Full,
+                max_queued: value,
+                max_batch: value,
+                readers: value,
+                cache_bytes: value,
+                max_file_bytes: Some(number),
+                checkpoint_bytes: number,
+            };
+            options.bounded()
+        };
+        let least = all(0);
+        assert_eq!((least.max_queued, least.max_batch, least.readers), (1, 1, 1));
+        assert_eq!((least.cache_bytes, least.checkpoint_bytes), (65_536, 65_536));
+        assert_eq!(least.max_file_bytes, Some(262_144));
+        let most = all(1 << 40);
+        assert_eq!((most.max_queued, most.max_batch, most.readers), (1 << 40, 1 << 40, 64));
+        assert_eq!((most.cache_bytes, most.checkpoint_bytes), (68_719_476_736, 1_073_741_824));
+        assert_eq!(most.max_file_bytes, Some(1 << 40));
+    }
+}

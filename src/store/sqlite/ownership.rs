@@ -100,3 +100,17 @@ fn read_holder(file: &mut File) -> String {
         (Ok(_) | Err(_), _) => "a process that has not written its id yet".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_that_has_not_written_itself_down_is_told_as_that() {
+        let mut file = tempfile::tempfile().unwrap();
+        assert_eq!(read_holder(&mut file), "a process that has not written its id yet");
+        file.write_all(b" process 7\n").unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        assert_eq!(read_holder(&mut file), "process 7");
+    }
+}

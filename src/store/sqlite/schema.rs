@@ -132,3 +132,34 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Synchronous;
+    use super::*;
+
+    #[test]
+    fn a_write_is_synced_as_the_options_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        create(&path).unwrap();
+        for (synchronous, number) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
+            let options = SqliteOptions { synchronous, ..SqliteOptions::default() };
+            let writer = open_writer(&path, &options).unwrap();
+            let asked = |row: &rusqlite::Row<'_>| row.get::<_, u32>(0);
+            assert_eq!(writer.query_row("PRAGMA synchronous", [], asked).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_new_file_is_made_anew_and_what_cannot_be_removed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        fs::write(beside(&path, ".creating"), "half").unwrap();
+        create(&path).unwrap();
+        let stuck = folder.path().join("stuck.db");
+        fs::create_dir(beside(&stuck, ".creating-shm")).unwrap();
+        assert!(create(&stuck).is_err());
+        assert!(!stuck.exists());
+    }
+}

@@ -31,9 +31,10 @@ fn watched(rule: StallRule) -> impl Strategy<Value = Vec<Step>> {
     steps.prop_map(move |steps| [vec![begin, begin, Step::Flush], steps].concat())
 }
 
-/// How many histories; `PROPTEST_CASES` may ask for more.
+/// How many histories, unless `PROPTEST_CASES` asks for more or fewer.
 fn cases() -> u32 {
-    ProptestConfig::default().cases.max(8_000)
+    let asked = std::env::var_os("PROPTEST_CASES");
+    asked.map_or(8_000, |_| ProptestConfig::default().cases)
 }
 
 /// How many permits there are, if they are counted.
