@@ -100,15 +100,20 @@ pub(crate) struct Sequential {
 }
 
 impl State {
-    /// The one that can be used: there is one at most.
+    /// The one that can be used, or the newest that closes: of those that can be used there is one at most.
     fn current(&self) -> Option<&Conversation> {
-        self.lives.iter().find(|it| it.seen != Seen::Gone)
+        self.lives.iter().rfind(|it| it.seen != Seen::Gone)
+    }
+
+    /// Whether a key is free: its session is over, or closes and has not heard of it while the store knows.
+    fn is_free(&self) -> bool {
+        self.current().is_none_or(|it| it.seen == Seen::Closing)
     }
 
     /// With one more.
     fn born(&self, life: Life) -> Vec<Self> {
         let known = self.lives.iter().any(|it| it.life == life);
-        if known || self.current().is_some() {
+        if known || !self.is_free() {
             return Vec::new();
         }
         let mut next = self.clone();
@@ -175,12 +180,8 @@ impl Model for Sequential {
 
     fn after(&self, state: &State, what: &What) -> Vec<State> {
         match what {
-            What::Opened(life) => match state.current() {
-                Some(there) => {
-                    state.holds(there.life, |it| it.life == *life && it.seen == Seen::Live)
-                }
-                None => state.born(*life),
-            },
+            What::Opened(life) if state.is_free() => state.born(*life),
+            What::Opened(life) => state.holds(*life, |it| it.seen == Seen::Live),
             What::Created(life) => {
                 if state.lives.is_empty() {
                     state.born(*life)
@@ -189,10 +190,8 @@ impl Model for Sequential {
                 }
             }
             What::Exists => state.current().map(|_| state.clone()).into_iter().collect(),
-            // The store says so, and its session may not have heard of it: that still closes.
             What::Buried => {
-                let buried = !state.lives.is_empty()
-                    && state.current().is_none_or(|it| it.seen == Seen::Closing);
+                let buried = !state.lives.is_empty() && state.is_free();
                 buried.then(|| state.clone()).into_iter().collect()
             }
             What::Looked(life, seen) => state.holds(*life, |it| it.seen == *seen),

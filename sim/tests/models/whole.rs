@@ -119,6 +119,7 @@ impl Caller {
         let (session, what) = if place == 0 {
             let session = supervisor.open(&key("a")).await.unwrap();
             let life = world.life(place, &session);
+            self.look_at_those_before(place, &session).await;
             (Some((life, session)), What::Opened(life))
         } else {
             match supervisor.create_id(&world.id, NewSession::new()).await {
@@ -141,6 +142,19 @@ impl Caller {
             self.sessions[place] = session;
         } else if let Lookup::Live(session) = supervisor.look_up(&world.id).await.unwrap() {
             self.sessions[place] = Some((0, session));
+        }
+    }
+
+    /// A key leads to a session only once the store has the ends of all those before it.
+    async fn look_at_those_before(&self, place: usize, session: &Session) {
+        let before = |it: &Session| it.incarnation() < session.incarnation();
+        let known = self.world.lives.lock().unwrap()[place].clone();
+        for (_, older) in known.iter().filter(|(_, it)| before(it)) {
+            let stored = self.world.stage.stored(older).await;
+            assert!(
+                matches!(stored, Found::Gone(_)),
+                "the key leads elsewhere before it is stored"
+            );
         }
     }
 
