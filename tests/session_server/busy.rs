@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::rig::{Rig, commit, error, request};
-use super::upstream::soon;
 
 #[tokio::test]
 async fn in_parallel_all_run_one_commit_wins_and_the_others_are_told() {
@@ -50,16 +47,9 @@ async fn under_reject_the_second_is_refused_before_its_body_is_read() {
     let active = rig.json(&format!("/sessions/{id}/status")).await["active_stream"].clone();
     let active = active.as_str().unwrap();
 
-    let address = rig.program.url.strip_prefix("http://").unwrap();
-    let mut raw = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /sessions/{id}/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\n\
-         content-type: application/json\r\ncontent-length: 1000\r\n\r\n"
-    );
-    raw.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4_096];
-    let read = soon(raw.read(&mut answer)).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    let path = format!("/sessions/{id}/v1/chat/completions");
+    let headers = "content-type: application/json\r\ncontent-length: 1000\r\n";
+    let answer = rig.raw("POST", &path, headers).await;
     assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
     assert!(answer.contains(active) && answer.contains(&id), "{answer}");
 

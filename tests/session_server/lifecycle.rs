@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rig::{Program, Rig, command, request};
 use super::upstream::soon;
@@ -43,7 +43,8 @@ async fn a_second_signal_leaves_at_once() {
     chat.abort();
     asked.dropped().await;
     rig.restart().await;
-    rig.program.heard("1 turns settled that were cut off").await;
+    assert_eq!(rig.records(&id).await, Vec::<Value>::new());
+    assert_eq!(rig.say(&id, "b", "B").await.status(), 200);
 }
 
 #[tokio::test]

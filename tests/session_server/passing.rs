@@ -65,11 +65,9 @@ async fn a_body_that_comes_in_pieces_goes_on_in_pieces() {
 async fn a_path_that_goes_up_is_refused_and_a_redirect_is_the_clients() {
     let rig = Rig::start(&[]).await;
     let id = rig.create().await;
-    let address = rig.program.url.strip_prefix("http://").unwrap();
-    for path in ["..%2Fx", "a/%2e%2e/b", "%2E"] {
-        let refused = rig.get(&format!("/sessions/{id}/{path}")).await;
-        assert_eq!(refused.status(), 400, "{path} {address}");
-        error(refused).await;
+    for path in ["../x", "..%2Fx", "a/%2e%2E/b", "%2E", "a/.."] {
+        let refused = rig.raw("GET", &format!("/sessions/{id}/{path}"), "").await;
+        assert!(refused.starts_with("HTTP/1.1 400 "), "{path}: {refused}");
     }
     assert!(rig.upstream.is_idle());
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -171,6 +174,17 @@ impl Rig {
     pub(crate) async fn delete(&self, id: &str) -> StatusCode {
         let path = format!("/sessions/{id}");
         soon(self.ask(Method::DELETE, &path).send()).await.unwrap().status()
+    }
+
+    /// What is answered to a request that is sent as it stands, and goes on to be sent for as long as it takes.
+    pub(crate) async fn raw(&self, method: &str, path: &str, headers: &str) -> String {
+        let address = self.program.url.strip_prefix("http://").unwrap();
+        let mut raw = TcpStream::connect(address).await.unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
+        raw.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let read = soon(raw.read(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
     }
 
     /// Creates a session.

@@ -64,7 +64,7 @@ async fn each_chunk_goes_on_as_it_comes_and_the_whole_is_a_record() {
     assert_eq!(rig.records(&id).await, Vec::<Value>::new());
     stream.done().await;
     let read = rest(chat, read).await;
-    assert!(read.ends_with("\n\n: x-session-commit: committed\n\ndata: [DONE]\n\n"), "{read}");
+    assert!(read.ends_with(": x-session-commit: committed\n\ndata: [DONE]\n\n"), "{read}");
     assert_eq!(data(&read).len(), 5);
 
     let records = rig.records(&id).await;

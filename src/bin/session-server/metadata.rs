@@ -19,7 +19,8 @@ pub(crate) struct Metadata {
     state: &'static str,
     /// The turn that was begun last and runs.
     active_stream: Option<String>,
-    /// What that is doing: `starting`, `running` or `cancelling`; `idle` if there is none.
+    /// What that is doing: `starting`, `running` or `cancelling`. If there is none, `storing` until what has ended is
+    /// stored, and then `idle`.
     phase: String,
     /// How many turns wait.
     queued: usize,
@@ -128,6 +129,7 @@ fn running(status: &SessionStatus) -> (Option<String>, String) {
         status.turns.last().map(|turn| (turn.stream, turn.phase));
     match last {
         Some((stream, phase)) => (Some(stream.to_string()), phase.to_string()),
+        None if status.unwritten > 0 => (None, "storing".to_owned()),
         None => (None, "idle".to_owned()),
     }
 }
