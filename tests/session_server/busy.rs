@@ -70,10 +70,10 @@ async fn under_queue_turns_run_one_after_the_other_in_order() {
         rig.until(&id, |status| status["queued"] == waiting).await;
     }
     assert!(rig.upstream.is_idle());
-    for turn in 0..4 {
+    for (turn, chat) in chats.into_iter().enumerate() {
         assert_eq!(asked.json()["messages"][0]["content"], turn.to_string());
         asked.say("ok");
-        assert_eq!(commit(&(&mut chats[turn]).await.unwrap()), "committed");
+        assert_eq!(commit(&chat.await.unwrap()), "committed");
         if turn == 3 {
             break;
         }

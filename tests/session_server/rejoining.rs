@@ -10,7 +10,7 @@ use super::upstream::{Streaming, completion, piece, soon};
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Event {
     id: String,
-    event: String,
+    kind: String,
     data: String,
 }
 
@@ -43,7 +43,7 @@ impl Reader {
                     let (name, value) = line.split_once(": ").unwrap();
                     match name {
                         "id" => value.clone_into(&mut event.id),
-                        "event" => value.clone_into(&mut event.event),
+                        "event" => value.clone_into(&mut event.kind),
                         "data" => value.clone_into(&mut event.data),
                         _ => {}
                     }
@@ -143,7 +143,7 @@ async fn a_cursor_that_cannot_be_used_is_told_and_reading_goes_on_from_the_start
     for cursor in ["nonsense", "ffff-1-1", &ahead] {
         let mut reader = Reader::open(&rig, &id, "", Some(cursor)).await;
         let told = reader.next().await.unwrap();
-        assert_eq!(told.event, "reset", "{cursor}");
+        assert_eq!(told.kind, "reset", "{cursor}");
         let body: Value = serde_json::from_str(&told.data).unwrap();
         assert!(body["error"].is_string());
         assert_eq!(body["go_on"], json!(told.id));
@@ -157,7 +157,7 @@ async fn a_cursor_that_cannot_be_used_is_told_and_reading_goes_on_from_the_start
     rig.restart().await;
     let lost = Reader::open(&rig, &id, "", Some(&first.id)).await.all().await;
     assert_eq!(lost.len(), 1);
-    assert_eq!(lost[0].event, "reset");
+    assert_eq!(lost[0].kind, "reset");
     assert_eq!(rig.get(&format!("/sessions/{id}/stream")).await.status(), 204);
 }
 
@@ -222,19 +222,19 @@ async fn what_is_kept_is_bounded_and_a_gap_is_told() {
     let id = rig.create().await;
     // More than is kept of one stream.
     let large = "x".repeat(3 << 20);
-    let (stream, _chat) = streaming(&rig, &id, &["a"]).await;
+    let (stream, chat) = streaming(&rig, &id, &["a"]).await;
     let first = Reader::open(&rig, &id, "", None).await.next().await.unwrap();
     for _ in 0..7 {
         stream.say(&large).await;
     }
-    drop(_chat);
+    drop(chat);
     stream.done().await;
     rig.until(&id, |status| status["phase"] == "idle").await;
     let told = Reader::open(&rig, &id, "", Some(&first.id)).await.next().await.unwrap();
-    assert_eq!(told.event, "reset");
+    assert_eq!(told.kind, "reset");
     assert!(told.data.contains("not kept any more"), "{}", told.data);
     let mut events = Reader::open(&rig, &id, "", None).await;
     let gap = events.next().await.unwrap();
-    assert_eq!(gap.event, "gap");
+    assert_eq!(gap.kind, "gap");
     assert!(serde_json::from_str::<Value>(&gap.data).unwrap()["missed"].as_u64().unwrap() > 0);
 }

@@ -51,7 +51,7 @@ impl Program {
         let mut program = Self { child, heard, url: String::new() };
         let line = program.heard("listening on http").await;
         let url = line.split_once("listening on ").unwrap().1.split(',').next().unwrap();
-        program.url = url.to_owned();
+        url.clone_into(&mut program.url);
         program
     }
 

@@ -1,6 +1,7 @@
 //! Telling turns to end.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use serde::{Deserialize, Serialize};
 use session_supervisor::{CancelOutcome, StreamId};
@@ -38,9 +39,10 @@ pub(crate) struct Cancelled {
 pub(crate) async fn cancel(
     State(app): State<App>,
     named: Named,
-    Query(query): Query<CancelBody>,
+    query: Result<Query<CancelBody>, QueryRejection>,
     request: Request,
 ) -> Result<Json<Cancelled>, ApiError> {
+    let Query(query) = query?;
     let body = body::read(&app, request.into_body()).await?;
     let said = if body.trim_ascii().is_empty() {
         query

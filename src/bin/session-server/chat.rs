@@ -46,12 +46,11 @@ pub(crate) async fn chat(
         ApiError::bad_request(format!("the body is not JSON: {error}: session_id={id}"))
     })?;
     let streams = records::wants_stream(&json);
-    let session = match session {
-        Some(session) => session,
-        None => {
-            let opened = app.supervisor.open_id(&id).await;
-            opened.map_err(|error| ApiError::create(&app.settings, &id, &error))?
-        }
+    let session = if let Some(session) = session {
+        session
+    } else {
+        let opened = app.supervisor.open_id(&id).await;
+        opened.map_err(|error| ApiError::create(&app.settings, &id, &error))?
     };
     let asked = Exchange::Request(records::Request {
         at: app.supervisor.now(),

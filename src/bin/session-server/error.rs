@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -154,6 +155,11 @@ impl ApiError {
         Self::new(status(kind), format!("{}: session_id={id}", chain(error)))
     }
 
+    /// As it is told of a session.
+    pub(crate) fn about(self, id: &SessionId) -> Self {
+        Self { message: format!("{}: session_id={id}", self.message), ..self }
+    }
+
     /// With a time to come back.
     pub(crate) fn after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
@@ -180,6 +186,12 @@ impl IntoResponse for ApiError {
             headers.insert(STREAM, stream.expect("a stream id is hexadecimal"));
         }
         response
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
     }
 }
 

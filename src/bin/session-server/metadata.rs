@@ -72,7 +72,7 @@ impl Metadata {
             phase,
             queued: status.queued,
             leases: session.leases().into_iter().map(LeaseBody::from).collect(),
-            kept_by: explained.kept_by.iter().filter_map(kept_by).collect(),
+            kept_by: explained.kept_by.into_iter().filter_map(kept_by).collect(),
             created_at: Some(seconds(session.created_at())),
             last_activity: Some(seconds(status.last_active_at)),
             key: session.key().map(ToString::to_string),
@@ -87,7 +87,8 @@ impl Metadata {
         let (active_stream, phase) =
             loaded.as_ref().map_or((None, "idle".to_owned()), |loaded| running(&loaded.status));
         let pinned = record.pinned.then_some("pinned");
-        let kept = loaded.iter().flat_map(|loaded| loaded.kept_by.iter().filter_map(kept_by));
+        let kept =
+            loaded.iter().flat_map(|loaded| loaded.kept_by.iter().copied().filter_map(kept_by));
         let leases =
             |loaded: &Inspection| loaded.leases.iter().cloned().map(LeaseBody::from).collect();
         Self {
@@ -135,7 +136,7 @@ fn running(status: &SessionStatus) -> (Option<String>, String) {
 }
 
 /// The name of what keeps a session; none for what keeps it in memory only.
-fn kept_by(kept_by: &KeptBy) -> Option<&'static str> {
+fn kept_by(kept_by: KeptBy) -> Option<&'static str> {
     Some(match kept_by {
         KeptBy::Closing => "deleting",
         KeptBy::Turn => "turn",

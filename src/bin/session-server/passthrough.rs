@@ -29,11 +29,7 @@ pub(crate) async fn pass(
     let headers = to_upstream(parts.headers, &id, &app.settings, headers::Body::AsItIs);
     let ask = Ask { method: parts.method, path, headers, body };
     let answered = app.upstream.ask(ask).await;
-    let Answered { response, permit } = answered.map_err(|error| {
-        let mut told = error.tell();
-        told.message.push_str(&format!(": session_id={id}"));
-        told
-    })?;
+    let Answered { response, permit } = answered.map_err(|error| error.tell().about(&id))?;
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes_stream().map(move |bytes| {
         // Open for as long as its body comes.

@@ -121,8 +121,8 @@ pub(crate) fn wants_stream(request: &RawValue) -> bool {
         #[serde(borrow, default)]
         stream: Option<&'a RawValue>,
     }
-    let peek = serde_json::from_str::<Peek<'_>>(request.get());
-    peek.is_ok_and(|peek| peek.stream.is_some_and(|stream| stream.get() == "true"))
+    let peek = object::<Peek<'_>>(request);
+    peek.is_some_and(|peek| peek.stream.is_some_and(|stream| stream.get() == "true"))
 }
 
 /// Whether an answer has `choices[0].message`.
@@ -139,10 +139,16 @@ pub(crate) fn has_message(answer: &RawValue) -> bool {
         #[serde(borrow)]
         message: Option<&'a RawValue>,
     }
-    let Ok(peek) = serde_json::from_str::<Peek<'_>>(answer.get()) else { return false };
-    let first = peek.choices.first().map(|first| serde_json::from_str::<Choice<'_>>(first.get()));
+    let Some(peek) = object::<Peek<'_>>(answer) else { return false };
+    let first = peek.choices.first().and_then(|first| object::<Choice<'_>>(first));
     // `null` is read as none.
-    matches!(first, Some(Ok(Choice { message: Some(message) })) if message.get() != "null")
+    first.is_some_and(|first| first.message.is_some_and(|message| message.get().starts_with('{')))
+}
+
+/// Reads an object; a list is none, though serde would take one.
+fn object<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
+    let text = value.get();
+    text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -179,6 +185,8 @@ mod tests {
             r#"{"choices":[]}"#,
             r#"{"choices":[{}]}"#,
             r#"{"choices":[{"message":null}]}"#,
+            r#"{"choices":[{"message":"hi"}]}"#,
+            r#"{"choices":[[{}]]}"#,
             r#"{"choices":[{"text":"a"},{"message":{}}]}"#,
             "[]",
         ] {

@@ -7,7 +7,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -16,7 +17,6 @@ use serde::Deserialize;
 use serde_json::json;
 use session_supervisor::{Cursor, Event, Session, Subscription, TurnOutcome};
 
-use crate::app::App;
 use crate::cancel;
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::ids::Named;
@@ -48,24 +48,23 @@ pub(crate) struct StreamQuery {
     (status = 404, body = ErrorBody),
 ))]
 pub(crate) async fn rejoin(
-    State(_app): State<App>,
     named: Named,
-    Query(query): Query<StreamQuery>,
+    query: Result<Query<StreamQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let Query(query) = query?;
     let Some(session) = &named.session else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let seen = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let seen = seen.or(query.after).filter(|cursor| !cursor.is_empty());
-    let (subscription, first) = match seen {
-        Some(cursor) => after(session, &cursor),
-        None => {
-            let wanted = query.stream_id.as_deref().map(cancel::parse).transpose()?;
-            let found = match wanted {
-                Some(stream) => session.subscribe_to(stream),
-                None => session.subscribe_last(),
-            };
-            (found, None)
-        }
+    let (subscription, first) = if let Some(cursor) = seen {
+        after(session, &cursor)
+    } else {
+        let wanted = query.stream_id.as_deref().map(cancel::parse).transpose()?;
+        let found = match wanted {
+            Some(stream) => session.subscribe_to(stream),
+            None => session.subscribe_last(),
+        };
+        (found, None)
     };
     if subscription.is_none() && first.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -131,7 +130,7 @@ fn write(event: &Event, subscription: &Subscription) -> Bytes {
         Event::Ended(outcome) => {
             let error =
                 format!("turn {} has ended without an answer: {outcome}", subscription.stream());
-            error_event(ErrorBody { error }, id)
+            error_event(&ErrorBody { error }, id)
         }
         _ => Frame { comment: Some("something else"), ..Frame::default() }.write(),
     }

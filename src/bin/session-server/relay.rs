@@ -139,12 +139,10 @@ async fn follow(
     while !progress.done {
         let next = work.until_told(response.chunk(), client.gone()).await.map_err(Some)?;
         let next = next.map_err(|error| Some(Failure::Upstream(transport(error))))?;
-        let (blocks, is_end) = match &next {
-            Some(bytes) => (progress.splitter.feed(bytes), false),
-            None => {
-                let rest = std::mem::take(&mut progress.splitter).finish();
-                (rest.into_iter().collect(), true)
-            }
+        let is_end = next.is_none();
+        let blocks = match &next {
+            Some(bytes) => progress.splitter.feed(bytes),
+            None => std::mem::take(&mut progress.splitter).finish().into_iter().collect(),
         };
         let (pieces, taken) = take(work, blocks, progress);
         if !pieces.is_empty() {
@@ -219,11 +217,11 @@ pub(crate) fn outcome(recorded: &str) -> String {
 
 /// The last event of a stream that brought no record.
 fn told(failure: &Failure, id: &SessionId, stream: StreamId) -> Bytes {
-    error_event(failure.tell(id, stream).body(), None)
+    error_event(&failure.tell(id, stream).body(), None)
 }
 
 /// An error, as the last event of a stream.
-pub(crate) fn error_event(body: ErrorBody, id: Option<&str>) -> Bytes {
+pub(crate) fn error_event(body: &ErrorBody, id: Option<&str>) -> Bytes {
     let data = serde_json::json!({ "error": body.error }).to_string();
     Frame { id, data: Some(&data), ..Frame::default() }.write()
 }

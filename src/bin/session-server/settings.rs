@@ -146,7 +146,7 @@ impl Settings {
         Ok(Self {
             listen,
             upstream: base.to_owned(),
-            upstream_token: upstream_token.map(bearer).transpose()?,
+            upstream_token: upstream_token.as_deref().map(bearer).transpose()?,
             upstream_connections: at_least_one(
                 "upstream-connections",
                 said.upstream_connections.unwrap_or(4_096),
@@ -267,7 +267,7 @@ fn token(
 }
 
 /// The header that shows a token.
-fn bearer(token: String) -> Result<HeaderValue, SettingsError> {
+fn bearer(token: &str) -> Result<HeaderValue, SettingsError> {
     let shown = HeaderValue::try_from(format!("Bearer {token}"));
     let mut shown = shown.map_err(|_| SettingsError::Value {
         name: "upstream-token",

@@ -84,14 +84,13 @@ pub(crate) enum Failure {
 impl Failure {
     /// What the client is told.
     pub(crate) fn tell(&self, id: &SessionId, stream: StreamId) -> ApiError {
-        let mut told = match self {
+        let told = match self {
             Self::Told(reason) => return ApiError::ended(id, Some(stream), *reason),
             Self::Upstream(error) => error.tell(),
             Self::Strange(what) => ApiError::new(StatusCode::BAD_GATEWAY, what.clone()),
             Self::Store(what) => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, what.clone()),
         };
-        told.message.push_str(&format!(": session_id={id}"));
-        told
+        told.about(id)
     }
 }
 
