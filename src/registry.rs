@@ -399,3 +399,6 @@ enum Dug {
     /// Something newer stands there.
     Nothing,
 }
+
+#[cfg(test)]
+mod tests;

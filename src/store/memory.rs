@@ -392,3 +392,6 @@ impl Shared {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

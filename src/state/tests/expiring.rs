@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Input, Rig, START, at};
 use crate::clock::{Moment, Now, Timestamp};
+use crate::expiry::{ExpiryAction, ExpiryRules};
+use crate::rt::Arc;
 use crate::standing::ExpiryClock;
 use crate::state::{Change, Patch, Verb};
 use crate::tombstone::GoneReason;
@@ -195,4 +197,26 @@ fn only_a_use_that_is_later_by_one_clock_is_one() {
     assert!(used(START, START - 1), "the wall clock was put back");
     assert!(used(START - 1, START + 1));
     assert!(!used(START - 1, START) && !used(START - 1, START - 1), "somebody was sooner");
+}
+
+// X14: whoever uses it need not be asked again before that is over
+#[test]
+fn a_use_is_counted_from_as_soon_as_it_is_looked_at_anew() {
+    let mut rig = Rig::expiring(Duration::from_secs(60));
+    assert_eq!(rig.state.due(at(START)), None);
+    rig.state.note_use(at(START + 10));
+    rig.state.refresh(at(START + 10));
+    assert_eq!(rig.state.fresh_until(), at(START + 70).moment);
+}
+
+// E12
+#[test]
+fn what_becomes_of_it_is_what_its_rules_say() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.state.expiry_action(), ExpiryAction::Archive);
+    let action = Some(ExpiryAction::Delete);
+    let rules = ExpiryRules { action, ..ExpiryRules::default() };
+    let expiry = rig.state.lifespan.expiry.overlaid(&rules).unwrap();
+    rig.state.lifespan.expiry = Arc::new(expiry);
+    assert_eq!(rig.state.expiry_action(), ExpiryAction::Delete);
 }

@@ -115,3 +115,23 @@ fn who_is_about_to_use_it_keeps_it() {
     assert!(!rig.state.let_in(), "it has left");
     assert_eq!(rig.kept_by(), []);
 }
+
+// X13: who touches it while that is being decided has to ask
+#[test]
+fn it_is_leaving_while_the_store_is_told_of_its_last_use() {
+    let mut rig = Rig::new();
+    rig.append(1);
+    assert!(!rig.state.is_leaving(), "it is used");
+    rig.flush();
+    rig.state.note_use(at(super::START + 10));
+    rig.second = 1_000;
+    rig.apply(Input::Save);
+    assert!(!rig.state.is_leaving(), "it stays");
+    rig.flush();
+    rig.state.note_use(at(1_001));
+    rig.second = 2_000;
+    rig.apply(unload(2_000));
+    assert!(rig.state.is_leaving());
+    assert_eq!(rig.flush(), "leave(idle)");
+    assert!(!rig.state.is_leaving(), "it has left");
+}

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::gate::TestGate;
 use super::{
-    Effects, Input, PartialPolicy, Phase, Rig, START, SessionState, Test, at, record, settings,
-    unavailable,
+    Effects, Input, Now, PartialPolicy, Phase, Rig, START, SessionState, Test, at, record,
+    settings, unavailable,
 };
 use crate::state::{KeptBy, LeaseKey, LeaseOp, LeaveReason};
 
@@ -77,7 +77,9 @@ fn idle_counts_from_the_end_of_a_lease() {
     rig.second = START + 80;
     assert_eq!(rig.rest().idle_for.as_secs(), 30);
     assert_eq!(rig.snapshot().last_active_at, at(START + 50).wall);
+    assert!(!rig.state.is_timeless(), "how long it has been idle has changed by itself");
     rig.apply(Input::Alarm);
+    assert!(rig.state.is_timeless());
     assert_eq!(rig.rest().idle_for.as_secs(), 30);
     assert_eq!(rig.snapshot().last_active_at, at(START + 50).wall);
     // One that is given back: from then.
@@ -195,4 +197,16 @@ fn a_touch_is_stored_before_the_session_leaves() {
     assert_eq!(rig.digest(), "live u");
     rig.unload(START + 20);
     assert_eq!(rig.ok(), "leave(idle)");
+}
+
+// X7, X14: what was seen is not told anew by a wall clock that has jumped since
+#[test]
+fn a_use_in_the_moment_in_which_a_lease_ends_is_told_as_it_was_seen() {
+    let mut rig = Rig::new();
+    rig.lease(take(1, 50, 3));
+    let used = at(START + 50);
+    rig.state.note_use(used);
+    let later = at(START + 60);
+    let jumped = Now { wall: later.wall.plus(Duration::from_secs(1_000)), ..later };
+    assert_eq!(rig.state.last_use(jumped), used);
 }

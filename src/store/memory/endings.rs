@@ -64,6 +64,9 @@ mod tests {
             endings.push(ended(turn, turn));
             let all: Vec<_> = endings.iter().map(|it| it.generation.get()).collect();
             assert_eq!(all, (1..=turn).collect::<Vec<_>>());
+            let Kept { newest, before } = endings.0.as_deref().unwrap();
+            assert!(turn > 2 || before.is_empty(), "the first have a place in the box");
+            assert_eq!(newest.len() as u64, 2 - turn % 2);
         }
         endings.push(ended(3, 100));
         assert_eq!(endings.newest_of(Generation::new(3)), Some(&ended(3, 100)));

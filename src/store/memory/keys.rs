@@ -41,3 +41,29 @@ impl Keys {
         first.filter(|_| self.first).into_iter().chain(&*self.others).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(chat: &str) -> SessionKey {
+        SessionKey::builder("irc").chat(chat).build().unwrap()
+    }
+
+    // M4
+    #[test]
+    fn a_key_that_has_moved_on_is_kept_no_more() {
+        let (first, other) = (key("first"), key("other"));
+        let mut keys = Keys::new(true);
+        let all = |keys: &Keys| keys.all(Some(&first));
+        for _ in 0..2 {
+            keys.add(&other, Some(&first));
+            keys.add(&first, Some(&first));
+            assert_eq!(all(&keys), [first.clone(), other.clone()]);
+        }
+        keys.remove(&first, Some(&first));
+        assert_eq!(all(&keys), std::slice::from_ref(&other));
+        keys.remove(&other, Some(&first));
+        assert!(all(&keys).is_empty());
+    }
+}

@@ -164,3 +164,38 @@ impl Rare {
             && previous.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // M4
+    #[test]
+    fn what_most_have_none_of_takes_no_room() {
+        let mut summary = Summary::new(Record {
+            id: SessionId::from_random(1),
+            former_ids: Vec::new(),
+            incarnation: Incarnation::new(1),
+            key: None,
+            label: None,
+            class: None,
+            standing: Standing::Active,
+            expiry: None,
+            pinned: false,
+            previous: None,
+            created_at: Timestamp::default(),
+            open: Vec::new(),
+            last_active_at: Timestamp::default(),
+            generation: Generation::default(),
+            version: 0,
+            next_seq: 1,
+            entries: 0,
+            crashes: 0,
+        });
+        assert!(summary.rare.is_none());
+        summary.set_label(Some("a line".to_owned()));
+        assert_eq!(summary.record(Vec::new()).label.as_deref(), Some("a line"));
+        summary.set_label(None);
+        assert!(summary.rare.is_none());
+    }
+}

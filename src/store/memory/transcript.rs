@@ -119,6 +119,8 @@ mod tests {
             let (mark, at) = (EntryMark::Kept, Timestamp::from_millis(seq));
             all.push(StoredEntry { seq, generation, input: false, mark, at, payload: "x".into() });
         }
+        let sizes: Vec<_> = all.before.iter().take(5).map(Vec::len).collect();
+        assert_eq!(sizes, [4, 8, 16, 16, 16], "each has room for twice as many, up to a bound");
         let numbers =
             |all: &Transcript, after| all.after(after).map(|it| it.seq).collect::<Vec<_>>();
         for after in [0, 1, 255, 256, 257, 999, 1_000, u64::MAX] {
