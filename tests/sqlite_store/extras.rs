@@ -312,3 +312,30 @@ async fn a_plain_turn_makes_no_statement_for_what_only_some_have() {
     // The others do.
     store.write(&a.id, a.incarnation, say(6, piece(1, "x"))).await.unwrap_err();
 }
+
+/// On whose word would it go? The others' are forgotten all the same.
+#[tokio::test]
+async fn no_revision_is_forgotten_of_a_life_of_which_a_row_is_damaged_or_missing() {
+    for damage in [
+        "UPDATE revisions SET from_seq = 2 WHERE version = 10",
+        "DELETE FROM revisions WHERE version = 10",
+        "UPDATE sessions SET label = NULL WHERE id = 'a'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = two_with_extras(&path).await;
+        let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+        for write in [settle(4, 5, PartialFate::Drop), take_back(3, 10)] {
+            store.write(&a.id, a.incarnation, write).await.unwrap();
+        }
+        tamper(&path, damage);
+        let before = dump(&path);
+        assert_eq!(store.forget(Forget::Revisions(at(1_000)), 9).await.unwrap(), 1, "{damage}");
+        assert!(store.revisions(&b.id, b.incarnation).await.unwrap().is_empty(), "{damage}");
+        let mine = |lines: &[String]| {
+            let life = format!("Integer({})", a.incarnation.get());
+            lines.iter().filter(|line| line.contains(&life)).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(mine(&dump(&path)), mine(&before), "{damage}");
+    }
+}
