@@ -4,8 +4,8 @@ use std::path::Path;
 
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    BeginExtra, Forget, PartialFate, RevisionReason, SqliteStore, Store, StoreError, TakeBack,
-    Write,
+    BeginExtra, Forget, PartialFate, QuarantineReason, RevisionReason, SqliteStore, Store,
+    StoreError, TakeBack, Write,
 };
 
 use crate::damage::{dump, tamper, two_sessions};
@@ -191,6 +191,9 @@ async fn a_damaged_revision_hides_its_transcript_and_stays_until_the_delete() {
     assert_eq!(dump(&path), before, "something was written");
     let problems = store.check().await.unwrap();
     assert!(problems.contains(&format!("`revisions` row {}, 9 is damaged", life.get())));
+    let told = store.heal().await.unwrap().quarantined;
+    assert!(matches!(&told[..], [it] if it.reason == QuarantineReason::Damaged), "{told:?}");
+    assert_eq!(dump(&path), before, "something was written");
 
     assert_eq!(store.entries(&b.id, b.incarnation, 0, 9).await.unwrap().len(), 3);
     assert_eq!(store.forget(Forget::Revisions(at(1_000)), 1).await.unwrap(), 1, "b's");
