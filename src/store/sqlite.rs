@@ -465,4 +465,28 @@ mod tests {
         let key = "irc".parse::<SessionKey>().unwrap();
         assert_eq!(store.bound_to(&key).await.unwrap(), None);
     }
+
+    /// Not only what comes once the file is let go of.
+    #[tokio::test]
+    async fn what_comes_after_the_call_of_close_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default());
+        let store = store.await.unwrap();
+        let closing = store.close();
+        assert!(matches!(store.forget(OLD, 1).await, Err(StoreError::Closed)));
+        assert!(matches!(store.count().await, Err(StoreError::Closed)));
+        closing.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_close_waits_for_what_was_handed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, answer) = with_a_job(&folder.path().join("s.db")).await;
+        let mut closing = std::pin::pin!(store.close());
+        let early = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(early, &mut closing).await.is_err(), "a job waits");
+        store.start_flusher();
+        assert!(matches!(answer.await, Ok(Ok(Answer::Forgotten(0)))));
+        closing.await.unwrap();
+    }
 }

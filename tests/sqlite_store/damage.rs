@@ -6,8 +6,8 @@ use std::path::Path;
 use bytes::Bytes;
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    Created, EntryMark, FenceReason, Forget, Found, NewRecord, PartialFate, RecordFilter,
-    SqliteOptions, SqliteStore, Store, StoreError, Write,
+    Bucket, Created, DueBy, DueQuery, EntryMark, FenceReason, Forget, Found, NewRecord,
+    PartialFate, RecordFilter, SqliteOptions, SqliteStore, Store, StoreError, Write,
 };
 
 use crate::extras::two_with_extras;
@@ -445,4 +445,64 @@ async fn a_file_with_random_damage_never_makes_anything_panic() {
         drop(store.close().await);
     }
     assert!(refused < 75, "{refused} of 150 were refused, so little was read");
+}
+
+/// What belongs to a record has checksums of its own: whoever knows the life reads it, by any of its ids, and nobody by
+/// that of another.
+#[tokio::test]
+async fn what_a_damaged_record_has_is_read_by_its_own_ids_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = two_sessions(&path).await;
+    let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+    let rotate = Write::Rotate { to: id("c"), at: at(1) };
+    store.write(&a.id, a.incarnation, rotate).await.unwrap();
+    for damage in ["label = label", "label = NULL"] {
+        tamper(&path, &format!("UPDATE sessions SET {damage} WHERE id = 'a'"));
+        for own in [id("a"), id("c")] {
+            let datum = store.datum(&own, a.incarnation, "d").await.unwrap();
+            assert_eq!(datum.unwrap(), "datum", "{damage}, {own}");
+            let turn = store.turn(&own, a.incarnation, Generation::new(1)).await.unwrap();
+            assert!(turn.is_some(), "{damage}, {own}");
+            let entries = store.entries(&own, a.incarnation, 0, 9).await.unwrap();
+            assert_eq!(entries.len(), 4, "{damage}, {own}");
+        }
+        for other in [b.id.clone(), id("nobody")] {
+            let datum = store.datum(&other, a.incarnation, "d").await;
+            let entries = store.entries(&other, a.incarnation, 0, 9).await;
+            if damage == "label = label" {
+                let gone = StoreError::Fenced { reason: FenceReason::NoSuchLife };
+                assert_eq!(datum.unwrap_err().to_string(), gone.to_string());
+                assert_eq!(entries.unwrap_err().to_string(), gone.to_string());
+            } else {
+                // Its id may be what is damaged.
+                assert!(matches!(datum, Err(StoreError::Damaged { .. })), "{datum:?}");
+                assert!(matches!(entries, Err(StoreError::Damaged { .. })), "{entries:?}");
+            }
+        }
+    }
+}
+
+/// Where a page ends with one that is damaged, the next goes on behind it.
+#[tokio::test]
+async fn a_damaged_record_does_not_hold_up_those_behind_it_in_its_lane() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = open(&path).await;
+    for name in ["a", "b", "c"] {
+        created(&store, NewRecord { at: at(90_000_000), ..new_record(name) }).await;
+    }
+    let lane = live(&store, "b").await.lane().unwrap();
+    tamper(&path, "UPDATE sessions SET label = 'x' WHERE id = 'b'");
+    let by = DueBy::Rested(Bucket::of(at(180_000_000)));
+    let (mut told, mut after) = (Vec::new(), None);
+    for _ in 0..3 {
+        let page = store.due(DueQuery { lane: lane.0.clone(), by, after }, 1).await.unwrap();
+        told.extend(page.records.iter().map(|record| record.id.to_string()));
+        told.extend(page.damaged);
+        after = page.next;
+    }
+    assert_eq!((told.len(), after), (3, None), "{told:?}");
+    assert_eq!((&*told[0], &*told[2]), ("a", "c"));
+    assert!(told[1].contains("`sessions` row b"), "{told:?}");
 }

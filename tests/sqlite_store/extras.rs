@@ -4,8 +4,8 @@ use std::path::Path;
 
 use session_supervisor::Generation;
 use session_supervisor::store::{
-    BeginExtra, Forget, PartialFate, RevisionReason, SqliteStore, Store, StoreError, TakeBack,
-    Write,
+    BeginExtra, Forget, PartialFate, QuarantineReason, RevisionReason, SqliteStore, Store,
+    StoreError, TakeBack, Write,
 };
 
 use crate::damage::{dump, tamper, two_sessions};
@@ -191,6 +191,9 @@ async fn a_damaged_revision_hides_its_transcript_and_stays_until_the_delete() {
     assert_eq!(dump(&path), before, "something was written");
     let problems = store.check().await.unwrap();
     assert!(problems.contains(&format!("`revisions` row {}, 9 is damaged", life.get())));
+    let told = store.heal().await.unwrap().quarantined;
+    assert!(matches!(&told[..], [it] if it.reason == QuarantineReason::Damaged), "{told:?}");
+    assert_eq!(dump(&path), before, "something was written");
 
     assert_eq!(store.entries(&b.id, b.incarnation, 0, 9).await.unwrap().len(), 3);
     assert_eq!(store.forget(Forget::Revisions(at(1_000)), 1).await.unwrap(), 1, "b's");
@@ -311,4 +314,31 @@ async fn a_plain_turn_makes_no_statement_for_what_only_some_have() {
     }
     // The others do.
     store.write(&a.id, a.incarnation, say(6, piece(1, "x"))).await.unwrap_err();
+}
+
+/// On whose word would it go? The others' are forgotten all the same.
+#[tokio::test]
+async fn no_revision_is_forgotten_of_a_life_of_which_a_row_is_damaged_or_missing() {
+    for damage in [
+        "UPDATE revisions SET from_seq = 2 WHERE version = 10",
+        "DELETE FROM revisions WHERE version = 10",
+        "UPDATE sessions SET label = NULL WHERE id = 'a'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = two_with_extras(&path).await;
+        let (a, b) = (live(&store, "a").await, live(&store, "b").await);
+        for write in [settle(4, 5, PartialFate::Drop), take_back(3, 10)] {
+            store.write(&a.id, a.incarnation, write).await.unwrap();
+        }
+        tamper(&path, damage);
+        let before = dump(&path);
+        assert_eq!(store.forget(Forget::Revisions(at(1_000)), 9).await.unwrap(), 1, "{damage}");
+        assert!(store.revisions(&b.id, b.incarnation).await.unwrap().is_empty(), "{damage}");
+        let mine = |lines: &[String]| {
+            let life = format!("Integer({})", a.incarnation.get());
+            lines.iter().filter(|line| line.contains(&life)).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(mine(&dump(&path)), mine(&before), "{damage}");
+    }
 }

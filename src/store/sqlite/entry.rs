@@ -290,6 +290,7 @@ fn seal(incarnation: Incarnation, entry: &StoredEntry) -> impl rusqlite::Params 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sqlite::schema;
 
     /// Whether `next` lies right behind `before`.
     fn follows(before: &Bytes, next: &Bytes) -> bool {
@@ -315,5 +316,26 @@ mod tests {
         let mut payloads = Payloads::apart();
         let (first, second) = (payloads.put(b"ab"), payloads.put(b"cd"));
         assert!(!follows(&first, &second) && first == "ab" && second == "cd");
+    }
+
+    #[test]
+    fn an_entry_that_is_read_alone_keeps_no_room_for_others() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        let life = Incarnation::new(1);
+        for (seq, payload) in [(1, "ab"), (2, "cd")] {
+            let (generation, input, mark) = (None, false, EntryMark::Kept);
+            let at = Timestamp::default();
+            let entry = StoredEntry { seq, generation, input, mark, at, payload: payload.into() };
+            insert(&connection, life, &entry).unwrap();
+        }
+        let payloads = |limit| {
+            let all = list(&connection, life, &[Range { from: 1, to: 9 }], limit).unwrap();
+            all.into_iter().map(|entry| entry.payload).collect::<Vec<_>>()
+        };
+        let both = payloads(2);
+        assert!(follows(&both[0], &both[1]) && both == ["ab", "cd"]);
+        let alone = Vec::from(payloads(1).pop().unwrap());
+        assert_eq!((&alone[..], alone.capacity()), (&b"ab"[..], 2));
     }
 }

@@ -185,3 +185,62 @@ impl Case {
         Quarantined { session: self.session(), what, reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::store::sqlite::schema;
+    use crate::store::{NewRecord, RevisionReason};
+
+    fn empty() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        connection
+    }
+
+    /// What is told of a life of this version and this next number, which counts so many entries of which none is
+    /// there, and one removal: version 5, of these numbers.
+    fn healed(version: u64, next_seq: u64, entries: u64, (from, to): (u64, u64)) -> HealReport {
+        let (connection, at) = (empty(), Timestamp::default());
+        let new = NewRecord::new(SessionId::new("a").unwrap(), at);
+        let mut life = Life::new(Incarnation::new(1), &new);
+        (life.version, life.next_seq, life.entries) = (version, next_seq, entries);
+        life.count_revisions(1).unwrap();
+        life.insert(&connection).unwrap();
+        let reason = RevisionReason::Rollback;
+        let interval = Interval { version: 5, range: Range { from, to }, at, reason };
+        revision::insert(&connection, life.incarnation, &interval).unwrap();
+        heal(&connection).unwrap()
+    }
+
+    // G8
+    #[test]
+    fn nothing_is_counted_where_the_record_knows_of_the_removal() {
+        assert_eq!(healed(5, 9, 3, (1, 2)), HealReport::default());
+        let told = healed(4, 9, 3, (1, 2)).quarantined;
+        assert!(matches!(&told[..], [it] if it.reason == QuarantineReason::Miscounted), "{told:?}");
+    }
+
+    #[test]
+    fn a_removal_of_a_number_that_was_not_given_yet_does_not_fit() {
+        assert_eq!(healed(4, 2, 0, (1, 1)), HealReport::default());
+        let told = healed(4, 1, 0, (1, 1)).quarantined;
+        assert!(matches!(&told[..], [it] if it.reason == QuarantineReason::Misfit), "{told:?}");
+    }
+
+    #[test]
+    fn a_thousand_things_that_are_wrong_are_told_and_no_more() {
+        for (wrong, told) in [(999, 999), (1_000, 1_000), (1_001, 1_000), (1_002, 1_000)] {
+            let connection = empty();
+            let inserted = connection.execute(
+                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1) \
+                 INSERT INTO revisions (incarnation, version, from_seq, to_seq, at, reason, crc) \
+                 SELECT n, 1, 1, 1, 1, 'rollback', -1 FROM n",
+                [i64::try_from(wrong).unwrap()],
+            );
+            assert_eq!(inserted.unwrap(), wrong);
+            assert_eq!(heal(&connection).unwrap().quarantined.len(), told);
+        }
+    }
+}

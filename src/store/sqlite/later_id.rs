@@ -130,3 +130,27 @@ pub(super) fn read(row: &Row<'_>) -> Option<(SessionId, Incarnation)> {
         Some((id, Incarnation::new(row::get_number(row, 1)?)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+    use crate::store::{NewRecord, StoreError};
+
+    /// A file that was put together from two states has as many ids as the record says, and not those.
+    #[test]
+    fn an_id_in_the_place_of_another_is_not_taken_for_that() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        let (id, at) = (|name| SessionId::new(name).unwrap(), Timestamp::default());
+        let mut life = Life::new(Incarnation::new(1), &NewRecord::new(id("a"), at));
+        for to in ["b", "c"] {
+            rotate(&connection, &mut life, &id(to), at).unwrap();
+        }
+        let ids = |rotations| of_life(&connection, "a", life.incarnation, rotations);
+        assert_eq!(ids(2).unwrap(), [id("b"), id("c")]);
+        connection.execute("DELETE FROM later_ids WHERE id = 'b'", []).unwrap();
+        let told = ids(1).unwrap_err();
+        assert!(matches!(told, Setback::Refused(StoreError::Damaged { .. })), "{told:?}");
+    }
+}

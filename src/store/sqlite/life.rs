@@ -372,4 +372,19 @@ mod tests {
             assert_eq!(found.is_some(), is_intact, "{life:?}");
         }
     }
+
+    #[test]
+    fn a_commit_changes_nothing_of_what_a_later_version_has_added_unless_there_were_crashes() {
+        let new = NewRecord::new(SessionId::new("a").unwrap(), Timestamp::default());
+        let forgiven = |traits: &str| {
+            let (traits, filed) = (Some(traits.to_owned()), Some(Bucket::default()));
+            let mut life = Life { traits, filed, ..Life::new(Incarnation::new(1), &new) };
+            life.forgive_crashes().unwrap();
+            (life.traits.unwrap(), life.filed.is_some())
+        };
+        let later = r#"{"pinned":true,"later":1}"#;
+        assert_eq!(forgiven(later), (later.to_owned(), true));
+        let crashed = r#"{"pinned":true,"crashes":1}"#;
+        assert_eq!(forgiven(crashed), (r#"{"pinned":true}"#.to_owned(), false));
+    }
 }

@@ -66,3 +66,30 @@ fn identity(file: &Metadata) -> Option<Identity> {
 const fn identity(_: &Metadata) -> Option<Identity> {
     None
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_says_nothing_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("s.db"), "x").unwrap();
+        symlink(&real, &link).unwrap();
+        let presence = Presence::of(&link.join("s.db")).unwrap();
+        presence.check().unwrap();
+        // The way there goes round in circles.
+        fs::remove_file(&link).unwrap();
+        symlink(&link, &link).unwrap();
+        presence.check().unwrap();
+        // And here it ends.
+        fs::remove_file(&link).unwrap();
+        assert!(matches!(presence.check(), Err(StoreError::Unavailable { .. })));
+        fs::write(&link, "not a folder").unwrap();
+        assert!(matches!(presence.check(), Err(StoreError::Unavailable { .. })));
+    }
+}

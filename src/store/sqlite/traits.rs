@@ -56,3 +56,16 @@ impl Traits {
         column.map_or_else(|| Some(Self::default()), |text| serde_json::from_str(text).ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_as_it_is_for_most_is_written() {
+        assert_eq!(Traits::default().encode(), None);
+        let pinned = Traits { pinned: true, ..Traits::default() };
+        assert_eq!(pinned.encode().as_deref(), Some(r#"{"pinned":true}"#));
+        assert_eq!(Traits::decode(pinned.encode().as_deref()), Some(pinned));
+    }
+}
