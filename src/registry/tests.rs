@@ -46,12 +46,12 @@ impl Rig {
 
     /// A slot of a life that has these ids, the first one first.
     fn slot(&self, life: u64, ids: &[&str]) -> Arc<Slot> {
-        let (like, mut record) = (self.session.slot(), self.record.clone());
+        let (pattern, mut record) = (self.session.slot(), self.record.clone());
         let (tip, former) = ids.split_last().unwrap();
         (record.id, record.incarnation) = (id(tip), Incarnation::new(life));
         record.former_ids = former.iter().map(|name| id(name)).collect();
-        let house = Arc::downgrade(&like.house().unwrap());
-        Slot::new(record, (Vec::new(), 0), like.engine.clone(), house)
+        let house = Arc::downgrade(&pattern.house().unwrap());
+        Slot::new(record, (Vec::new(), 0), pattern.engine.clone(), house)
     }
 
     /// One that is in.
