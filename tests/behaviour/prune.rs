@@ -173,6 +173,11 @@ everywhere! {
                 let (supervisor, clock, host) = start_with_host(&stage, |config| {
                     config.prune.hook_timeout = if matches!(says, Says::Hang) { MS } else { DAY / 24 };
                 }).await;
+                // A busy machine may have no time for a host's task within its millisecond: it is not asked then.
+                let was_asked = |times: usize| {
+                    let asked = host.asked().len();
+                    if matches!(says, Says::Hang) { asked <= times } else { asked == times }
+                };
                 let session = supervisor.open(&our_key()).await.unwrap();
                 talk(&session, "one").await;
                 if dormant {
@@ -184,7 +189,7 @@ everywhere! {
                 }
                 let by = kept_by(&supervisor, &session).await;
                 assert_eq!(by, [*expected], "{says:?} {dormant}");
-                assert_eq!(host.asked().len(), 3);
+                assert!(was_asked(3), "{says:?} {dormant}");
                 assert_eq!(session.status().loaded, !dormant);
                 // On read, each in its turn: asked once, and then left alone for a while.
                 for way in ["open", "begin", "look_up", "record"] {
@@ -205,7 +210,7 @@ everywhere! {
                             clock.advance(TTL);
                         }
                     }
-                    assert_eq!(host.asked().len(), 1, "{way} {says:?} {dormant}");
+                    assert!(was_asked(1), "{way} {says:?} {dormant}");
                     assert!(host.held().is_empty());
                     quiet(&supervisor, &session).await;
                     // By then it is asked again.
