@@ -1,0 +1,250 @@
+// Chats: every character once, whatever happens to the tab and to the line.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { guard, readsSoFar, say, seeExactly, start, unharmed, until } from './rig.js';
+
+const WORDS = ['Grüße, ', '𝒲elt ', '👩‍👩‍👧‍👦 ', '日本語 ', 'e\u0301 ', '\n  two\r\nlines\t', '<b>&amp;</b> ', '"data: x\\n\\n"', ' …end'];
+const REPLY = WORDS.join('');
+
+test('a reply is streamed to the character, however its bytes are cut', async (t) => {
+  const { page, upstream, ...rig } = await start(t);
+  await page.click('#create');
+  await page.waitForSelector('#say');
+  await guard(page, [REPLY]);
+  await page.fill('#model', 'some/model');
+  await say(page, 'hello 👋');
+  const asked = await upstream.next();
+  assert.deepEqual(asked.body, { model: 'some/model', stream: true, messages: [{ role: 'user', content: 'hello 👋' }] });
+  asked.begin();
+  let soFar = '';
+  for (const [at, word] of WORDS.entries()) {
+    await asked.drip(word, 1 + (at % 3));
+    soFar += word;
+    await readsSoFar(page, soFar);
+  }
+  asked.done();
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'hello 👋'], ['assistant', REPLY]]);
+  await unharmed(page);
+  assert.equal(rig.complaints.length, 0);
+});
+
+test('the history goes with the next question, and a whole answer is as good as a stream', async (t) => {
+  const rig = await start(t);
+  const id = await rig.create();
+  await rig.turn(id, 'one', 'two');
+  const page = await rig.open(`#/s/${id}`);
+  await seeExactly(page, [['user', 'one'], ['assistant', 'two']]);
+  await say(page, 'three');
+  const asked = await rig.upstream.next();
+  const messages = [{ role: 'user', content: 'one' }, { role: 'assistant', content: 'two' }, { role: 'user', content: 'three' }];
+  assert.deepEqual(asked.body.messages, messages);
+  asked.whole('four');
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 4);
+  await seeExactly(page, [['user', 'one'], ['assistant', 'two'], ['user', 'three'], ['assistant', 'four']]);
+});
+
+test('a reload in the middle of a reply loses and doubles nothing', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await say(page, 'hi');
+  const asked = (await rig.upstream.next()).begin();
+  asked.say(...WORDS.slice(0, 4));
+  await readsSoFar(page, WORDS.slice(0, 4).join(''));
+  for (const [at, word] of WORDS.slice(4).entries()) {
+    await page.reload();
+    await page.waitForSelector('.log');
+    await guard(page, [REPLY]);
+    asked.say(word);
+    await readsSoFar(page, WORDS.slice(0, 5 + at).join(''));
+    await seeExactly(page, [['user', 'hi'], ['assistant', WORDS.slice(0, 5 + at).join('')]]);
+    await unharmed(page);
+  }
+  asked.done();
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'hi'], ['assistant', REPLY]]);
+  await unharmed(page);
+  await page.reload();
+  await seeExactly(page, [['user', 'hi'], ['assistant', REPLY]]);
+  assert.deepEqual(await rig.records(id), [['hi', REPLY]]);
+});
+
+test('a reload before the answer begins finds the turn again', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await say(page, 'slow');
+  const asked = await rig.upstream.next();
+  await page.reload();
+  await page.locator('.exchange[data-stream*="-"]').waitFor();
+  asked.begin().say('at last');
+  await readsSoFar(page, 'at last');
+  await seeExactly(page, [['user', 'slow'], ['assistant', 'at last']]);
+  asked.done();
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'slow'], ['assistant', 'at last']]);
+});
+
+test('a second tab sees the same question and the same stream', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  const idle = await rig.open(`#/s/${id}`);
+  await idle.waitForSelector('#say');
+  await guard(idle, [REPLY]);
+  await guard(page, [REPLY]);
+  await say(page, 'both');
+  const asked = (await rig.upstream.next()).begin();
+  asked.say(...WORDS.slice(0, 3));
+  await readsSoFar(idle, WORDS.slice(0, 3).join(''));
+  const late = await rig.open(`#/s/${id}`);
+  await readsSoFar(late, WORDS.slice(0, 3).join(''));
+  await guard(late, [REPLY]);
+  asked.say(...WORDS.slice(3));
+  const tabs = [page, idle, late];
+  for (const tab of tabs) await readsSoFar(tab, REPLY);
+  for (const tab of tabs) await seeExactly(tab, [['user', 'both'], ['assistant', REPLY]]);
+  asked.done();
+  for (const tab of tabs) {
+    await until('it is recorded', async () => (await tab.locator('.past .message').count()) === 2);
+    await seeExactly(tab, [['user', 'both'], ['assistant', REPLY]]);
+    await unharmed(tab);
+  }
+});
+
+test('a line that breaks again and again costs nothing', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await guard(page, [REPLY]);
+  await say(page, 'hold on');
+  const asked = (await rig.upstream.next()).begin();
+  for (const [at, word] of WORDS.entries()) {
+    asked.say(word);
+    await readsSoFar(page, WORDS.slice(0, at + 1).join(''));
+    rig.line.cut();
+  }
+  // It is also away for a while, in which the turn goes on and ends.
+  rig.line.open = false;
+  rig.line.cut();
+  await page.locator('#banner').filter({ hasText: 'cannot be reached' }).waitFor();
+  asked.done();
+  await until('it is recorded', async () => (await rig.records(id)).length === 1);
+  await readsSoFar(page, REPLY);
+  rig.line.open = true;
+  await until('it is seen as recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'hold on'], ['assistant', REPLY]]);
+  await page.locator('#banner').waitFor({ state: 'hidden' });
+  await unharmed(page);
+});
+
+test('a turn is stopped in the middle, and what was said is marked', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  const cancel = page.getByRole('button', { name: 'Cancel turn' });
+  assert.ok(await cancel.isDisabled());
+  for (const button of [cancel, page.getByRole('button', { name: 'Stop' })]) {
+    await say(page, 'go on for ever');
+    (await rig.upstream.next()).begin().say('and on');
+    await readsSoFar(page, 'and on');
+    await until('it can be cancelled', () => button.isEnabled());
+    await button.click();
+    const exchange = page.locator('.exchange[data-outcome="failed"]');
+    await exchange.locator('.state', { hasText: 'Interrupted, and not recorded.' }).waitFor();
+    await exchange.locator('.state', { hasText: 'somebody stopped it' }).waitFor();
+    await seeExactly(page, [['user', 'go on for ever'], ['assistant', 'and on']]);
+    await rig.shot('cancelled');
+    await exchange.getByRole('button', { name: 'Dismiss' }).click();
+    await seeExactly(page, []);
+  }
+  assert.deepEqual(await rig.records(id), []);
+});
+
+test('what cannot be answered says why, and the question is not lost', async (t) => {
+  const rig = await start(t, ['--busy', 'reject']);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  const state = page.locator('.exchange .state').last();
+  // The upstream says no.
+  await say(page, 'no');
+  (await rig.upstream.next()).status(429, { error: { message: 'quota is used up' } });
+  await state.filter({ hasText: 'Not answered. quota is used up' }).waitFor();
+  await page.getByRole('button', { name: 'Ask again' }).click();
+  assert.equal(await page.inputValue('#say'), 'no');
+  // Its line breaks in the middle.
+  await page.press('#say', 'Enter');
+  const half = (await rig.upstream.next()).begin().say('half');
+  await readsSoFar(page, 'half');
+  half.cut();
+  await state.filter({ hasText: 'Interrupted, and not recorded.' }).waitFor();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  // Another turn runs.
+  await say(page, 'first');
+  const first = (await rig.upstream.next()).begin().say('one');
+  await readsSoFar(page, 'one');
+  await say(page, 'second');
+  await state.filter({ hasText: 'session is busy' }).waitFor();
+  first.done();
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'first'], ['assistant', 'one'], ['user', 'second'], ['assistant', '']]);
+});
+
+test('of two turns at once the one that is not recorded says so', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await say(page, 'one');
+  const one = (await rig.upstream.next()).begin().say('slow');
+  await readsSoFar(page, 'slow');
+  await say(page, 'two');
+  (await rig.upstream.next()).begin().say('fast').done();
+  await until('the second is over', async () => (await page.locator('.exchange[data-outcome="committed"]').count()) === 1);
+  one.done();
+  await page.locator('.exchange[data-outcome="superseded"] .state', { hasText: 'another turn' }).waitFor();
+  await until('the other is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'two'], ['assistant', 'fast'], ['user', 'one'], ['assistant', 'slow']]);
+});
+
+test('a part that is not kept any more is told, until the record has it', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await say(page, 'much');
+  const asked = (await rig.upstream.next()).begin().say('start ');
+  await readsSoFar(page, 'start ');
+  rig.line.open = false;
+  rig.line.cut();
+  // More than is kept of one stream.
+  const large = 'x'.repeat(3 << 20);
+  for (let at = 0; at < 7; at += 1) asked.say(large);
+  asked.say(' end');
+  await until('the program has read it', async () => {
+    const text = await (await rig.ask('GET', '/metrics')).text();
+    return /^session_chunks_total 9$/m.test(text);
+  });
+  rig.line.open = true;
+  await page.locator('.hole').waitFor();
+  asked.done();
+  await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
+  assert.equal(await page.locator('.hole').count(), 0);
+  await seeExactly(page, [['user', 'much'], ['assistant', `start ${large.repeat(7)} end`]]);
+});
