@@ -164,7 +164,7 @@ test('a turn is stopped in the middle, and what was said is marked', async (t) =
     await button.click();
     const exchange = page.locator('.exchange[data-outcome="failed"]');
     await exchange.locator('.state', { hasText: 'Interrupted, and not recorded.' }).waitFor();
-    await exchange.locator('.state', { hasText: 'somebody stopped it' }).waitFor();
+    await exchange.locator('.state', { hasText: 'cancelled_stopped' }).waitFor();
     await seeExactly(page, [['user', 'go on for ever'], ['assistant', 'and on']]);
     await rig.shot('cancelled');
     await exchange.getByRole('button', { name: 'Dismiss' }).click();
