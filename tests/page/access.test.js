@@ -48,8 +48,8 @@ test('the page is for everybody, and the rest for whoever shows the token', asyn
 test('ids, keys, messages and errors are text and nothing else', async (t) => {
   const rig = await start(t);
   const { page } = rig;
-  const id = await rig.create({ session_id: 'x', key: HOSTILE });
-  await page.locator('#rows .key', { hasText: '<img src=x' }).waitFor();
+  const id = await rig.create({ key: HOSTILE });
+  await page.locator('#rows .key', { hasText: 'onerror' }).waitFor();
   await rig.turn(id, HOSTILE, HOSTILE);
   await page.goto(`${rig.line.url}/#/s/${id}`);
   await seeExactly(page, [['user', HOSTILE], ['assistant', HOSTILE]]);

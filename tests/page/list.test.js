@@ -13,15 +13,15 @@ test('the list fills itself, and shows what happens in each session', async (t) 
   const rig = await start(t, ['--busy', 'queue']);
   const { page, upstream } = rig;
   await page.locator('#empty').waitFor();
-  await rig.create({ session_id: 'quiet', key: 'user 42' });
+  const quiet = await rig.create({ key: 'user/id=42' });
   await rig.create({ session_id: 'busy' });
-  await row(page, 'quiet').waitFor();
+  await row(page, quiet).waitFor();
   const cell = (id, label) => row(page, id).locator(`[data-label="${label}"]`);
-  assert.equal(await cell('quiet', 'State').textContent(), 'active');
-  assert.equal(await cell('quiet', 'Turn').textContent(), '–');
-  assert.equal(await cell('quiet', 'Queued').textContent(), '–');
-  assert.match(await row(page, 'quiet').locator('.key').textContent(), /user 42/);
-  assert.match(await cell('quiet', 'Age').textContent(), /^(now|\d+ s)$/);
+  assert.equal(await cell(quiet, 'State').textContent(), 'active');
+  assert.equal(await cell(quiet, 'Turn').textContent(), '–');
+  assert.equal(await cell(quiet, 'Queued').textContent(), '–');
+  assert.match(await row(page, quiet).locator('.key').textContent(), /^user\/id=42$/);
+  assert.match(await cell(quiet, 'Age').textContent(), /^(now|\d+ s)$/);
   const messages = [{ role: 'user', content: 'x' }];
   const chat = () => rig.ask('POST', '/sessions/busy/v1/chat/completions', { model: 'm', messages });
   const first = chat();
@@ -31,7 +31,7 @@ test('the list fills itself, and shows what happens in each session', async (t) 
   await cell('busy', 'Queued').filter({ hasText: '1' }).waitFor();
   await cell('busy', 'Kept by').filter({ hasText: 'turn' }).waitFor();
   await page.selectOption('#state', 'running');
-  await row(page, 'quiet').waitFor({ state: 'detached' });
+  await row(page, quiet).waitFor({ state: 'detached' });
   assert.equal(await row(page, 'busy').count(), 1);
   await page.selectOption('#state', '');
   await rig.shot('list');
@@ -39,14 +39,14 @@ test('the list fills itself, and shows what happens in each session', async (t) 
   (await upstream.next()).whole('2');
   await Promise.all([first, second]);
   await cell('busy', 'Turn').filter({ hasText: '–' }).waitFor();
-  await rig.ask('DELETE', '/sessions/quiet');
-  await row(page, 'quiet').waitFor({ state: 'detached' });
+  await rig.ask('DELETE', `/sessions/${quiet}`);
+  await row(page, quiet).waitFor({ state: 'detached' });
   await page.fill('#filter', 'nobody');
   await page.locator('#listed', { hasText: '0 of 1' }).waitFor();
 });
 
 test('of thousands of sessions the newest are shown, a page at a time', async (t) => {
-  const rig = await start(t, ['--store', 'memory']);
+  const rig = await start(t, [], { store: 'memory' });
   const { page } = rig;
   const all = Array.from({ length: 2_345 }, (_, at) => at);
   while (all.length > 0) {

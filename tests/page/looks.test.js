@@ -140,12 +140,12 @@ for (const width of [360, 320]) {
     const { page, upstream } = rig;
     const id = await furnish(rig);
     const fits = async () => {
-      const { scroll, wide } = await page.evaluate(() => {
+      const { scroll, wide } = await page.evaluate((edge) => {
         const within = (it) => it.closest('#counters, pre') === null && it.closest('.hidden, thead, .skip') === null;
         const beyond = [...document.querySelectorAll('body *')].filter((it) => within(it) && it.checkVisibility()
-          && it.getBoundingClientRect().right > innerWidth + 0.5);
+          && it.getBoundingClientRect().right > edge + 0.5);
         return { scroll: document.scrollingElement.scrollWidth, wide: beyond.map((it) => `${it.tagName}.${it.className}#${it.id}`) };
-      });
+      }, width);
       assert.deepEqual(wide, []);
       assert.ok(scroll <= width, `${scroll}`);
     };
@@ -169,7 +169,7 @@ for (const width of [360, 320]) {
     await page.getByRole('button', { name: 'Delete…' }).tap();
     await fits();
     await page.getByRole('button', { name: 'Keep' }).tap();
-    await page.getByRole('link', { name: 'Sessions' }).tap();
+    await page.getByRole('link', { name: '‹ Sessions' }).tap();
     await page.locator('#rows a', { hasText: 'demo' }).waitFor();
     await seeExactly(page, []);
     assert.equal(await page.evaluate(() => location.hash), '#/');

@@ -89,7 +89,8 @@ class Rig {
     const rig = new Rig();
     rig.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'page-'));
     rig.upstream = await Upstream.start();
-    rig.flags = ['--upstream', rig.upstream.url, '--store', `sqlite:${rig.folder}/sessions.db`, '--log', 'warn', ...flags];
+    const store = options.store ?? `sqlite:${rig.folder}/sessions.db`;
+    rig.flags = ['--upstream', rig.upstream.url, '--store', store, '--log', 'warn', ...flags];
     t.after(() => rig.#stop());
     await rig.boot(0);
     rig.line = await Line.to(rig.port);

@@ -16,8 +16,8 @@ const either = (...all) => (samples) => all.reduce((total, [name, labels]) => to
 
 /** What is shown: as it is, as so many a second, or as one total by another since the last look. */
 const COUNTERS = [
-  { name: 'Sessions', what: 'stored', now: gauge('session_limit_current', { limit: 'sessions' }) },
-  { name: 'Loaded', what: 'sessions in memory', now: gauge('session_live') },
+  { name: 'Sessions', what: 'in memory', now: gauge('session_live') },
+  { name: 'Stored', what: 'sessions in the store, as last counted', now: gauge('session_limit_current', { limit: 'sessions' }) },
   { name: 'Turns running', what: 'in all sessions', now: gauge('session_turns_open') },
   { name: 'Waiting', what: 'turns that wait in a queue or for a permit', now: either(
     ['session_limit_current', { limit: 'queued_turns' }], ['session_limit_current', { limit: 'waiting_turns' }]) },

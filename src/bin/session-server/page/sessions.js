@@ -179,6 +179,7 @@ export class Sessions {
   }
 
   #move(event) {
+    if (event.defaultPrevented) return;
     const links = this.#links();
     const at = links.indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];

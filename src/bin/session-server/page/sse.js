@@ -9,6 +9,8 @@ export class Parser {
 
   feed(text) {
     let all = this.#rest + text;
+    // A carriage return at the end was looked at, but not what follows it.
+    let from = Math.max(0, this.#rest.length - 1);
     if (this.#first && all.length > 0) {
       this.#first = false;
       if (all.startsWith('\uFEFF')) all = all.slice(1);
@@ -16,11 +18,11 @@ export class Parser {
     const events = [];
     let start = 0;
     for (;;) {
-      const end = endOfLine(all, start);
+      const end = endOfLine(all, from);
       if (end === null) break;
       const event = this.#line(all.slice(start, end.at));
       if (event) events.push(event);
-      start = end.next;
+      start = from = end.next;
     }
     this.#rest = all.slice(start);
     return events;
@@ -50,9 +52,9 @@ function fresh() {
   return { kind: 'message', id: null, data: [], comments: [] };
 }
 
-/** Where the line ends that begins at `start`; `null` while that is not known. */
-function endOfLine(text, start) {
-  for (let at = start; at < text.length; at += 1) {
+/** Where the first line ends that ends at `from` or later; `null` while that is not known. */
+function endOfLine(text, from) {
+  for (let at = from; at < text.length; at += 1) {
     if (text[at] === '\n') return { at, next: at + 1 };
     if (text[at] === '\r') {
       // A line feed may follow, which is part of the same end.
