@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guard, readsSoFar, say, seeExactly, start, unharmed, until } from './rig.js';
+import { guard, readsSoFar, say, seeExactly, seen, start, unharmed, until } from './rig.js';
 
 const WORDS = ['Grüße, ', '𝒲elt ', '👩‍👩‍👧‍👦 ', '日本語 ', 'e\u0301 ', '\n  two\r\nlines\t', '<b>&amp;</b> ', '"data: x\\n\\n"', ' …end'];
 const REPLY = WORDS.join('');
@@ -234,8 +234,9 @@ test('a part that is not kept any more is told, until the record has it', async 
   rig.line.open = false;
   rig.line.cut();
   // More than is kept of one stream.
-  const many = 70_000;
-  for (let at = 0; at < many; at += 1) asked.say('so ');
+  const many = 24;
+  const padding = 'x'.repeat(1 << 20);
+  for (let at = 0; at < many; at += 1) asked.say('so ', { padding });
   asked.say(' end');
   const reading = await rig.ask('GET', `/sessions/${id}/stream`);
   let read = '';
@@ -245,8 +246,43 @@ test('a part that is not kept any more is told, until the record has it', async 
   }
   rig.line.open = true;
   await page.locator('.hole').waitFor();
+  await until('the end is read', async () => (await seen(page))[1][1].endsWith('so  end'));
+  const [, [, shown]] = await seen(page);
+  assert.match(shown, /^start a part is missing here until the reply is recorded(so )+ end$/);
+  assert.ok(shown.split('so ').length - 1 < many);
   asked.done();
   await until('it is recorded', async () => (await page.locator('.past .message').count()) === 2);
   assert.equal(await page.locator('.hole').count(), 0);
   await seeExactly(page, [['user', 'much'], ['assistant', `start ${'so '.repeat(many)} end`]]);
+});
+
+test('a tab that nobody sees asks nothing, and catches up when it is seen', async (t) => {
+  const rig = await start(t);
+  const { page } = rig;
+  const id = await rig.create();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.waitForSelector('#say');
+  await guard(page, [REPLY]);
+  await say(page, 'behind');
+  const asked = (await rig.upstream.next()).begin().say(WORDS[0]);
+  await readsSoFar(page, WORDS[0]);
+  const asks = [];
+  const show = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await show(true);
+  // What was on its way when it was hidden has come by the time that something asked later has.
+  await page.evaluate(() => fetch('/health').then((response) => response.text()));
+  await page.evaluate(() => fetch('/health').then((response) => response.text()));
+  page.on('request', (request) => asks.push(request.url()));
+  asked.say(...WORDS.slice(1)).done();
+  await until('it is recorded', async () => (await rig.records(id)).length === 1);
+  assert.deepEqual(await seen(page), [['user', 'behind'], ['assistant', WORDS[0]]]);
+  assert.deepEqual(asks, []);
+  await show(false);
+  await until('it is seen as recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'behind'], ['assistant', REPLY]]);
+  assert.ok(asks.some((url) => url.includes('after=')));
+  await unharmed(page);
 });

@@ -3,11 +3,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
 
-/** A chunk with a piece of text. */
-export function chunk(content) {
+/** A chunk with a piece of text, and whatever else. */
+export function chunk(content, more = {}) {
   return JSON.stringify({
     id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm',
-    choices: [{ index: 0, delta: { content }, finish_reason: null }],
+    choices: [{ index: 0, delta: { content }, finish_reason: null }], ...more,
   });
 }
 
@@ -32,8 +32,10 @@ class Asked {
     return this;
   }
 
+  /** Says texts, each a chunk; with an object last, that is in each of them. */
   say(...texts) {
-    for (const text of texts) this.response.write(`data: ${chunk(text)}\n\n`);
+    const more = typeof texts.at(-1) === 'object' ? texts.pop() : {};
+    for (const text of texts) this.response.write(`data: ${chunk(text, more)}\n\n`);
     return this;
   }
 

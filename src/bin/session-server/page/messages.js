@@ -50,6 +50,8 @@ export class ReplyView {
   #aside = element('div');
   #state = element('p', { class: 'state' });
   #question = element('div');
+  #waiting = '';
+  #timer = null;
   #live;
 
   constructor(reply, { again, dismiss }) {
@@ -69,13 +71,23 @@ export class ReplyView {
     this.#change();
   }
 
+  /** Adds what has come at once: each change of a long text costs its length. */
   #append(text) {
+    this.#waiting += text;
+    this.#timer ??= setTimeout(() => this.#flush(), 0);
+  }
+
+  #flush() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
     const last = this.#text.lastChild;
-    if (last?.nodeType === Node.TEXT_NODE) last.appendData(text);
-    else this.#text.append(text);
+    if (last?.nodeType === Node.TEXT_NODE) last.appendData(this.#waiting);
+    else if (this.#waiting !== '') this.#text.append(this.#waiting);
+    this.#waiting = '';
   }
 
   #rewrite() {
+    this.#waiting = '';
     const hole = () => element('span', { class: 'hole' }, 'a part is missing here until the reply is recorded');
     const parts = this.reply.parts.flatMap((part, place) => (place === 0 ? [part] : [hole(), part]));
     this.#text.replaceChildren(...parts.filter((part) => part !== ''));
@@ -90,6 +102,7 @@ export class ReplyView {
   }
 
   #change() {
+    this.#flush();
     const { reply } = this;
     const { outcome, error, question, stream } = reply;
     this.element.dataset.stream = stream ?? '';

@@ -66,6 +66,21 @@ export function poll(work, every) {
   };
 }
 
+/** Waits until the tab is seen, or `signal` says that nobody cares. */
+export function seen(signal) {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !signal.aborted) return;
+      document.removeEventListener('visibilitychange', look);
+      signal.removeEventListener('abort', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look);
+  });
+}
+
 /** Waits; shorter if the server comes back or `signal` says so. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve) => {

@@ -2,12 +2,17 @@
 // whoever has asked: so a line that breaks, a reload and a second tab all read the same characters once.
 
 import * as api from './api.js';
-import { pause } from './poll.js';
+import { pause, seen } from './poll.js';
 import { read } from './sse.js';
 
 /** How long is waited before a line that broke is taken up again, in milliseconds. */
 const SOON = 200;
 const LATEST = 3_000;
+
+/** The number in a cursor: how many events of the turn were seen. */
+function number(cursor) {
+  return cursor === null ? 0 : Number.parseInt(cursor.slice(cursor.lastIndexOf('-') + 1), 16);
+}
 
 export class Reply extends EventTarget {
   /** What was said so far: texts with a hole between each two. */
@@ -59,6 +64,7 @@ export class Reply extends EventTarget {
     while (!this.over && !this.left.aborted) {
       const before = this.cursor;
       try {
+        await seen(this.left);
         await this.#read();
       } catch (error) {
         if (this.left.aborted) return;
@@ -70,10 +76,26 @@ export class Reply extends EventTarget {
     }
   }
 
+  /** Reads on, for as long as somebody looks: a browser has few lines to one server, for all tabs together. */
   async #read() {
+    const away = new AbortController();
+    const look = () => {
+      if (document.hidden || this.left.aborted) away.abort();
+    };
+    document.addEventListener('visibilitychange', look);
+    this.left.addEventListener('abort', look);
+    try {
+      await this.#readUntil(away.signal);
+    } finally {
+      document.removeEventListener('visibilitychange', look);
+      this.left.removeEventListener('abort', look);
+    }
+  }
+
+  async #readUntil(signal) {
     const place = this.cursor === null ? { stream_id: this.stream } : { after: this.cursor };
     const where = `${api.path(this.session)}/stream?${new URLSearchParams(place)}`;
-    const response = await api.ask('GET', where, { signal: this.left });
+    const response = await api.ask('GET', where, { signal });
     if (response.status === 204) return this.end('lost', 'the server has nothing of this turn any more');
     const stream = response.headers.get('x-session-stream');
     for await (const event of read(response.body)) {
@@ -99,11 +121,17 @@ export class Reply extends EventTarget {
   /** The place to read on from could not be used. */
   #reset({ error, go_on: goOn }, stream) {
     if (goOn === null || stream !== this.stream) return this.end('lost', error);
-    this.parts = [''];
-    this.reasoning = '';
-    this.calls = [];
+    const [seen, next] = [number(this.cursor), number(goOn)];
+    if (next < seen) {
+      // It is read from there once more.
+      this.parts = [''];
+      this.reasoning = '';
+      this.calls = [];
+    }
+    if (next > (next < seen ? 0 : seen)) this.#hole();
     this.cursor = goOn;
     this.dispatchEvent(new Event('reset'));
+    this.dispatchEvent(new Event('aside'));
   }
 
   #hole() {
