@@ -41,7 +41,13 @@ test('the page is for everybody, and the rest for whoever shows the token', asyn
   asked.done();
   await seeExactly(page, [['user', 'hi'], ['assistant', 'hello']]);
   assert.equal(await page.evaluate(() => localStorage.length), 0);
+  // Another tab asks for it again, but not again and again.
   const other = await rig.open();
+  await other.locator('#token-dialog').waitFor();
+  await other.getByRole('button', { name: 'Not now' }).click();
+  await other.locator('#server-state', { hasText: 'a token is needed' }).waitFor();
+  assert.equal(await other.locator('#token-dialog').isVisible(), false);
+  await other.getByRole('button', { name: 'Token…' }).click();
   await other.locator('#token-dialog').waitFor();
 });
 

@@ -286,3 +286,23 @@ test('a tab that nobody sees asks nothing, and catches up when it is seen', asyn
   assert.ok(asks.some((url) => url.includes('after=')));
   await unharmed(page);
 });
+
+test('a question that waits behind another turn is taken back, and the other goes on', async (t) => {
+  const rig = await start(t, ['--busy', 'queue']);
+  const { page } = rig;
+  const id = await rig.create();
+  const messages = [{ role: 'user', content: 'before' }];
+  const other = rig.ask('POST', `/sessions/${id}/v1/chat/completions`, { model: 'm', messages });
+  const asked = await rig.upstream.next();
+  await page.goto(`${rig.line.url}/#/s/${id}`);
+  await page.locator('.elsewhere').waitFor();
+  await say(page, 'me too');
+  await until('it waits', async () => (await rig.json(`/sessions/${id}/status`)).queued === 1);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.locator('.exchange[data-outcome="refused"] .state', { hasText: 'taken back' }).waitFor();
+  await until('nobody waits', async () => (await rig.json(`/sessions/${id}/status`)).queued === 0);
+  asked.whole('answered');
+  assert.equal((await other).headers.get('x-session-commit'), 'committed');
+  await until('it is seen as recorded', async () => (await page.locator('.past .message').count()) === 2);
+  await seeExactly(page, [['user', 'before'], ['assistant', 'answered'], ['user', 'me too'], ['assistant', '']]);
+});

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -77,7 +78,7 @@ pub(crate) async fn show(headers: HeaderMap) -> Result<Response, ApiError> {
 
 /// A file of the page.
 pub(crate) async fn file(
-    name: Option<Path<String>>,
+    name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     answer(name.as_deref().map_or("", String::as_str), &headers)

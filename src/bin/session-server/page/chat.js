@@ -9,6 +9,9 @@ const MODEL = 'session-server.model';
 /** How many records are shown at first, and how many more at a time. */
 const SHOWN = 50;
 
+/** How much of a reply is read aloud by itself, in characters. */
+const SPOKEN = 2_000;
+
 export class Chat {
   #views = new Map();
   #shown = 0;
@@ -82,7 +85,7 @@ export class Chat {
 
   async #stop() {
     try {
-      const cancelled = await this.conversation.cancel();
+      const cancelled = await this.conversation.stop();
       if (!cancelled) this.tell('There was nothing to stop.');
     } catch (error) {
       this.tell(error.message);
@@ -140,7 +143,7 @@ export class Chat {
       this.#views.set(reply, view);
       this.coming.append(view.element);
       reply.addEventListener('text', () => this.#later());
-      reply.addEventListener('over', () => announce(reply.outcome === 'committed' ? `Assistant: ${reply.text}` : 'The reply was interrupted.'));
+      reply.addEventListener('over', () => announce(reply.outcome === 'committed' ? `Assistant: ${reply.text.slice(0, SPOKEN)}` : 'The reply was interrupted.'));
     }
     this.hint.hidden = replies.length > 0 || records.length > 0;
     this.#status();

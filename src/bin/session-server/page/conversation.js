@@ -63,8 +63,9 @@ export class Conversation extends EventTarget {
     try {
       const status = await api.get(`${this.path}/status`, { signal: this.#over.signal });
       this.#take(status);
-      // The version was told before the records are read: they are of that one, or of a later.
-      if (status.version !== this.#version && !this.isRunning) await this.#readRecords(status.version);
+      // It was told before the records are read: they are of that version, or of a later.
+      const version = `${status.version} of ${status.created_at}`;
+      if (version !== this.#version && !this.isRunning) await this.#readRecords(version);
       else this.#join(this.status.active_stream);
     } catch (error) {
       if (error.status === 404 || error.status === 410 || error.status === 400) this.#gone(error);
@@ -184,6 +185,7 @@ export class Conversation extends EventTarget {
       const place = { before: this.status.active_stream, base: this.records.length };
       const reply = this.#add({ session: this.id, question, name, ...place });
       reply.asking = true;
+      reply.asked = new AbortController();
       this.#keep(reply, {});
       return { reply, body: { model, stream: true, messages } };
     });
@@ -192,7 +194,7 @@ export class Conversation extends EventTarget {
 
   async #send(reply, body) {
     try {
-      const response = await api.ask('POST', `${this.path}/v1/chat/completions`, { body, quiet: true });
+      const response = await api.ask('POST', `${this.path}/v1/chat/completions`, { body, quiet: true, signal: reply.asked.signal });
       this.#follow(reply, response.headers.get('x-session-stream'));
       // Read to its end, as a client that stays does; what is in it comes from the session's stream.
       for (const reader = response.body.getReader(); !(await reader.read()).done;);
@@ -200,20 +202,33 @@ export class Conversation extends EventTarget {
       if (reply.stream !== null) return;
       // The turn may have begun all the same: then it is found as the one that runs.
       reply.asking = false;
-      if (error.status) reply.end('refused', error.message);
+      if (error.name === 'AbortError') reply.end('refused', 'It was taken back before its turn began.');
+      else if (error.status) reply.end('refused', error.message);
       else this.polling.now();
     }
   }
 
-  /** Tells the turn that runs to end. */
-  async cancel() {
-    const own = this.replies.findLast((reply) => !reply.over && reply.stream !== null);
-    const stream = own?.stream ?? this.status?.active_stream;
+  /** Tells the turn that runs to end; resolves with whether there was one. */
+  async cancel(stream = this.status?.active_stream) {
     const body = stream ? { stream_id: stream } : {};
     const response = await api.ask('POST', `${this.path}/cancel`, { body });
     const said = await response.json();
     this.polling.now();
     return said.cancelled;
+  }
+
+  /** Ends what was asked last here, whether it waits or is being answered; or else the turn that runs. */
+  async stop() {
+    const last = this.replies.findLast((reply) => !reply.over && reply.name !== null);
+    if (!last?.asking) return this.cancel(last?.stream ?? undefined);
+    await this.#alone(() => this.#look());
+    const active = this.status.active_stream;
+    if (last.over || last.stream !== null || (active !== null && active !== last.before)) {
+      return this.cancel(last.stream ?? active);
+    }
+    // It waits behind another turn: whoever leaves gives up its place.
+    last.asked.abort();
+    return true;
   }
 
   async delete() {
@@ -230,6 +245,7 @@ export class Conversation extends EventTarget {
 
   #gone(error) {
     this.problem = error.message;
+    this.#version = null;
     if (error.status !== 400) for (const { name } of questions.list(this.id)) questions.forget(this.id, name);
     this.dispatchEvent(new Event('gone'));
   }

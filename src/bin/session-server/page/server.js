@@ -8,15 +8,21 @@ import { poll, server } from './poll.js';
 const EVERY = 2_000;
 
 let instance = null;
-let state = 'here';
+let state = 'unknown';
+/** Whether its user has closed the form: then only a button opens it. */
+let declined = false;
 
 /** Looks after the banner and the form for the token. */
 export function watch() {
   const looking = poll(look, EVERY);
   api.events.addEventListener('unreached', () => {
-    if (state === 'here') looking.now();
+    if (state !== 'away') looking.now();
   });
-  api.events.addEventListener('unauthorized', askForToken);
+  api.events.addEventListener('unauthorized', () => {
+    if (declined) setText(byId('server-state'), 'a token is needed');
+    else askForToken();
+  });
+  byId('token-dialog').addEventListener('close', () => (declined = true));
   byId('token-form').addEventListener('submit', takeToken);
   byId('token-close').addEventListener('click', () => byId('token-dialog').close());
   byId('token-button').addEventListener('click', askForToken);
@@ -42,12 +48,13 @@ function change(to, text, another = false) {
   setText(banner, text);
   banner.hidden = text === '';
   document.documentElement.dataset.server = to;
-  setText(byId('server-state'), { here: 'connected', leaving: 'draining', away: 'away' }[to]);
+  if (to !== 'here' || back) setText(byId('server-state'), { here: 'connected', leaving: 'draining', away: 'away' }[to]);
   if (back) server.dispatchEvent(new Event('back'));
 }
 
 /** Asks the user for the token. */
 function askForToken() {
+  declined = false;
   const dialog = byId('token-dialog');
   if (!dialog.open) dialog.showModal();
 }
@@ -71,5 +78,6 @@ async function takeToken(event) {
   field.removeAttribute('aria-invalid');
   setText(problem, '');
   byId('token-dialog').close();
+  setText(byId('server-state'), 'connected');
   server.dispatchEvent(new Event('back'));
 }
