@@ -52,6 +52,47 @@ async fn with_a_token_nothing_is_told_to_whoever_does_not_show_it() {
 }
 
 #[tokio::test]
+async fn the_page_is_open_with_a_token_and_for_this_machine_alone_without_one() {
+    let rig = Rig::start(&["--token", "s3cret"]).await;
+    let page = rig.get("/").await;
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(page.headers()["cache-control"], "no-cache");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
+    let tag = page.headers()["etag"].clone();
+    let again = rig.ask(Method::GET, "/").header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+    // What it asks for is there, each as what it is and as nothing else.
+    let page = page.text().await.unwrap();
+    let asked: Vec<_> = page.split("\"/page/").skip(1).collect();
+    assert!(asked.len() >= 3, "{page}");
+    for name in asked.iter().map(|it| it.split('"').next().unwrap()) {
+        let file = rig.get(&format!("/page/{name}")).await;
+        assert_eq!(file.status(), 200, "{name}");
+        assert_eq!(file.headers()["x-content-type-options"], "nosniff");
+    }
+    for nothing in ["/page/nothing", "/page/..%2findex.html", "/page/a%FF"] {
+        let refused = rig.get(nothing).await;
+        assert_eq!(refused.status(), 404, "{nothing}");
+        error(refused).await;
+    }
+    for guarded in ["/page", "/page/", "/page/a/b"] {
+        assert!([401, 404].contains(&rig.get(guarded).await.status().as_u16()), "{guarded}");
+    }
+
+    let rig = Rig::start(&[]).await;
+    assert_eq!(rig.get("/").await.status(), 200);
+    for path in ["/", "/page/main.js"] {
+        let stranger = rig.ask(Method::GET, path).header("host", "evil.example");
+        assert_eq!(stranger.send().await.unwrap().status(), 403, "{path}");
+    }
+    let refused = rig.post("/", json!({})).await;
+    assert_eq!(refused.status(), 405);
+    error(refused).await;
+}
+
+#[tokio::test]
 async fn the_servers_own_token_is_never_passed_on() {
     let rig = Rig::start(&["--token", "s3cret"]).await;
     let body = json!({"session_id": "a"});

@@ -13,15 +13,17 @@ use metrics::counter;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::page;
 
-/// What everybody may ask, with or without a token.
+/// What everybody may ask, with or without a token, beside the page.
 const OPEN: [&str; 2] = ["/health", "/ready"];
 
 /// Lets a request in, or refuses it.
 pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let refused = match &app.settings.token {
         Some(token) => {
-            let open = OPEN.contains(&request.uri().path());
+            let path = request.uri().path();
+            let open = OPEN.contains(&path) || page::is_path(path);
             let shown = open || shows(request.headers(), token);
             (!shown).then(|| ApiError::new(StatusCode::UNAUTHORIZED, "a bearer token is needed"))
         }

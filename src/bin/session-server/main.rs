@@ -27,6 +27,7 @@ mod headers;
 mod ids;
 mod metadata;
 mod openapi;
+mod page;
 mod passthrough;
 mod records;
 mod rejoin;

@@ -13,6 +13,7 @@ use utoipa::openapi::OpenApi as Description;
             under `/sessions/{id}/` is passed to the upstream."
     ),
     paths(
+        crate::page::show,
         crate::routes::health,
         crate::routes::ready,
         crate::routes::metrics,

@@ -18,6 +18,7 @@ use crate::cancel::cancel;
 use crate::chat::chat;
 use crate::error::{ApiError, ErrorBody};
 use crate::openapi;
+use crate::page;
 use crate::passthrough::pass;
 use crate::rejoin::rejoin;
 use crate::sessions::{create, delete, list, show, status};
@@ -34,6 +35,8 @@ pub(crate) struct Health {
 /// Every route.
 pub(crate) fn router(app: App) -> Router {
     Router::new()
+        .route("/", get(page::show))
+        .route("/page/{file}", get(page::file))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
