@@ -17,9 +17,9 @@ use super::process::Watch;
 use super::readings::Readings;
 use super::world::World;
 
-/// How much longer than so many minutes a run has to be for its memory to say something: before that a process is still taking
-/// what it will go on with.
-const WARM: Duration = Duration::from_secs(120);
+/// How long a run has to be for its memory to say something: before that a process is still taking what it will go on with,
+/// the tombstones of two minutes among it.
+const WARM: Duration = Duration::from_secs(240);
 
 /// Looks at everything.
 pub(crate) async fn end(
@@ -211,8 +211,9 @@ fn flat(world: &World, watch: Watch) -> Checked {
     let busy = world.settings.busy;
     println!("soak_{busy}_resident_before {before} kib");
     println!("soak_{busy}_resident_after {after} kib");
-    // As many sessions are there at any time, and what is kept of those that have gone is kept for a minute. A page that is
-    // lost with each turn would be a hundred times as much; what an allocator leaves between two allocations is less.
+    // As many sessions are there at any time, and what is kept of those that have gone is kept for two minutes at most. Ten
+    // minutes are some hundred thousand turns: a hundred bytes lost with each would be more than this. What an allocator
+    // keeps between two allocations is less.
     let most = before + before / 10 + 8 * 1_024;
     if world.settings.lasts > WARM && after > most {
         return Err(format!("{after} KiB are resident, and {before} were in the first half"));
