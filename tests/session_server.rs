@@ -16,5 +16,6 @@ mod session_server {
     mod rejoining;
     pub(crate) mod rig;
     mod streaming;
+    mod timeouts;
     pub(crate) mod upstream;
 }

@@ -213,3 +213,26 @@ async fn bytes_that_wait_sessions_and_upstream_connections_are_bounded() {
     let line = "session_server_limit_rejected_total{limit=\"upstream_connections\"} 1";
     assert!(metrics.contains(line), "{metrics}");
 }
+
+#[tokio::test]
+async fn as_many_turns_wait_in_all_sessions_as_may() {
+    let rig = Rig::start(&["--busy", "queue", "--max-queued", "1"]).await;
+    let (one, other) = (rig.create().await, rig.create().await);
+    let running = [rig.chat(&one, &request("a")), rig.chat(&other, &request("b"))];
+    let asked = [rig.upstream.next().await, rig.upstream.next().await];
+    let waiting = rig.chat(&one, &request("c"));
+    rig.until(&one, |status| status["queued"] == 1).await;
+    let refused = rig.chat(&other, &request("d")).await.unwrap();
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().get("retry-after").is_some());
+    assert!(error(refused).await.contains(&other));
+    for (asked, chat) in asked.into_iter().zip(running) {
+        asked.say("ok");
+        assert_eq!(chat.await.unwrap().status(), 200);
+    }
+    rig.upstream.next().await.say("C");
+    assert_eq!(waiting.await.unwrap().status(), 200);
+    let metrics = rig.get("/metrics").await.text().await.unwrap();
+    let line = "session_limit_rejected_total{limit=\"queued_turns\"} 1";
+    assert!(metrics.lines().any(|it| it == line), "{metrics}");
+}

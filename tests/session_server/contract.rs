@@ -300,3 +300,20 @@ async fn what_is_no_route_is_told_as_an_error() {
     assert_eq!(wrong.status(), 405);
     error(wrong).await;
 }
+
+#[tokio::test]
+async fn a_list_and_a_status_wake_nothing_and_count_as_no_use() {
+    let mut rig = Rig::start(&[]).await;
+    let id = rig.create().await;
+    rig.say(&id, "hi", "hello").await;
+    let before = rig.json("/sessions").await["sessions"][0]["last_activity"].clone();
+    rig.program.terminate();
+    rig.program.ended().await;
+    rig.restart().await;
+    let listed = rig.json("/sessions").await["sessions"][0].clone();
+    assert_eq!((&listed["session_id"], &listed["last_activity"]), (&json!(id), &before));
+    let metrics = rig.get("/metrics").await.text().await.unwrap();
+    let loaded = |line: &str| line.starts_with("session_loaded_total ") && !line.ends_with(" 0");
+    assert!(!metrics.lines().any(loaded), "{metrics}");
+    assert_eq!(rig.json(&format!("/sessions/{id}/status")).await["last_activity"], before);
+}

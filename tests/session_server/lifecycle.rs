@@ -125,3 +125,16 @@ async fn a_store_in_memory_forgets() {
     let seen = http.get(format!("{}/sessions/a", program.url)).send().await.unwrap();
     assert_eq!(seen.status(), 404);
 }
+
+#[tokio::test]
+async fn sessions_that_nobody_uses_end_after_the_time_that_is_set() {
+    let rig = Rig::start(&["--session-ttl", "1s", "--gone", "410"]).await;
+    let id = rig.create().await;
+    let path = format!("/sessions/{id}");
+    let ended = async { while rig.get(&format!("{path}/status")).await.status() == 200 {} };
+    soon(ended).await;
+    let gone = rig.get(&path).await;
+    assert_eq!(gone.status(), 410);
+    assert!(super::rig::error(gone).await.contains("not used"));
+    assert_eq!(rig.json("/sessions").await["sessions"], json!([]));
+}

@@ -57,7 +57,7 @@ impl Program {
 
     /// Waits for a line that has `text` in it.
     pub(crate) async fn heard(&self, text: &str) -> String {
-        let find = || self.heard.lines.lock().unwrap().iter().find(|it| it.contains(text)).cloned();
+        let find = || self.said().into_iter().find(|it| it.contains(text));
         soon(async {
             loop {
                 let more = self.heard.more.notified();
@@ -70,6 +70,11 @@ impl Program {
             }
         })
         .await
+    }
+
+    /// Everything that it has said so far.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.heard.lines.lock().unwrap().clone()
     }
 
     pub(crate) fn pid(&self) -> u32 {

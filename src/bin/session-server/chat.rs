@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
-use session_supervisor::Session;
+use metrics::counter;
+use session_supervisor::{BeginError, Session};
 use tokio::sync::oneshot;
 
 use crate::app::App;
@@ -59,7 +60,12 @@ pub(crate) async fn chat(
         body: json,
     });
     let begun = Box::pin(session.begin(&asked, ())).await;
-    let turn = begun.map_err(|error| ApiError::begin(&app.settings, &id, &error))?;
+    let turn = begun.map_err(|error| {
+        if matches!(error, BeginError::QueueFull { .. }) {
+            counter!("session_server_limit_rejected_total", "limit" => "queue").increment(1);
+        }
+        ApiError::begin(&app.settings, &id, &error)
+    })?;
     drop(asked);
     let mut headers = to_upstream(parts.headers, &id, &app.settings, headers::Body::Anew);
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));

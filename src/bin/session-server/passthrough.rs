@@ -10,7 +10,7 @@ use crate::body;
 use crate::error::ApiError;
 use crate::headers::{self, to_client, to_upstream};
 use crate::ids::Live;
-use crate::upstream::{Answered, Ask};
+use crate::upstream::{Answered, Ask, transport};
 
 /// Passes a request of a live session to the upstream, and its answer back. Nothing is recorded; it counts as use.
 pub(crate) async fn pass(
@@ -34,7 +34,7 @@ pub(crate) async fn pass(
     let bytes = response.bytes_stream().map(move |bytes| {
         // Open for as long as its body comes.
         let _ = &permit;
-        bytes
+        bytes.map_err(transport)
     });
     let mut reply = Response::new(Body::from_stream(bytes));
     *reply.status_mut() = status;

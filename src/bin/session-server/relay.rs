@@ -23,7 +23,7 @@ use crate::headers::{self, to_client};
 use crate::records::{Answer, Exchange};
 use crate::sse::{Block, Frame, Splitter};
 use crate::turn::{Failure, Waiting, Work, commit, fail, name_stream};
-use crate::upstream::{Answered, UpstreamError, transport};
+use crate::upstream::{Answered, too_large, transport};
 
 /// How many pieces wait for a client that is slower than the upstream.
 const PIECES: usize = 64;
@@ -192,7 +192,7 @@ fn take(work: &Work, blocks: Vec<Block>, progress: &mut Progress) -> (Bytes, Res
         }
     }
     if progress.assembly.bytes() + progress.splitter.waiting() > max {
-        return (pieces.into(), Err(Failure::Upstream(UpstreamError::TooLarge { max })));
+        return (pieces.into(), Err(Failure::Upstream(too_large(max))));
     }
     (pieces.into(), Ok(()))
 }

@@ -15,6 +15,9 @@ use crate::flags::{Busy, OnDisconnect, Said, Span, Unknown};
 /// The largest body that may be set, in bytes: less than 64 MiB, so that what holds it in memory is bounded.
 const MOST_BODY_BYTES: usize = (64 << 20) - 1;
 
+/// How many turns of one session may wait, unless something else is said.
+const QUEUE: usize = 16;
+
 /// What a record takes beside the two bodies, at most.
 const AROUND_BODIES: usize = 64 << 10;
 
@@ -45,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) gone: StatusCode,
     /// What happens with the turn of a client that goes away.
     pub(crate) on_disconnect: OnDisconnect,
+    /// How many turns of one session may wait.
+    pub(crate) queue: usize,
     /// The largest body of a request, in bytes.
     pub(crate) max_body_bytes: usize,
     /// The largest answer to a chat, in bytes.
@@ -127,7 +132,8 @@ pub(crate) enum SettingsError {
 impl Settings {
     /// What counts, given what was said.
     pub(crate) fn new(said: Said) -> Result<Self, SettingsError> {
-        let library = library(&said);
+        let queue = said.queue.unwrap_or(QUEUE);
+        let library = library(&said, queue);
         library.validate()?;
         let upstream = said.upstream.ok_or(SettingsError::Missing { name: "upstream" })?;
         let base = upstream.trim_end_matches('/').trim_end_matches("/v1");
@@ -159,6 +165,7 @@ impl Settings {
             unknown: said.unknown.unwrap_or(Unknown::NotFound),
             gone: gone(said.gone.unwrap_or(404))?,
             on_disconnect: said.on_disconnect.unwrap_or(OnDisconnect::Continue),
+            queue,
             max_body_bytes: bytes(
                 "max-body-bytes",
                 said.max_body_bytes,
@@ -174,11 +181,10 @@ impl Settings {
     }
 }
 
-/// The settings of the library.
-fn library(said: &Said) -> Config {
+/// The settings of the library; with `max` turns of a session that may wait.
+fn library(said: &Said, max: usize) -> Config {
     let span = |span: Option<Span>, seconds| span.map_or(Duration::from_secs(seconds), |it| it.0);
     let mut config = Config::default();
-    let max = said.queue.unwrap_or(16);
     let grace = span(said.cancel_grace, 5);
     config.busy = match said.busy.unwrap_or(Busy::Parallel) {
         Busy::Parallel => BusyPolicy::Parallel(Parallel::FirstCommit),

@@ -1,6 +1,6 @@
 //! What is told: to people, to the log, to Prometheus.
 
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -55,15 +55,23 @@ pub(crate) fn record(settings: &Settings) -> Result<PrometheusHandle, BuildError
     );
     describe_counter!(
         "session_server_limit_rejected_total",
-        "requests that a limit of the server refused"
+        "requests that a limit of the server refused, or broke off"
     );
     describe_gauge!("session_server_limit_current", "how much of a limit of the server is used");
-    describe_gauge!("session_server_limit_max", "how much there may be");
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    gauge!("session_server_limit_max", "limit" => "body_bytes").set(settings.max_body_bytes as f64);
-    metrics::counter!("session_server_limit_rejected_total", "limit" => "body_bytes").increment(0);
-    metrics::counter!("session_server_limit_rejected_total", "limit" => "upstream_connections")
-        .increment(0);
+    describe_gauge!("session_server_limit_max", "how much there may be; of a timeout, seconds");
+    for (limit, max) in [
+        ("body_bytes", settings.max_body_bytes),
+        ("answer_bytes", settings.max_answer_bytes),
+        ("queue", settings.queue),
+        ("upstream_connections", settings.upstream_connections),
+    ] {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        gauge!("session_server_limit_max", "limit" => limit).set(max as f64);
+        counter!("session_server_limit_rejected_total", "limit" => limit).increment(0);
+    }
+    let timeout = settings.upstream_timeout.as_secs_f64();
+    gauge!("session_server_limit_max", "limit" => "upstream_timeout").set(timeout);
+    counter!("session_server_limit_rejected_total", "limit" => "upstream_timeout").increment(0);
     gauge!("session_server_limit_current", "limit" => "upstream_connections").set(0.0);
     Ok(handle)
 }

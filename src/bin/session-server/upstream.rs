@@ -100,17 +100,14 @@ impl Upstream {
             .redirect(Policy::none())
             .tcp_nodelay(true)
             .build()?;
-        let max = settings.upstream_connections;
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        gauge!("session_server_limit_max", "limit" => "upstream_connections").set(max as f64);
-        Ok(Self { client, base: settings.upstream.clone(), permits: Arc::new(Semaphore::new(max)) })
+        let permits = Arc::new(Semaphore::new(settings.upstream_connections));
+        Ok(Self { client, base: settings.upstream.clone(), permits })
     }
 
     /// Asks it; resolves with the beginning of its answer.
     pub(crate) async fn ask(&self, ask: Ask) -> Result<Answered, UpstreamError> {
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            counter!("session_server_limit_rejected_total", "limit" => "upstream_connections")
-                .increment(1);
+            rejected("upstream_connections");
             return Err(UpstreamError::Full);
         };
         let permit = Permit::new(permit);
@@ -120,7 +117,7 @@ impl Upstream {
         let answered = request.send().await;
         let told = answered.as_ref().map_or("transport", |response| class(response.status()));
         counter!("session_server_upstream_answers_total", "status" => told).increment(1);
-        let response = answered.map_err(|error| UpstreamError::Transport(error.without_url()))?;
+        let response = answered.map_err(transport)?;
         Ok(Answered { response, permit })
     }
 }
@@ -144,7 +141,7 @@ pub(crate) async fn read(response: &mut Response, max: usize) -> Result<Bytes, U
     let mut body = Vec::new();
     while let Some(bytes) = response.chunk().await.map_err(transport)? {
         if body.len() + bytes.len() > max {
-            return Err(UpstreamError::TooLarge { max });
+            return Err(too_large(max));
         }
         if body.is_empty() {
             body.reserve(
@@ -156,8 +153,22 @@ pub(crate) async fn read(response: &mut Response, max: usize) -> Result<Bytes, U
     Ok(body.into())
 }
 
-/// The connection broke.
+/// It sent more than may be.
+pub(crate) fn too_large(max: usize) -> UpstreamError {
+    rejected("answer_bytes");
+    UpstreamError::TooLarge { max }
+}
+
+/// Counts what a limit has refused.
+fn rejected(limit: &'static str) {
+    counter!("session_server_limit_rejected_total", "limit" => limit).increment(1);
+}
+
+/// The connection broke, or nothing came for too long.
 pub(crate) fn transport(error: reqwest::Error) -> UpstreamError {
+    if error.is_timeout() {
+        rejected("upstream_timeout");
+    }
     UpstreamError::Transport(error.without_url())
 }
 
