@@ -60,9 +60,9 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
     for file in &FILES {
         digest.update(file.text);
     }
-    let start: String =
-        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{start}\"")
+    let digest: [u8; 32] = digest.finalize().into();
+    let [one, two, three, four, ..] = digest;
+    format!("\"{:08x}\"", u32::from_be_bytes([one, two, three, four]))
 });
 
 /// Whether a path is the page's, which nobody needs a token for.

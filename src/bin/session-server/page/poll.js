@@ -49,7 +49,9 @@ export function poll(work, every) {
 
   function wake() {
     failures = 0;
-    if (!document.hidden) run();
+    // What was planned is not done while nobody looks.
+    if (document.hidden) clearTimeout(timer);
+    else run();
   }
 
   document.addEventListener('visibilitychange', wake);
