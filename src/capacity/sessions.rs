@@ -69,6 +69,9 @@ impl Capacity {
         let mut sessions = self.sessions.lock();
         if sessions.changes == proof && sessions.reserved == 0 {
             (sessions.stored, sessions.doubtful) = (stored, false);
+            drop(sessions);
+            // It may be another number than the one that was told.
+            self.moved.store(true, Ordering::Relaxed);
         }
     }
 
@@ -99,5 +102,25 @@ impl Drop for Reservation {
         if let Some(capacity) = self.capacity.take() {
             capacity.change_sessions(|it| it.reserved = it.reserved.saturating_sub(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    // A crowd on a server ended, and its gauge went on to say what was counted before the store was asked.
+    #[test]
+    fn what_the_store_says_is_told_as_well() {
+        let capacity = Capacity::new(&Config::default());
+        capacity.count_sessions(7);
+        capacity.doubt_sessions();
+        let proof = capacity.doubts().expect("it is in doubt");
+        capacity.moved.store(false, Ordering::Relaxed);
+        capacity.recount(proof, 9);
+        assert_eq!(capacity.sessions.lock().stored, 9);
+        assert!(capacity.moved.load(Ordering::Relaxed));
+        assert_eq!(capacity.doubts(), None);
     }
 }
