@@ -427,6 +427,17 @@ mod tests {
         }] if field.is_empty()));
     }
 
+    // X2. A fuzzer had the strict way complain of what is in the first one, and the lenient way of nothing.
+    #[test]
+    fn of_two_of_one_name_the_last_one_counts_whatever_is_in_the_first() {
+        let first =
+            r#"{ "partials": { "no_setting": 1 }, "partials": { "interrupted": "entry" } }"#;
+        let (config, warnings) = Config::lenient(&mut serde_json::Deserializer::from_str(first));
+        assert_eq!(config.partials.interrupted, crate::PartialPolicy::Entry);
+        assert_eq!(warnings, []);
+        assert!(serde_json::from_str::<Config>(first).is_err());
+    }
+
     // X2
     #[test]
     fn a_policy_is_one_setting() {
