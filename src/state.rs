@@ -219,8 +219,8 @@ pub(crate) struct OpenTurn<P: Ports> {
     beside: bool,
     /// The number of its newest entry; 0 if it has none.
     last_seq: u64,
-    /// Whether that was said to it while it ran.
-    steered: bool,
+    /// How much was said to it while it ran.
+    steered: u64,
     /// The name under which it was asked for, once its begin is stored.
     named: Option<Box<Request>>,
     /// Whether its begin is stored, so that its holder has it.
@@ -353,7 +353,7 @@ impl<P: Ports> SessionState<P> {
             Input::Commit { generation, reply, port } => {
                 self.commit(generation, reply, port, step);
             }
-            Input::Take { generation } => self.take(generation, step),
+            Input::Take { generation, read } => self.take(generation, read, step),
             Input::Clear { generation, port } => self.clear(generation, port, step),
             Input::Keep { generation } => self.keep(generation),
             Input::Fail { generation, fate, port } => self.fail(generation, fate, port, step),

@@ -262,24 +262,26 @@ impl Stream {
 
     /// Something was said to the turn.
     pub(crate) fn deliver(&self, said: Said) {
-        self.ring.lock().inbox.push_back(said);
+        self.ring.lock().deliver(said);
         self.orders.notify_waiters();
     }
 
-    /// What was said to the turn and it has not read.
-    fn unread(&self) -> Option<Said> {
-        self.ring.lock().inbox.pop_front()
+    /// What was said to the turn and it has not read; or else how much it has.
+    fn unread(&self) -> Result<Said, u64> {
+        self.ring.lock().read_said()
     }
 
-    /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits.
-    pub(crate) async fn wait_said(&self, ask: impl Fn()) -> Option<Said> {
+    /// Waits for what is said to the turn; `None` once it is told to end. `ask` asks for what waits, and says how
+    /// much was read: it may be delivered between this look and that question.
+    pub(crate) async fn wait_said(&self, ask: impl Fn(u64)) -> Option<Said> {
         rt::wait(&self.orders, || {
-            let here = || self.unread().map(Some);
-            let over = || self.told().map(|_| None);
-            here().or_else(over).or_else(|| {
-                ask();
-                here()
-            })
+            let read = match self.unread() {
+                Ok(said) => return Some(Some(said)),
+                Err(_) if self.told().is_some() => return Some(None),
+                Err(read) => read,
+            };
+            ask(read);
+            self.unread().ok().map(Some)
         })
         .await
     }

@@ -433,7 +433,7 @@ mod tests {
         let first =
             r#"{ "partials": { "no_setting": 1 }, "partials": { "interrupted": "entry" } }"#;
         let (config, warnings) = Config::lenient(&mut serde_json::Deserializer::from_str(first));
-        assert_eq!(config.partials.interrupted, crate::PartialPolicy::Entry);
+        assert_eq!(config.partials.interrupted, PartialPolicy::Entry);
         assert_eq!(warnings, []);
         assert!(serde_json::from_str::<Config>(first).is_err());
     }

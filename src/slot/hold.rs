@@ -47,7 +47,8 @@ impl Hold {
 
     /// Waits for what is said to the turn while it works; `None` once it is told to end.
     pub(crate) async fn said(&self) -> Option<Said> {
-        let ask = || self.slot.apply(Input::Take { generation: self.generation });
+        let generation = self.generation;
+        let ask = |read| self.slot.apply(Input::Take { generation, read });
         self.stream.wait_said(ask).await
     }
 

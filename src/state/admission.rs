@@ -173,7 +173,7 @@ impl<P: Ports> SessionState<P> {
             opened: false,
             base: self.last_commit,
             last_seq: input.as_ref().map_or(0, |(seq, _)| *seq),
-            steered: false,
+            steered: 0,
             named: None,
             since: step.now.moment,
             stopping: None,

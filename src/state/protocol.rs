@@ -122,8 +122,9 @@ pub(crate) enum Input<P: Ports> {
     LeaveQueue { ticket: Ticket },
     /// From [`Turn::commit`](crate::Turn::commit). Counts as use.
     Commit { generation: Generation, reply: Replied, port: P::Settle },
-    /// From a turn that asks for what was said to it while it works. Does not count as use.
-    Take { generation: Generation },
+    /// From a turn that asks for what was said to it while it works, and has read so much of that. Does not count
+    /// as use.
+    Take { generation: Generation, read: u64 },
     /// From the turn that has said enough for a piece to be stored. Does not count as use.
     Keep { generation: Generation },
     /// From a reader that found a turn open in the store and may be wrong. Does not count as use.

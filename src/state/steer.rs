@@ -5,8 +5,12 @@
 //! asks takes nothing, and what it leaves becomes a turn of its own. What was taken is stored before the
 //! turn gets it, as a further input of the turn. One at a time: what was not asked for stays where it is.
 //!
-//! What races: a take against the end of the turn. If the end comes first, the newcomer is admitted and
-//! there is nothing to take; if the take does, the input is the turn's, whatever becomes of that.
+//! What races:
+//!
+//! - A take against the end of the turn. If the end comes first, the newcomer is admitted and there is nothing to
+//!   take; if the take does, the input is the turn's, whatever becomes of that.
+//! - A turn that looks again against the delivery of what it took: it is stored, and not in the turn's hands. So a turn
+//!   that asks says how much it has read, and gets more only when that is all that it was given.
 
 use std::collections::VecDeque;
 
@@ -41,12 +45,12 @@ impl<P: Ports> SessionState<P> {
     }
 
     /// Hands the first in the queue to turn `generation`, if it may take it.
-    pub(super) fn take(&mut self, generation: Generation, step: &mut Step<'_, P>) {
+    pub(super) fn take(&mut self, generation: Generation, read: u64, step: &mut Step<'_, P>) {
         let runs = |turn: &super::OpenTurn<P>| {
-            turn.generation == generation && turn.opened && turn.stopping.is_none()
+            let is_it = turn.generation == generation && turn.steered == read;
+            is_it && turn.opened && turn.stopping.is_none()
         };
-        let takes = |pending: &Pending<P>| matches!(pending, Pending::Steer { generation: it, .. } if *it == generation);
-        if !self.is_steering() || self.outbox.iter().any(takes) {
+        if !self.is_steering() {
             return;
         }
         let Some(place) = self.turns.iter().position(|turn| runs(turn)) else { return };
@@ -56,7 +60,8 @@ impl<P: Ports> SessionState<P> {
         let (seq, at) = (self.take_seqs(1), step.now.wall);
         self.touch(step.now);
         let Some(turn) = self.turns.get_mut(place) else { return };
-        (turn.last_seq, turn.steered) = (seq, true);
+        turn.last_seq = seq;
+        turn.steered += 1;
         let stream = turn.stream.clone();
         let write = Some(Write::Steer { generation, seq, input: input.clone(), at });
         let port = first.port;

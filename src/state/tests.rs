@@ -333,10 +333,6 @@ impl Rig {
         PartialConfig { interrupted, every_chunks: 2, ..PartialConfig::default() }
     }
 
-    fn take(&mut self, generation: u64) -> String {
-        self.apply(Input::Take { generation: Generation::new(generation) })
-    }
-
     fn clear(&mut self, generation: u64, port: u32) -> String {
         self.apply(Input::Clear { generation: Generation::new(generation), port })
     }

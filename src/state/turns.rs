@@ -128,7 +128,7 @@ impl<P: Ports> SessionState<P> {
         self.touch(now);
         let generation = turn.generation;
         // A dropped input leaves what was said to the turn later.
-        let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered;
+        let stays = input == InputFate::Keep || input == InputFate::Drop && turn.steered > 0;
         if stays && !turn.beside {
             self.tip = self.tip.max(turn.last_seq);
         }

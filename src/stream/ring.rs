@@ -34,7 +34,9 @@ pub(super) struct Ring {
     /// How the turn ended.
     ended: Option<TurnOutcome>,
     /// What was said to the turn while it works, and that it has not read.
-    pub(super) inbox: VecDeque<Said>,
+    inbox: VecDeque<Said>,
+    /// How much of that it has read.
+    read: u64,
     /// What the store is to have of it, while the turn runs and says something.
     pub(super) draft: Option<Box<Draft>>,
     /// Who waits for the next chunk.
@@ -82,6 +84,7 @@ impl Ring {
             spared: false,
             ended: None,
             inbox: VecDeque::new(),
+            read: 0,
             draft: None,
             waiting: Waiting::default(),
         }
@@ -120,6 +123,18 @@ impl Ring {
     /// How far the turn has come.
     pub(super) fn pulse(&self) -> Pulse {
         Pulse { beats: self.next() - 1 + self.marks, work: self.work }
+    }
+
+    /// Something was said to the turn.
+    pub(super) fn deliver(&mut self, said: Said) {
+        self.inbox.push_back(said);
+    }
+
+    /// The first of what was said to the turn and it has not read; or else how much it has.
+    pub(super) fn read_said(&mut self) -> Result<Said, u64> {
+        let said = self.inbox.pop_front().ok_or(self.read)?;
+        self.read += 1;
+        Ok(said)
     }
 
     /// Ends the stream; the first end stands. Answers whether this was it.

@@ -117,5 +117,5 @@ fn a_session_that_closes_clears_nothing() {
     let answer = format!("{:?}", Settlement::Failed).to_lowercase();
     assert_eq!(rig.clear(3, 9), format!("settled(s9 {answer})"));
     assert_eq!(rig.digest(), before);
-    assert_eq!(rig.apply(Input::Take { generation: super::Generation::new(1) }), "");
+    assert_eq!(rig.apply(Input::Take { generation: super::Generation::new(1), read: 0 }), "");
 }

@@ -1,8 +1,27 @@
 //! Handing what is said to a busy session to the turn that runs.
 
 use super::{
-    BusyPolicy, InputFate, PARALLEL, QUEUE, Rig, STEER, begin_with, leave, named, unavailable,
+    BusyPolicy, Generation, Input, InputFate, PARALLEL, Ports, QUEUE, Rig, STEER, SessionState,
+    begin_with, leave, named, unavailable,
 };
+use crate::state::Pending;
+
+/// How much of what was said to a turn has been delivered to it.
+pub(super) fn handed<P: Ports>(state: &SessionState<P>, wanted: Generation) -> u64 {
+    let turn = state.turns.iter().find(|turn| turn.generation == wanted);
+    let is_steer = |pending: &&Pending<P>| matches!(pending, Pending::Steer { generation, .. } if *generation == wanted);
+    let on_their_way = state.outbox.iter().filter(is_steer).count() as u64;
+    turn.map_or(0, |turn| turn.steered).saturating_sub(on_their_way)
+}
+
+impl Rig {
+    /// A turn asks for more, which has read all that it was handed.
+    pub(super) fn take(&mut self, generation: u64) -> String {
+        let generation = Generation::new(generation);
+        let read = handed(&self.state, generation);
+        self.apply(Input::Take { generation, read })
+    }
+}
 
 /// A session whose turn 1 runs, and for which the begin 2 waits.
 fn steering() -> Rig {
@@ -65,6 +84,21 @@ fn several_are_taken_one_at_a_time_in_their_order() {
     assert_eq!(rig.digest(), "live t1r q3 | steer1#2");
     rig.ok();
     rig.take(1);
+    assert_eq!(rig.ok(), "steered(b3 t1 #3)");
+}
+
+// B8. On four threads a turn that looked again took the next one as well: what it had taken was stored, and not yet in
+// its hands. Had it ended then, it would have ended with an input that it never saw.
+#[test]
+fn a_turn_that_has_not_read_what_it_was_handed_is_handed_nothing() {
+    let mut rig = steering();
+    rig.begin(3, STEER);
+    rig.take(1);
+    assert_eq!(rig.ok(), "steered(b2 t1 #2)");
+    let generation = Generation::new(1);
+    assert_eq!(rig.apply(Input::Take { generation, read: 0 }), "");
+    assert_eq!(rig.digest(), "live t1r q3");
+    rig.apply(Input::Take { generation, read: 1 });
     assert_eq!(rig.ok(), "steered(b3 t1 #3)");
 }
 

@@ -315,7 +315,7 @@ impl Model {
             }
             Input::Stored { .. } => self.hands_over(begins, now),
             Input::Look { rule } => self.look(rule, now),
-            Input::Take { generation } => self.take(*generation),
+            Input::Take { generation, read } => self.take(*generation, *read),
             Input::Clear { generation, port } => {
                 self.owed.insert(*port);
                 self.clearing.insert(*generation);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::super::{
     ABORT_AFTER, Asked, BeginRequest, BusyPolicy, Change, Generation, Input, PartialConfig,
-    PartialPolicy, Redo, Request, Special, Ticket, Write, say,
+    PartialPolicy, Redo, Request, Special, Ticket, Write, say, steering,
 };
 use super::super::Find;
 use super::Driver;
@@ -80,7 +80,10 @@ impl Driver {
             Find::Take(which) => {
                 let generation = self.held.get(which % self.held.len().max(1)).copied();
                 let generation = generation.unwrap_or(Generation::new(which as u64 % 12));
-                self.apply(Input::Take { generation });
+                // One that looks again before it has read what it was handed is handed nothing.
+                let handed = steering::handed(&self.state, generation);
+                let read = if which % 3 == 0 { handed.saturating_sub(1) } else { handed };
+                self.apply(Input::Take { generation, read });
             }
             Find::Clear(turn) => {
                 let (generation, port) = (Generation::new(turn), self.port());

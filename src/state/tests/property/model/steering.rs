@@ -29,11 +29,11 @@ impl Model {
         takes.map(|turn| turn.stream).collect()
     }
 
-    /// A turn asks for what was said to it: it has the first in the queue, one at a time.
-    pub(super) fn take(&mut self, generation: Generation) {
-        let busy = self.steers.values().any(|(turn, _)| *turn == generation);
+    /// A turn asks for what was said to it: it has the first in the queue, if it has read all that it has.
+    pub(super) fn take(&mut self, generation: Generation, read: u64) {
         let turn = self.open.iter_mut().find(|turn| turn.generation == generation);
-        let turn = turn.filter(|turn| turn.given && turn.told.is_none() && !busy);
+        let has_read = |took: &[u64]| u64::try_from(took.len()).is_ok_and(|took| took == read);
+        let turn = turn.filter(|turn| turn.given && turn.told.is_none() && has_read(&turn.took));
         let first = self.queue.first().filter(|begin| begin.steers());
         let (Some(turn), Some(first)) = (turn, first.cloned()) else { return };
         let seq = self.next_seq;
