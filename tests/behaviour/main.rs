@@ -17,6 +17,7 @@ mod bad_input;
 mod branches;
 #[cfg(feature = "sqlite")]
 mod cancel_every_await;
+mod churn;
 mod create_and_look_up;
 #[cfg(feature = "sqlite")]
 mod deletes;

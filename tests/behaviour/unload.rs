@@ -23,7 +23,7 @@ use session_supervisor::testing::{Fault, Gate, StoreCall};
 use session_supervisor::{
     BeginError, BeginOptions, BusyPolicy, CancelOutcome, CancelReason, CommitOutcome, Config,
     CreateError, DeleteOutcome, KeptBy, Lookup, NewSession, NoRoom, OpenError, Previous,
-    RebindReason, RecordFilter, Session, SessionError, Supervisor, TurnInput, WhenFull,
+    RebindReason, RecordFilter, Session, SessionError, Supervisor, WhenFull,
 };
 use support::{
     begin, commit, committed, everywhere, in_paused_time, key, poll_once, quiet, read_out, says,
@@ -717,47 +717,4 @@ everywhere! {
         assert_eq!((supervisor.loaded(), supervisor.loaded_bytes()), (0, 0));
         settled(&supervisor).await;
     }
-}
-
-/// Uses a hundred sessions in turn, of which ten may be loaded, `rounds` times.
-async fn cycles(stage: support::Stage, rounds: usize) {
-    let supervisor = stage.start_with(cap(10)).await;
-    let mut sessions = Vec::new();
-    for number in 0..100 {
-        sessions.push(supervisor.open(&key(&format!("#{number}"))).await.unwrap());
-    }
-    for round in 0..rounds {
-        for session in &sessions {
-            let turn = session.begin(TurnInput::none(), ()).await.unwrap();
-            if round % 2 == 0 {
-                session.insert("round", &round).await.unwrap();
-            }
-            drop(turn);
-        }
-    }
-    until("all is written", || sessions.iter().all(|it| it.status().unwritten == 0)).await;
-    settled(&supervisor).await;
-    let counts = supervisor.counts();
-    assert!(counts.loaded >= 90 * rounds as u64, "{counts:?}");
-    for session in sessions {
-        session.delete().await.unwrap();
-    }
-    settled(&supervisor).await;
-    until("the actors have ended", || {
-        let counts = supervisor.counts();
-        counts.actors_started == counts.actors_ended
-    })
-    .await;
-    assert_eq!((supervisor.loaded(), supervisor.in_flight()), (0, 0));
-    let report = supervisor.shutdown(Duration::from_secs(1)).await.unwrap();
-    assert!(report.clean);
-}
-
-// M4, X14
-#[test]
-fn a_hundred_thousand_times_loaded_and_left_leave_nothing_behind() {
-    support::play(false, support::Kind::Memory, |stage| cycles(stage, 1_000));
-    support::play(true, support::Kind::Awaited, |stage| cycles(stage, 20));
-    #[cfg(feature = "sqlite")]
-    support::play(true, support::Kind::Sqlite, |stage| cycles(stage, 5));
 }

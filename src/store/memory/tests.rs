@@ -41,6 +41,24 @@ async fn lives_are_counted_from_a_random_place() {
     assert!(created(&other, 1, 1).await.incarnation.get().abs_diff(first.get()) > 2);
 }
 
+// E8. However many there are, as long as there is room for them
+#[tokio::test]
+async fn no_tombstone_is_dropped_before_its_time() {
+    let store = MemoryStore::new();
+    for number in 1..=2_000 {
+        let life = created(&store, number, 1).await.incarnation;
+        store.write(&id(number), life, deleted(life)).await.unwrap();
+    }
+    for number in 1..=2_000 {
+        let Found::Gone(_) = store.look_up(&id(number), at(98)).await.unwrap() else {
+            panic!("{number} was deleted, and is not known any more")
+        };
+        let found = store.look_up(&id(number), at(99)).await.unwrap();
+        assert!(matches!(found, Found::Unknown), "{number}: {found:?}");
+    }
+    assert_eq!(store.tombstones_evicted(), 0);
+}
+
 #[tokio::test]
 async fn a_life_is_written_to_without_the_others() {
     let store = MemoryStore::new();
