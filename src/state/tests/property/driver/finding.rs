@@ -67,6 +67,7 @@ impl Driver {
                 // Whoever has found it finds that out from the store, which fails the session then.
                 self.found_back = None;
                 let Some(back) = self.look_for_revision(which) else { return };
+                self.model.may_forget(back.entries.iter().filter_map(|entry| entry.generation));
                 let port = self.port();
                 self.apply(Input::Change { change: Change::ForgetRevision(back.revision), port });
             }

@@ -48,6 +48,15 @@ impl Model {
         }
     }
 
+    /// A revision may be forgotten, and with it what its turns had said: nothing of that has to be there any more.
+    pub(in super::super) fn may_forget(&mut self, turns: impl Iterator<Item = Generation>) {
+        for turn in turns {
+            if let Some(said) = self.said.get_mut(&turn) {
+                (said.unsure, said.kept) = (true, String::new());
+            }
+        }
+    }
+
     /// A turn is over: what becomes of what it has said.
     pub(super) fn leaves(&mut self, turn: &Turn, outcome: TurnOutcome, fate: InputFate) {
         let Some(said) = self.said.get_mut(&turn.generation) else { return };
