@@ -136,6 +136,16 @@ pub enum CreateError {
         /// Which run of the process says so.
         instance: InstanceId,
     },
+    /// The key is bound to a session that takes turns. Nothing was changed.
+    #[error("{key} is bound to session {to}")]
+    KeyTaken {
+        /// The key.
+        key: SessionKey,
+        /// What it is bound to.
+        to: SessionId,
+        /// Which run of the process says so.
+        instance: InstanceId,
+    },
     /// The id was deleted, and reuse was not asked for.
     #[error("session {id} was {} at {}", .tombstone.reason, .tombstone.at)]
     Gone {
@@ -202,7 +212,7 @@ impl CreateError {
         match self {
             Self::Content(_) => ErrorKind::Invalid,
             Self::Full { .. } => ErrorKind::Full,
-            Self::Exists { .. } => ErrorKind::Conflict,
+            Self::Exists { .. } | Self::KeyTaken { .. } => ErrorKind::Conflict,
             Self::Gone { .. } => ErrorKind::Gone,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Draining { .. } | Self::NoRoom(_) | Self::Store { .. } => ErrorKind::Unavailable,
@@ -218,6 +228,7 @@ impl CreateError {
             Self::Content(_)
             | Self::Draining { .. }
             | Self::Exists { .. }
+            | Self::KeyTaken { .. }
             | Self::Gone { .. }
             | Self::Unknown { .. } => None,
         }

@@ -7,7 +7,7 @@ use super::error::ReadError;
 use super::expire::Decision;
 
 use crate::expiry::ExpiryAction;
-use crate::id::SessionId;
+use crate::id::{Incarnation, SessionId};
 use crate::standing::{ExpiryClock, Standing};
 use crate::state::KeptBy;
 use crate::store::{Found, Record};
@@ -18,6 +18,8 @@ use crate::store::{Found, Record};
 pub struct Explanation {
     /// Which.
     pub id: SessionId,
+    /// Which of those that have had its id.
+    pub incarnation: Incarnation,
     /// Its kind.
     pub class: String,
     /// Whether it takes turns.
@@ -111,6 +113,7 @@ impl<E> Supervisor<E> {
         Explanation {
             class: record.class_name().to_owned(),
             id: record.id,
+            incarnation: record.incarnation,
             standing,
             loaded: loaded.is_some(),
             fate,

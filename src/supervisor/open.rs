@@ -14,7 +14,7 @@ use crate::room::{LoadError, Need, NoRoom};
 use crate::rt::Arc;
 use crate::session::Session;
 use crate::slot::Slot;
-use crate::standing::Previous;
+use crate::standing::{Previous, RebindReason};
 use crate::store::{Binding, Created, Found, NewRecord, StoreError};
 use crate::tombstone::Tombstone;
 
@@ -38,6 +38,16 @@ enum Attempt {
     Taken,
     Gone(Tombstone),
     Full(Full),
+}
+
+/// The session that a key led to before it leads to a new one: what it is bound to, or else one that was deleted on the
+/// way, as its time was over, and was there all the same.
+fn replaced(
+    bound_to: Option<&SessionId>,
+    reason: RebindReason,
+    ended: Option<Previous>,
+) -> Option<Previous> {
+    bound_to.map(|id| Previous::new(id.clone(), reason)).or(ended)
 }
 
 impl<E: Content> Supervisor<E> {
@@ -88,9 +98,7 @@ impl<E: Content> Supervisor<E> {
                     return Ok(Opened { session, created: false, previous: None });
                 }
                 Resolved::Nothing { bound_to, reason, ended } => {
-                    // One that was deleted on the way, as its time was over, was there all the same.
-                    let found = bound_to.clone().map(|id| Previous::new(id, reason));
-                    previous = found.or(ended).or(previous);
+                    previous = replaced(bound_to.as_ref(), reason, ended).or(previous);
                     bound_to
                 }
             };
@@ -142,16 +150,62 @@ impl<E: Content> Supervisor<E> {
             return Err(CreateError::Draining { instance: self.instance() });
         }
         let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
-        let (instance, failed) = (self.instance(), CreateError::failed(id));
-        match shared.attempt(id, None, &seed, None).await.map_err(failed)? {
+        let attempt = shared.attempt(id, None, &seed, None).await;
+        self.answer(id, attempt.map_err(CreateError::failed(id))?)
+    }
+
+    /// Creates a session with an id of the caller's own, with `key` bound to it from the start: both happen, or
+    /// neither does.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_id`](Self::create_id); [`CreateError::KeyTaken`] if the key is bound to a session that
+    /// [`open`](Self::open) would open.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`create_id`](Self::create_id). A session of the key whose time was over may have been ended for it.
+    pub async fn create_for(
+        &self,
+        key: &SessionKey,
+        id: &SessionId,
+        new: NewSession<E>,
+    ) -> Result<Session<E>, CreateError> {
+        let (shared, failed) = (&self.shared, CreateError::failed(id));
+        let seed = new.encode(&shared.engine.config.limits).map_err(CreateError::Content)?;
+        let _flight = shared.key_flights.join(key).await;
+        let mut previous = None;
+        loop {
+            if shared.engine.is_draining() {
+                return Err(CreateError::Draining { instance: self.instance() });
+            }
+            let expected = match shared.resolve(key).await.map_err(&failed)? {
+                Resolved::Live(slot) => {
+                    let (key, to, instance) = (key.clone(), slot.tip().clone(), self.instance());
+                    return Err(CreateError::KeyTaken { key, to, instance });
+                }
+                Resolved::Nothing { bound_to, reason, ended } => {
+                    previous = replaced(bound_to.as_ref(), reason, ended).or(previous);
+                    bound_to
+                }
+            };
+            let binding = Binding { key: key.clone(), expected };
+            let attempt = shared.attempt_bound(id, binding, &seed, previous.clone()).await;
+            let attempt = attempt.map_err(&failed)?;
+            if !matches!(attempt, Attempt::KeyMoved) {
+                return self.answer(id, attempt);
+            }
+        }
+    }
+
+    /// What an attempt to create the session `id` means to whoever asked for it.
+    fn answer(&self, id: &SessionId, attempt: Attempt) -> Result<Session<E>, CreateError> {
+        let (id, instance) = (id.clone(), self.instance());
+        match attempt {
             Attempt::Created(slot) => Ok(self.session(slot)),
-            Attempt::Taken | Attempt::KeyMoved => {
-                Err(CreateError::Exists { id: id.clone(), instance })
-            }
-            Attempt::Gone(tombstone) => {
-                Err(CreateError::Gone { id: id.clone(), tombstone, instance })
-            }
-            Attempt::Full(full) => Err(CreateError::Full { id: id.clone(), full, instance }),
+            Attempt::Taken | Attempt::KeyMoved => Err(CreateError::Exists { id, instance }),
+            Attempt::Gone(tombstone) => Err(CreateError::Gone { id, tombstone, instance }),
+            Attempt::Full(full) => Err(CreateError::Full { id, full, instance }),
         }
     }
 
@@ -220,20 +274,33 @@ impl Shared {
         previous: Option<Previous>,
     ) -> Result<Option<Arc<Slot>>, OpenError> {
         let (id, key) = (self.engine.fresh_id(), binding.key.clone());
-        let attempt = self.attempt(&id, Some(binding), seed, previous).await;
-        // The store may have bound it all the same.
-        let attempt = attempt.inspect_err(|_| self.uncache(&key));
+        let attempt = self.attempt_bound(&id, binding, seed, previous).await;
         match attempt.map_err(self.failed(&key))? {
-            Attempt::Created(slot) => {
-                self.note(&key, &slot);
-                Ok(Some(slot))
-            }
+            Attempt::Created(slot) => Ok(Some(slot)),
             Attempt::KeyMoved => Ok(None),
             Attempt::Taken | Attempt::Gone(_) => Err(OpenError::IdCollision { id }),
             Attempt::Full(full) => {
                 Err(OpenError::Full { key, full, instance: self.engine.instance })
             }
         }
+    }
+
+    /// Tries to create the session `id` with a key bound to it. Called under the key's flight.
+    async fn attempt_bound(
+        &self,
+        id: &SessionId,
+        binding: Binding,
+        seed: &Seed,
+        previous: Option<Previous>,
+    ) -> Result<Attempt, LoadError> {
+        let key = binding.key.clone();
+        let attempt = self.attempt(id, Some(binding), seed, previous).await;
+        // The store may have bound it all the same.
+        let attempt = attempt.inspect_err(|_| self.uncache(&key))?;
+        if let Attempt::Created(slot) = &attempt {
+            self.note(&key, slot);
+        }
+        Ok(attempt)
     }
 
     /// There is no room for `id`; what else there is to be told comes first.

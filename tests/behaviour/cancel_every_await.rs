@@ -201,6 +201,9 @@ cancelled! {
     create_id: Idle, 1, |w| {
         let s = s(w); async move { s.create_id(&id("mine"), NewSession::new()).await }
     };
+    create_for: Idle, 2, |w| {
+        let s = s(w); async move { s.create_for(&key("#new"), &id("mine"), NewSession::new()).await }
+    };
     create_id_of_a_tombstone: Idle, 1, |w| {
         let s = s(w);
         async move { s.create_id(&id("dead"), NewSession::new().allow_reuse()).await }

@@ -19,6 +19,7 @@ mod branches;
 mod cancel_every_await;
 mod churn;
 mod create_and_look_up;
+mod create_for;
 #[cfg(feature = "sqlite")]
 mod deletes;
 mod expiry;
