@@ -226,8 +226,9 @@ async fn as_many_turns_wait_in_all_sessions_as_may() {
     assert_eq!(refused.status(), 429);
     assert!(refused.headers().get("retry-after").is_some());
     assert!(error(refused).await.contains(&other));
-    for (asked, chat) in asked.into_iter().zip(running) {
-        asked.say("ok");
+    // Either may have been asked first.
+    asked.map(|asked| asked.say("ok"));
+    for chat in running {
         assert_eq!(chat.await.unwrap().status(), 200);
     }
     rig.upstream.next().await.say("C");

@@ -65,8 +65,12 @@ async fn a_session_is_created_with_an_id_a_key_and_a_time() {
     assert_eq!(create(both).await.status(), 200);
     let led: Value = create(json!({"key": "irc/chat=a"})).await.json().await.unwrap();
     assert_eq!(led["session_id"], "keyed");
+    assert_eq!(rig.json("/sessions/keyed/status").await["key"], "irc/chat=a");
     let taken = create(json!({"session_id": "other", "key": "irc/chat=a"})).await;
     assert_eq!(taken.status(), 409);
+    assert!(error(taken).await.contains("irc/chat=a is bound to session keyed"));
+    // Nothing was created, and nothing was deleted.
+    assert_eq!(create(json!({"session_id": "other"})).await.status(), 200);
 
     for wrong in
         [json!({"ttl": "soon"}), json!({"ttl": -1}), json!({"ttl": 0.5}), json!({"key": ""})]

@@ -61,7 +61,7 @@ impl ApiError {
             return Self::not_found(id);
         }
         let how = tombstone.map_or_else(
-            || "it is being deleted".to_owned(),
+            || "deleted a moment ago".to_owned(),
             |tombstone| format!("{} at {}", tombstone.reason, tombstone.at),
         );
         Self::new(settings.gone, format!("session is gone: session_id={id}: {how}"))
@@ -82,10 +82,11 @@ impl ApiError {
     /// A turn was not begun.
     pub(crate) fn begin(settings: &Settings, id: &SessionId, error: &BeginError) -> Self {
         match error {
-            BeginError::Unknown { .. } => Self::not_found(id),
             BeginError::Gone { tombstone, .. } => Self::gone(settings, id, Some(tombstone)),
-            BeginError::Closing { .. } => Self::gone(settings, id, None),
-            BeginError::Cancelled { reason: CancelReason::Deleted } => {
+            // It was found, so it is gone, and its id may have been given to another.
+            BeginError::Unknown { .. }
+            | BeginError::Closing { .. }
+            | BeginError::Cancelled { reason: CancelReason::Deleted } => {
                 Self::gone(settings, id, None)
             }
             BeginError::Cancelled { reason } => Self::ended(id, None, *reason),
@@ -133,9 +134,11 @@ impl ApiError {
     /// A session was not changed or read.
     pub(crate) fn session(settings: &Settings, id: &SessionId, error: &SessionError) -> Self {
         match error {
-            SessionError::Unknown { .. } => Self::not_found(id),
             SessionError::Gone { tombstone, .. } => Self::gone(settings, id, Some(tombstone)),
-            SessionError::Closing { .. } => Self::gone(settings, id, None),
+            // It was found, so it is gone, and its id may have been given to another.
+            SessionError::Unknown { .. } | SessionError::Closing { .. } => {
+                Self::gone(settings, id, None)
+            }
             _ => Self::of(error.kind(), id, error),
         }
     }

@@ -56,13 +56,14 @@ impl Metadata {
             return Ok(Self::unknown(&named.id));
         };
         let explained = app.supervisor.explain(id).await.map_err(|error| ApiError::read(&error))?;
-        // It went while it was looked at.
-        let explained = explained.ok_or_else(|| ApiError::not_found(id))?;
-        if matches!(explained.fate, Fate::Ends { .. }) {
-            // Its time is over, and nobody has come for it yet: this ends it.
-            let ended = session.record().await;
-            ended.map_err(|error| ApiError::session(&app.settings, id, &error))?;
+        let explained = explained.filter(|it| it.incarnation == session.incarnation());
+        if explained.as_ref().is_none_or(|it| matches!(it.fate, Fate::Ends { .. })) {
+            // It went while it was looked at, and this says how; or its time is over and nobody has come for it yet, and
+            // this ends it.
+            let record = session.record().await;
+            record.map_err(|error| ApiError::session(&app.settings, id, &error))?;
         }
+        let explained = explained.ok_or_else(|| ApiError::gone(&app.settings, id, None))?;
         let status = session.status();
         let (active_stream, phase) = running(&status);
         Ok(Self {
@@ -153,5 +154,38 @@ impl From<LeaseInfo> for LeaseBody {
     fn from(lease: LeaseInfo) -> Self {
         let (since, until) = (seconds(lease.since), seconds(lease.until));
         Self { purpose: lease.purpose, since, until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use session_supervisor::{MemoryStore, NewSession, Supervisor};
+
+    use super::*;
+    use crate::settings::Settings;
+    use crate::upstream::Upstream;
+
+    #[tokio::test]
+    async fn what_went_while_it_was_looked_at_is_told_as_what_is_gone() {
+        let said = "upstream = \"http://127.0.0.1:1\"\ngone = 410";
+        let settings = Settings::new(toml::from_str(said).unwrap()).unwrap();
+        let supervisor = Supervisor::builder().store(MemoryStore::new()).start().await.unwrap();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let upstream = Upstream::new(&settings).unwrap();
+        let app = App::new(supervisor, upstream, settings, metrics);
+        let id = SessionId::new("looked-at").unwrap();
+        let session = app.supervisor.create_id(&id, NewSession::new()).await.unwrap();
+        let named = Named { id, session: Some(session.clone()) };
+        assert!(Metadata::of(&app, &named).await.is_ok());
+        session.delete().await.unwrap();
+        let error = Metadata::of(&app, &named).await.unwrap_err();
+        assert_eq!(error.status, StatusCode::GONE, "{}", error.message);
+        // Nor is what has its id now taken for it.
+        let again = NewSession::new().allow_reuse();
+        app.supervisor.create_id(&named.id, again).await.unwrap();
+        let error = Metadata::of(&app, &named).await.unwrap_err();
+        assert_eq!(error.status, StatusCode::GONE, "{}", error.message);
     }
 }

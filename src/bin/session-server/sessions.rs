@@ -8,8 +8,8 @@ use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use session_supervisor::{
-    BindError, DeleteOutcome, Incarnation, NewSession, Record as Stored, RecordFilter, Session,
-    SessionKey, Standing,
+    DeleteOutcome, Incarnation, NewSession, Record as Stored, RecordFilter, Session, SessionKey,
+    Standing,
 };
 
 use crate::app::App;
@@ -128,27 +128,19 @@ pub(crate) async fn create(
     Ok(Json(Created { session_id: session.id().to_string() }))
 }
 
-/// Creates a session with an id of the caller's own, and has the key lead to it.
+/// Creates a session with an id of the caller's own, and with its key, if it has one.
 async fn create_named(
     app: &App,
     id: &str,
     key: Option<&SessionKey>,
     wanted: &CreateBody,
 ) -> Result<Session<Exchange>, ApiError> {
-    let id = ids::parse(id)?;
-    let created = app.supervisor.create_id(&id, seed(wanted)?).await;
-    let session = created.map_err(|error| ApiError::create_named(&id, &error))?;
-    let Some(key) = key else { return Ok(session) };
-    match app.supervisor.bind(key, &session).await {
-        Ok(_) => Ok(session),
-        Err(error) => {
-            // Nobody knows of it yet.
-            drop(session.delete().await);
-            let taken = matches!(error, BindError::Taken { .. });
-            let status = if taken { StatusCode::CONFLICT } else { StatusCode::SERVICE_UNAVAILABLE };
-            Err(ApiError::new(status, format!("{}: session_id={id}", chain(&error))))
-        }
-    }
+    let (id, new) = (ids::parse(id)?, seed(wanted)?);
+    let created = match key {
+        Some(key) => app.supervisor.create_for(key, &id, new).await,
+        None => app.supervisor.create_id(&id, new).await,
+    };
+    created.map_err(|error| ApiError::create_named(&id, &error))
 }
 
 /// What a new session starts with.
