@@ -1,15 +1,14 @@
 //! A chat: a turn of a session.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use metrics::counter;
 use session_supervisor::{BeginError, Session};
-use tokio::sync::oneshot;
 
 use crate::app::App;
+use crate::attended::Attended;
 use crate::body;
 use crate::error::{ApiError, ErrorBody};
 use crate::flags::Busy;
@@ -70,14 +69,8 @@ pub(crate) async fn chat(
     let mut headers = to_upstream(parts.headers, &id, &app.settings, headers::Body::Anew);
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let ask = turn::ask(headers, parts.uri.query(), body);
-    let (waiting, answer) = oneshot::channel();
-    let work = Work { app: app.clone(), id: id.clone(), session, turn, streams };
-    // Not this future, which goes with its client.
-    app.turns.spawn(work.run(ask, waiting));
-    answer.await.unwrap_or_else(|_| {
-        let message = format!("the turn has panicked: session_id={id}");
-        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message))
-    })
+    let work = Work { app: app.clone(), id, session, turn, streams };
+    Attended::new(&app.turns, |gone| work.run(ask, gone)).await
 }
 
 /// Refuses a turn before its body is read, if one runs. The library decides again when it begins.

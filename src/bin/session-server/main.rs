@@ -16,6 +16,7 @@
 
 mod app;
 mod assembly;
+mod attended;
 mod auth;
 mod body;
 mod cancel;
@@ -49,6 +50,11 @@ use clap::Parser as _;
 use self::error::chain;
 use self::flags::Flags;
 use self::settings::Settings;
+
+/// A turn is some hundred small allocations, and what one core has allocated another frees: glibc's allocator has its cores wait
+/// for each other there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What it exits with if it was told nonsense; as clap does.
 const USAGE: u8 = 2;

@@ -22,7 +22,7 @@ use crate::error::ErrorBody;
 use crate::headers::{self, to_client};
 use crate::records::{Answer, Exchange};
 use crate::sse::{Block, Frame, Splitter};
-use crate::turn::{Failure, Waiting, Work, commit, fail, name_stream};
+use crate::turn::{Failure, Work, commit, fail, name_stream};
 use crate::upstream::{Answered, too_large, transport};
 
 /// How many pieces wait for a client that is slower than the upstream.
@@ -74,16 +74,21 @@ struct Progress {
     told: bool,
 }
 
+/// Has a task relay the answer; answers with its head, to which the pieces come.
+pub(crate) fn relay(work: Work, answered: Answered) -> Response {
+    let (pieces, taken) = mpsc::channel(PIECES);
+    let client = Client { pieces: Some(pieces), timeout: work.app.settings.client_timeout };
+    let headers = to_client(answered.response.headers().clone(), headers::Body::Anew);
+    let reply = reply(headers, work.turn.stream(), taken);
+    let turns = work.app.turns.clone();
+    drop(turns.spawn(relaying(work, answered, client)));
+    reply
+}
+
 /// Relays the answer to the client, records it, and tells the outcome.
-pub(crate) async fn relay(work: Work, answered: Answered, waiting: Waiting) {
+async fn relaying(work: Work, answered: Answered, mut client: Client) {
     let (id, stream) = (work.id.clone(), work.turn.stream());
     let Answered { mut response, permit } = answered;
-    let (pieces, taken) = mpsc::channel(PIECES);
-    let mut client = Client { pieces: Some(pieces), timeout: work.app.settings.client_timeout };
-    let headers = to_client(response.headers().clone(), headers::Body::Anew);
-    if waiting.send(Ok(reply(headers, stream, taken))).is_err() {
-        counter!("session_server_clients_gone_total").increment(1);
-    }
     let mut progress = Progress::default();
     let followed = follow(&work, &mut response, &mut client, &mut progress).await;
     let failure = match followed {

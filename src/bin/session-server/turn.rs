@@ -1,8 +1,7 @@
 //! The work of one chat: ask the upstream, commit, answer.
 //!
-//! A task of its own holds the [`Turn`], whatever becomes of the client. It is not given to
-//! [`Session::run`]: the library drops what that runs as soon as its session is deleted, and here the upstream's
-//! call has to go on then. The turn is fenced all the same, so nothing of it is recorded.
+//! The [`Turn`] is held to its end, whatever becomes of the client. It is not given to [`Session::run`]: the library
+//! drops what that runs as soon as its session is deleted, and here the upstream's call has to go on then. The turn is fenced all the same, so nothing of it is recorded.
 //!
 //! A turn that is told to end for any other reason drops its call, and its client is told what ended it.
 
@@ -13,9 +12,9 @@ use metrics::counter;
 use session_supervisor::{
     CancelReason, CommitError, CommitOutcome, FailedInput, Session, SessionId, StreamId, Turn,
 };
-use tokio::sync::oneshot;
 
 use crate::app::App;
+use crate::attended::Gone;
 use crate::error::{ApiError, STREAM, chain};
 use crate::flags::OnDisconnect;
 use crate::headers::{self, to_client};
@@ -28,9 +27,6 @@ pub(crate) const COMMIT: HeaderName = HeaderName::from_static("x-session-commit"
 
 /// What the client gets.
 pub(crate) type Reply = Result<Response, ApiError>;
-
-/// Where the client waits for it.
-pub(crate) type Waiting = oneshot::Sender<Reply>;
 
 /// A turn that has begun, and what is to be asked in it.
 pub(crate) struct Work {
@@ -95,31 +91,29 @@ impl Failure {
 }
 
 impl Work {
-    /// Does it, and answers the client, if that is still there.
-    pub(crate) async fn run(self, ask: Ask, mut waiting: Waiting) {
+    /// Does it; answers what the client is told, if that is still there.
+    pub(crate) async fn run(self, ask: Ask, gone: Gone) -> Reply {
         let (id, stream) = (self.id.clone(), self.turn.stream());
-        let answered = self.until_told(self.app.upstream.ask(ask), waiting.closed()).await;
+        let answered = self.until_told(self.app.upstream.ask(ask), gone.wait()).await;
         let answered = answered.and_then(|answered| answered.map_err(Failure::Upstream));
         let reply = match answered {
             Ok(answered) if self.streams && is_event_stream(&answered) => {
-                return relay::relay(self, answered, waiting).await;
+                return Ok(relay::relay(self, answered));
             }
-            Ok(answered) => self.whole(answered, &mut waiting).await,
+            Ok(answered) => self.whole(answered, &gone).await,
             Err(failure) => {
                 fail(self.turn).await;
                 Err(failure)
             }
         };
-        let reply = reply.map_err(|failure| failure.tell(&id, stream));
-        // Nobody may wait any more.
-        drop(waiting.send(reply));
+        reply.map_err(|failure| failure.tell(&id, stream))
     }
 
     /// Takes an answer that comes in one piece.
-    async fn whole(self, answered: Answered, waiting: &mut Waiting) -> Result<Response, Failure> {
+    async fn whole(self, answered: Answered, gone: &Gone) -> Result<Response, Failure> {
         let Answered { mut response, permit } = answered;
         let reading = upstream::read(&mut response, self.app.settings.max_answer_bytes);
-        let read = self.until_told(reading, waiting.closed()).await;
+        let read = self.until_told(reading, gone.wait()).await;
         let body = match read.and_then(|read| read.map_err(Failure::Upstream)) {
             Ok(body) => body,
             Err(failure) => {
