@@ -44,13 +44,18 @@ impl Side {
         Self::start(name, command, port).await
     }
 
-    /// The asyncio server.
-    pub(crate) async fn asyncio(python: &Path, upstream: &str) -> io::Result<Self> {
+    /// A server in Python.
+    pub(crate) async fn python(
+        name: &'static str,
+        python: &Path,
+        script: &str,
+        upstream: &str,
+    ) -> io::Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(python);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/asyncio_server.py"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script));
         command.args(["--port", &port.to_string(), "--upstream", upstream]);
-        Self::start("asyncio", command, port).await
+        Self::start(name, command, port).await
     }
 
     async fn start(name: &'static str, mut command: Command, port: u16) -> io::Result<Self> {
