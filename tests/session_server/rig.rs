@@ -2,6 +2,7 @@
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::upstream::{Upstream, soon};
+
+/// How long a client keeps a connection that it does not use.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// What a program has said.
 #[derive(Default)]
@@ -251,7 +255,7 @@ fn refs(flags: &[String]) -> Vec<&str> {
 /// A client with connections of its own.
 pub(crate) fn client() -> Client {
     drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder().no_proxy().build().unwrap()
+    Client::builder().no_proxy().pool_idle_timeout(KEPT).build().unwrap()
 }
 
 /// A request that says `text`.
