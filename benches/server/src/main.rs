@@ -1,5 +1,6 @@
 //! What a chat through `session-server` costs over the upstream asked directly, and how many turns a second it does, beside
-//! two asyncio servers with the same contract: on FastAPI, as most are, and on aiohttp, which is the fast choice.
+//! two asyncio servers with the same contract: on FastAPI, as most are, and on aiohttp, which is the fast choice. The limit is a bare relay
+//! on what the server stands on.
 //!
 //! All sides stand in front of the same upstream, which answers at once, and are asked by the same clients. They take
 //! turns, round by round; values are medians of rounds, and ratios medians of the ratios within rounds. `run` builds
@@ -22,9 +23,13 @@ use side::Side;
 /// How many clients there are where there are many.
 const CONNECTIONS: usize = 32;
 
+/// The limit.
+const BARE: &str = "bare relay";
+
 /// What is measured, and how long.
 struct Arguments {
     server: PathBuf,
+    bare: PathBuf,
     python: PathBuf,
     rounds: usize,
     turns: usize,
@@ -34,24 +39,25 @@ struct Arguments {
 impl Arguments {
     fn read() -> Option<Self> {
         let mut words = std::env::args().skip(1);
-        let (mut server, mut python, mut quick) = (None, None, false);
+        let (mut server, mut bare, mut python, mut quick) = (None, None, None, false);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--server" => server = words.next(),
+                "--bare" => bare = words.next(),
                 "--python" => python = words.next(),
                 "--quick" => quick = true,
                 _ => return None,
             }
         }
         let (rounds, turns, lasts) = if quick { (3, 200, 300) } else { (15, 2_000, 2_000) };
-        let (server, python) = (server?.into(), python?.into());
-        Some(Self { server, python, rounds, turns, lasts: Duration::from_millis(lasts) })
+        let (server, bare, python) = (server?.into(), bare?.into(), python?.into());
+        Some(Self { server, bare, python, rounds, turns, lasts: Duration::from_millis(lasts) })
     }
 }
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::read() else {
-        eprintln!("usage: --server FILE --python FILE [--quick]");
+        eprintln!("usage: --server FILE --bare FILE --python FILE [--quick]");
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -78,11 +84,12 @@ async fn measure(arguments: &Arguments) -> io::Result<bool> {
         Side::direct(&upstream),
         ours("memory", "memory").await?,
         ours("sqlite", &sqlite).await?,
+        Side::ours(BARE, &arguments.bare, &upstream, "none").await?,
         python("aiohttp", "aiohttp_server.py").await?,
         python("fastapi", "fastapi_server.py").await?,
     ];
     let sides = sides.map(Rc::new);
-    let mut found: [Vec<Found>; 5] = Default::default();
+    let mut found: [Vec<Found>; 6] = Default::default();
     for round in 0..arguments.rounds {
         eprintln!("round {} of {}", round + 1, arguments.rounds);
         for (side, found) in sides.iter().zip(&mut found) {
@@ -91,6 +98,9 @@ async fn measure(arguments: &Arguments) -> io::Result<bool> {
         }
     }
     for (side, found) in sides.iter().zip(&found).skip(1) {
+        if side.name == BARE {
+            continue; // It has no records.
+        }
         let (turns, recorded) = (found.iter().map(|it| it.turns).sum(), side.recorded().await?);
         if recorded != turns {
             let name = side.name;
@@ -118,14 +128,14 @@ struct Figure {
     holds: Option<(fn(f64) -> bool, &'static str)>,
 }
 
-/// Prints a line for each figure, with its ratio to each of the two in Python; answers whether those that are judged are as
-/// they should be. The last of `found` is FastAPI, and the one before it aiohttp.
+/// Prints a line for each figure, with its ratio to each of the two in Python and to the bare relay; answers whether those
+/// that are judged are as they should be. The three are the last of `found`.
 fn tell(direct: &[Found], names: &[&str], found: &[Vec<Found>]) -> bool {
     let micros = |it: Duration| it.as_secs_f64() * 1e6;
     let alone = median(direct.iter().map(|it| micros(it.one)));
     let rate = median(direct.iter().map(|it| it.rate));
-    println!("{:<36} {alone:>10.1} {:<5}", "- chat/direct (p50)", "us");
-    println!("{:<36} {rate:>10.1} {:<5}", "- turns/direct/connections=32", "1/s");
+    println!("{:<38} {alone:>9.1} us", "- chat/direct (p50)");
+    println!("{:<38} {rate:>9.1} 1/s", "- turns/direct/connections=32");
     let figures = [
         Figure {
             name: "chat/overhead (p50)",
@@ -152,15 +162,14 @@ fn tell(direct: &[Found], names: &[&str], found: &[Vec<Found>]) -> bool {
             .iter()
             .map(|it| it.iter().zip(direct).map(|(it, to)| of(it, to)).collect())
             .collect();
-        let [.., aiohttp, fastapi] = &*values else { continue };
+        let [.., bare, aiohttp, fastapi] = &*values else { continue };
         for (side, values) in names.iter().zip(&values) {
             let value = median(values.iter().copied());
             let ratio = |base: &[f64]| median(values.iter().zip(base).map(|(it, base)| it / base));
-            let (a, f) = (ratio(aiohttp), ratio(fastapi));
-            print!(
-                "{:<36} {value:>10.1} {unit:<5} {f:>8.3} of fastapi's {a:>8.3} of aiohttp's",
-                format!("{name} {side}")
-            );
+            let (b, a, f) = (ratio(bare), ratio(aiohttp), ratio(fastapi));
+            let name = format!("{name} {side}");
+            print!("{name:<38} {value:>9.1} {unit:<4} {f:>6.3} of fastapi's {a:>6.3} of aiohttp's");
+            print!(" {b:>6.3} of the bare relay's");
             // As FastAPI does, ours keeps nothing on the disk there.
             match holds.filter(|_| *side == "memory") {
                 Some((holds, target)) => {
