@@ -74,15 +74,10 @@ test('a server killed before the answer begins: the question is not lost', async
   const id = await rig.create();
   await page.goto(`${rig.line.url}/#/s/${id}`);
   await page.waitForSelector('#say');
-  const failed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/chat/completions'));
   await say(page, 'hang');
   await rig.upstream.next();
-  // A browser asks by itself once more, also with POST, where a connection that it had used before breaks without an answer.
-  rig.line.open = false;
   await rig.kill();
-  await failed;
   await rig.boot();
-  rig.line.open = true;
   await page.locator('.exchange[data-outcome="lost"]').waitFor();
   await seeExactly(page, [['user', 'hang'], ['assistant', '']]);
   await page.getByRole('button', { name: 'Ask again' }).click();

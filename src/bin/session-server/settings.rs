@@ -141,6 +141,10 @@ impl Settings {
             let rule = "it must begin with http:// or https://";
             return Err(SettingsError::Value { name: "upstream", value: upstream, rule });
         }
+        if reqwest::Url::parse(base).is_err() {
+            let rule = "it must be an address, such as http://127.0.0.1:8000";
+            return Err(SettingsError::Value { name: "upstream", value: upstream, rule });
+        }
         let token = token("token-file", said.token, said.token_file.as_deref())?;
         let listen = listen(said.host.as_deref(), said.port, token.is_some())?;
         let upstream_token = self::token(
@@ -359,6 +363,8 @@ mod tests {
         for (text, name) in [
             ("", "upstream"),
             ("upstream = \"h\"", "upstream"),
+            ("upstream = \"http://a b\"", "upstream"),
+            ("upstream = \"http://h:99999\"", "upstream"),
             ("upstream = \"http://h\"\nstore = \"postgres:x\"", "store"),
             ("upstream = \"http://h\"\ngone = 500", "gone"),
             ("upstream = \"http://h\"\nmax_body_bytes = 0", "max-body-bytes"),
